@@ -1,0 +1,1 @@
+//! Carry n-dimensional arrays between Rust, ndarray, NumPy and files, sharing or copying exactly as asked.

@@ -1,0 +1,172 @@
+//! One member of an archive: found, checked, unpacked.
+
+use std::io::{self, BufReader, Chain, Read, Seek, SeekFrom, Take};
+
+use zip::read::{ZipFile, ZipReadOptions, read_zipfile_from_stream_with_options};
+
+use crate::error::NumpyError;
+use crate::npz::directory::{Entry, decode_name};
+use crate::npz::record::{
+    DEFLATED, ENCRYPTED, FieldsAt as _, IN_ZIP64, LOCAL, LOCAL_BYTES, SIZES_FOLLOW, STORED,
+};
+use crate::reason::FormatError;
+
+/// Enough to read a member's headers and the header of its array at once.
+const READ_BYTES: usize = 4096;
+
+/// A deflated byte unpacks to at most this many: 258 bytes take two bits.
+const MAX_RATIO: u64 = 1032;
+
+/// A member whose headers were read and agree with the directory.
+pub(super) struct Member<'r, R: Read> {
+    entry: &'r Entry,
+    /// Where its data begins in the file.
+    pub data_at: u64,
+    rest: BufReader<&'r mut R>,
+}
+
+/// The bytes from which crate `zip` unpacks a member.
+type Packed<'r, R> = Chain<io::Cursor<[u8; LOCAL_BYTES]>, Take<BufReader<&'r mut R>>>;
+
+impl<'r, R: Read + Seek> Member<'r, R> {
+    /// Goes to a member and checks its own header.
+    pub(super) fn locate(reader: &'r mut R, entry: &'r Entry) -> Result<Self, NumpyError> {
+        check_packing(entry).map_err(|reason| NumpyError::format(entry.header_at, reason))?;
+        reader.seek(SeekFrom::Start(entry.header_at))?;
+        let mut rest = BufReader::with_capacity(READ_BYTES, reader);
+        let error = |reason| NumpyError::format(entry.header_at, reason);
+        let mut record = [0; LOCAL_BYTES];
+        rest.read_exact(&mut record)?;
+        if !record.starts_with(&LOCAL) {
+            return Err(error(FormatError::Record { record: "member header" }));
+        }
+        let data_at = data_start(entry, &record).map_err(error)?;
+        let mut name = vec![0; record.u16_at(26).into()];
+        rest.read_exact(&mut name)?;
+        check_agreement(entry, &record, &name).map_err(error)?;
+        io::copy(&mut (&mut rest).take(record.u16_at(28).into()), &mut io::sink())?;
+        Ok(Self { entry, data_at, rest })
+    }
+
+    /// Calls `use_bytes` with a reader of the unpacked bytes, whose checksum is checked where
+    /// they end.
+    pub(super) fn unpack<T>(
+        self,
+        use_bytes: impl FnOnce(&mut Unpacked<'_, '_, R>) -> Result<T, NumpyError>,
+    ) -> Result<T, NumpyError> {
+        let Self { entry, data_at, rest } = self;
+        let unpack_error = |error| unpack_error(error, data_at);
+        let head = io::Cursor::new(plain_header(entry.method));
+        let mut packed: Packed<'_, R> = head.chain(rest.take(entry.packed_bytes));
+        let options = ZipReadOptions::new()
+            .override_compressed_size(entry.packed_bytes)
+            .override_uncompressed_size(entry.unpacked_bytes)
+            .override_crc(entry.crc);
+        let file = read_zipfile_from_stream_with_options(&mut packed, options)
+            .map_err(|error| unpack_error(error.into()))?;
+        let Some(file) = file else {
+            return Err(unpack_error(io::ErrorKind::InvalidData.into()));
+        };
+        use_bytes(&mut Unpacked { file, data_at })
+    }
+}
+
+/// Reads what a member unpacks to.
+pub(super) struct Unpacked<'f, 'r, R: Read> {
+    file: ZipFile<'f, Packed<'r, R>>,
+    data_at: u64,
+}
+
+impl<R: Read> Unpacked<'_, '_, R> {
+    /// Checks that the member ends here and that its checksum is right.
+    pub(super) fn finish(&mut self) -> Result<(), NumpyError> {
+        let at = self.data_at;
+        match self.file.read(&mut [0]) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(unpack_error(io::ErrorKind::InvalidData.into(), at)),
+            Err(error) => Err(unpack_error(error, at)),
+        }
+    }
+
+    /// An error of reading, told apart from the file system's.
+    pub(super) fn explain(&self, error: NumpyError) -> NumpyError {
+        match error {
+            NumpyError::Io { source, .. } => unpack_error(source, self.data_at),
+            other => other,
+        }
+    }
+}
+
+impl<R: Read> Read for Unpacked<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+/// Says of an error whether the packed bytes caused it, or the file system.
+fn unpack_error(source: io::Error, at: u64) -> NumpyError {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    match source.kind() {
+        InvalidData | InvalidInput | UnexpectedEof | Other if source.raw_os_error().is_none() => {
+            NumpyError::format(at, FormatError::Unpack { source })
+        }
+        _ => source.into(),
+    }
+}
+
+fn check_packing(entry: &Entry) -> Result<(), FormatError> {
+    let (packed, unpacked) = (entry.packed_bytes, entry.unpacked_bytes);
+    match entry.method {
+        _ if entry.is_encrypted => Err(FormatError::Encrypted),
+        STORED if packed != unpacked => {
+            let what = "unpacked size of a stored member";
+            Err(FormatError::Disagreement { what, expected: packed, found: unpacked })
+        }
+        DEFLATED if unpacked > packed.saturating_mul(MAX_RATIO) => {
+            Err(FormatError::Ratio { packed, unpacked })
+        }
+        STORED | DEFLATED => Ok(()),
+        method => Err(FormatError::Method { method }),
+    }
+}
+
+/// Where the data of a member begins, if it ends where it has to.
+fn data_start(entry: &Entry, record: &[u8]) -> Result<u64, FormatError> {
+    let header_bytes = LOCAL_BYTES as u64 + u64::from(record.u16_at(26)) + u64::from(record.u16_at(28));
+    let data_at = entry.header_at.saturating_add(header_bytes);
+    let (end, limit) = (data_at.saturating_add(entry.packed_bytes), entry.limit);
+    if end > limit {
+        return Err(FormatError::OutOfRange { what: "member", end, limit });
+    }
+    Ok(data_at)
+}
+
+/// Checks what a member's header and the directory both say.
+fn check_agreement(entry: &Entry, record: &[u8], name: &[u8]) -> Result<(), FormatError> {
+    let contradiction = |what| Err(FormatError::Contradiction { what });
+    let flags = record.u16_at(6);
+    let sizes_known = flags & SIZES_FOLLOW == 0;
+    let differs = |place, value: u64| {
+        let narrow = record.u32_at(place);
+        sizes_known && narrow != IN_ZIP64 && u64::from(narrow) != value
+    };
+    match () {
+        () if flags & ENCRYPTED != 0 => Err(FormatError::Encrypted),
+        () if record.u16_at(8) != entry.method => contradiction("compression method"),
+        () if sizes_known && record.u32_at(14) != entry.crc => contradiction("checksum"),
+        () if differs(18, entry.packed_bytes) => contradiction("packed size"),
+        () if differs(22, entry.unpacked_bytes) => contradiction("unpacked size"),
+        () if decode_name(name, flags)? != *entry.name => contradiction("name"),
+        () => Ok(()),
+    }
+}
+
+/// A header that tells crate `zip` the method and nothing else: the member's own one was checked
+/// here, and the sizes come from the directory.
+fn plain_header(method: u16) -> [u8; LOCAL_BYTES] {
+    let mut header = [0; LOCAL_BYTES];
+    header[..4].copy_from_slice(&LOCAL);
+    header[6..8].copy_from_slice(&SIZES_FOLLOW.to_le_bytes());
+    header[8..10].copy_from_slice(&method.to_le_bytes());
+    header
+}

@@ -1,0 +1,111 @@
+//! Writing archives.
+
+use std::collections::HashSet;
+use std::io::{self, BufWriter, Seek, Write};
+use std::path::Path;
+
+use ndbridge_tensor::Tensor;
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::atomic;
+use crate::error::NumpyError;
+use crate::npy;
+
+/// Stored members begin at a multiple of this. The header of their array is a multiple of 64 long,
+/// so the data lies aligned as well.
+const ALIGN_BYTES: u16 = 64;
+
+/// Longest name of a member.
+const MAX_NAME_BYTES: usize = u16::MAX as usize;
+
+/// Room that a member may need beside its data before its lengths take 64 bits.
+const MARGIN_BYTES: usize = 1 << 20;
+
+/// Saves named arrays to `path`, uncompressed and aligned, so that [`map`](super::map()) shares them.
+///
+/// Atomic in the same way as [`npy::save`]. The same arrays give the same bytes: no
+/// time of day is stored.
+///
+/// # Errors
+/// Two names are equal or one is too long for a zip archive; else as [`npy::save`].
+pub fn save<'a, N: AsRef<str>>(
+    path: impl AsRef<Path>,
+    arrays: impl IntoIterator<Item = (N, &'a Tensor)>,
+) -> Result<(), NumpyError> {
+    atomic::save(path.as_ref(), |file| write(BufWriter::new(file), arrays))
+}
+
+/// As [`save`], deflated. Smaller, but each array has to be unpacked to be read.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_compressed<'a, N: AsRef<str>>(
+    path: impl AsRef<Path>,
+    arrays: impl IntoIterator<Item = (N, &'a Tensor)>,
+) -> Result<(), NumpyError> {
+    atomic::save(path.as_ref(), |file| write_compressed(BufWriter::new(file), arrays))
+}
+
+/// Writes an archive as [`save`] does to a stream, which has to be at its start.
+///
+/// # Errors
+/// As [`save`]; what was written before stays written.
+pub fn write<'a, W: Write + Seek, N: AsRef<str>>(
+    writer: W,
+    arrays: impl IntoIterator<Item = (N, &'a Tensor)>,
+) -> Result<(), NumpyError> {
+    write_with(writer, arrays, CompressionMethod::Stored)
+}
+
+/// Writes an archive as [`save_compressed`] does to a stream, which has to be at its start.
+///
+/// # Errors
+/// As [`save`]; what was written before stays written.
+pub fn write_compressed<'a, W: Write + Seek, N: AsRef<str>>(
+    writer: W,
+    arrays: impl IntoIterator<Item = (N, &'a Tensor)>,
+) -> Result<(), NumpyError> {
+    write_with(writer, arrays, CompressionMethod::Deflated)
+}
+
+fn write_with<'a, W: Write + Seek, N: AsRef<str>>(
+    writer: W,
+    arrays: impl IntoIterator<Item = (N, &'a Tensor)>,
+    method: CompressionMethod,
+) -> Result<(), NumpyError> {
+    let arrays: Vec<(N, &Tensor)> = arrays.into_iter().collect();
+    check_names(arrays.iter().map(|(name, _)| name.as_ref()))?;
+    let mut archive = ZipWriter::new(writer);
+    for (name, tensor) in &arrays {
+        let needs_64_bits = tensor.size_bytes() > u32::MAX as usize - MARGIN_BYTES;
+        let mut options =
+            SimpleFileOptions::default().compression_method(method).large_file(needs_64_bits);
+        if method == CompressionMethod::Stored {
+            options = options.with_alignment(ALIGN_BYTES);
+        }
+        archive.start_file(format!("{}.npy", name.as_ref()), options).map_err(zip_error)?;
+        npy::write(&mut archive, tensor)?;
+    }
+    archive.finish().map_err(zip_error)?.flush()?;
+    Ok(())
+}
+
+fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NumpyError> {
+    let mut known = HashSet::new();
+    for name in names {
+        let (found, limit) = (name.len() + ".npy".len(), MAX_NAME_BYTES);
+        if found > limit {
+            return Err(NumpyError::LongName { found, limit });
+        }
+        if !known.insert(name) {
+            return Err(NumpyError::SameName { name: name.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn zip_error(error: ZipError) -> NumpyError {
+    io::Error::from(error).into()
+}

@@ -1,0 +1,147 @@
+//! Data types between here and NumPy.
+
+use std::ffi::{c_int, c_long};
+
+use ndbridge_dtype::{ByteOrder, DType, parse_type_string};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyType};
+
+use super::api::NumpyApi;
+use super::error::ArrayError;
+
+/// NumPy's type numbers (`NPY_TYPES`), by what they are on every platform, and of C `long`.
+const LONG_IS_64: bool = size_of::<c_long>() == 8;
+
+fn dtype_of_number(type_num: c_int) -> Option<DType> {
+    Some(match type_num {
+        0 => DType::Bool,
+        1 => DType::I8,
+        2 => DType::U8,
+        3 => DType::I16,
+        4 => DType::U16,
+        5 => DType::I32,
+        6 => DType::U32,
+        7 if LONG_IS_64 => DType::I64,
+        7 => DType::I32,
+        8 if LONG_IS_64 => DType::U64,
+        8 => DType::U32,
+        9 => DType::I64,
+        10 => DType::U64,
+        11 => DType::F32,
+        12 => DType::F64,
+        14 => DType::C64,
+        15 => DType::C128,
+        23 => DType::F16,
+        _ => return None,
+    })
+}
+
+/// NumPy's type number of a data type; `None` for those that only ml_dtypes has.
+pub(super) fn number_of_dtype(dtype: DType) -> Option<c_int> {
+    Some(match dtype {
+        DType::Bool => 0,
+        DType::I8 => 1,
+        DType::U8 => 2,
+        DType::I16 => 3,
+        DType::U16 => 4,
+        DType::I32 => 5,
+        DType::U32 => 6,
+        DType::I64 if LONG_IS_64 => 7,
+        DType::I64 => 9,
+        DType::U64 if LONG_IS_64 => 8,
+        DType::U64 => 10,
+        DType::F32 => 11,
+        DType::F64 => 12,
+        DType::C64 => 14,
+        DType::C128 => 15,
+        DType::F16 => 23,
+        DType::BF16 | DType::F8E4M3 | DType::F8E5M2 => return None,
+    })
+}
+
+/// Data type and byte order of an array whose descr has this number and order mark.
+pub(super) fn dtype_of_descr<'py>(
+    type_num: c_int,
+    byte_order: u8,
+    descr: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<(DType, ByteOrder)> {
+    let Some(dtype) = dtype_of_number(type_num) else {
+        return Err(refusal(&descr()?)?.into());
+    };
+    let order = match byte_order {
+        b'<' => ByteOrder::Little,
+        b'>' => ByteOrder::Big,
+        _ => ByteOrder::NATIVE,
+    };
+    Ok((dtype, order))
+}
+
+/// Why an array of `descr` cannot be carried.
+fn refusal(descr: &Bound<'_, PyAny>) -> PyResult<ArrayError> {
+    let name: String = descr.str()?.extract()?;
+    if let Ok(dtype) = name.parse::<DType>() {
+        return Ok(ArrayError::NeedsMlDtypes { dtype });
+    }
+    let has_fields = !descr.getattr("fields")?.is_none() || !descr.getattr("subdtype")?.is_none();
+    if has_fields {
+        return Ok(ArrayError::Structured { descr: name });
+    }
+    let type_string: String = descr.getattr("str")?.extract()?;
+    match parse_type_string(&type_string) {
+        Err(error) => Ok(error.into()),
+        Ok(_) => Ok(ArrayError::UnknownDType { descr: name }),
+    }
+}
+
+/// The NumPy data type of `dtype`.
+///
+/// # Errors
+/// `TypeError` for the data types that NumPy itself does not have.
+pub fn numpy_dtype<'py>(py: Python<'py>, dtype: DType) -> PyResult<Bound<'py, PyAny>> {
+    let type_num = number_of_dtype(dtype).ok_or(ArrayError::NeedsMlDtypes { dtype })?;
+    NumpyApi::get(py)?.descr(py, type_num)
+}
+
+/// The data type that a Python object names: a string, a NumPy dtype or scalar type, a Python
+/// type, or a framework's dtype (`torch.float32`, `tf.float32`, `jnp.float32`).
+///
+/// # Errors
+/// `TypeError` if it names none that can be carried, or one in the other byte order.
+pub fn dtype_from_python(object: &Bound<'_, PyAny>) -> PyResult<DType> {
+    if let Ok(text) = object.cast::<PyString>() {
+        return Ok(text.to_str()?.parse::<DType>().map_err(ArrayError::from)?);
+    }
+    if let Some(dtype) = framework_dtype(object)? {
+        return Ok(dtype);
+    }
+    if let Ok(kind) = object.cast::<PyType>()
+        && let Ok(dtype) = kind.name()?.to_str()?.parse::<DType>()
+    {
+        return Ok(dtype);
+    }
+    let descr = object.py().import("numpy")?.getattr("dtype")?.call1((object,))?;
+    let type_num: c_int = descr.getattr("num")?.extract()?;
+    let mark: String = descr.getattr("byteorder")?.extract()?;
+    let order_mark = mark.as_bytes().first().copied().unwrap_or(b'=');
+    if let Ok(dtype) = descr.str()?.to_str()?.parse::<DType>() {
+        return Ok(dtype);
+    }
+    match dtype_of_descr(type_num, order_mark, || Ok(descr.clone()))? {
+        (dtype, ByteOrder::NATIVE) => Ok(dtype),
+        (dtype, order) => Err(ArrayError::ForeignOrder { dtype, order }.into()),
+    }
+}
+
+/// The data type of a dtype object of torch (`torch.float32`) or TensorFlow (`tf.float32`).
+fn framework_dtype(object: &Bound<'_, PyAny>) -> PyResult<Option<DType>> {
+    let kind = object.get_type();
+    let module = kind.module()?.to_string();
+    let name = if module == "torch" {
+        object.str()?.to_str()?.trim_start_matches("torch.").to_owned()
+    } else if module.starts_with("tensorflow") {
+        object.getattr("name")?.extract()?
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(name.parse::<DType>().map_err(ArrayError::from)?))
+}

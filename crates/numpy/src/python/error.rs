@@ -1,0 +1,180 @@
+//! Errors at the boundary, and which Python exception each becomes.
+
+use std::io;
+
+use ndbridge_dtype::{ByteOrder, DType, DTypeError};
+use ndbridge_storage::{BorrowError, StorageError};
+use ndbridge_tensor::{LayoutError, TensorError};
+use pyo3::PyErr;
+use pyo3::exceptions::{
+    PyBufferError, PyIndexError, PyMemoryError, PyOSError, PyOverflowError, PyTypeError,
+    PyValueError,
+};
+use pyo3::prelude::*;
+
+use crate::NumpyError;
+
+/// Why a Python object could not become a tensor, or a tensor a Python object.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArrayError {
+    /// Some other object.
+    #[error("expected a numpy.ndarray, got {found}: call asarray() or tensor()")]
+    NotAnArray {
+        /// Name of its type.
+        found: String,
+    },
+    /// A data type that NumPy has only with the package ml_dtypes.
+    #[error(
+        "dtype {dtype} does not cross to NumPy: view the bytes as {}, on both sides",
+        view_of(*dtype)
+    )]
+    NeedsMlDtypes {
+        /// The data type.
+        dtype: DType,
+    },
+    /// Records, or elements that are arrays.
+    #[error("structured dtype {descr} cannot be carried: take one field, as in array['name'], which shares")]
+    Structured {
+        /// NumPy's name of the data type.
+        descr: String,
+    },
+    /// A data type that nothing is known of.
+    #[error("dtype {descr} cannot be carried")]
+    UnknownDType {
+        /// NumPy's name of the data type.
+        descr: String,
+    },
+    /// A data type in the other byte order, where a data type of this machine is needed.
+    #[error("dtype {dtype} in {order} byte order: name it without a byte order")]
+    ForeignOrder {
+        /// The data type.
+        dtype: DType,
+        /// The byte order asked for.
+        order: ByteOrder,
+    },
+    /// A shape that no array has.
+    #[error("array with a negative length")]
+    NegativeLength,
+    /// Views of views without end.
+    #[error("array is a view of more than {limit} arrays, one through the other")]
+    LongChain {
+        /// Most that are followed.
+        limit: usize,
+    },
+    /// The data type is not known.
+    #[error(transparent)]
+    DType(#[from] DTypeError),
+    /// The tensor refused.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// The file refused.
+    #[error(transparent)]
+    File(#[from] NumpyError),
+}
+
+impl ArrayError {
+    pub(super) fn not_an_array(object: &Bound<'_, PyAny>) -> Self {
+        let found = object.get_type().fully_qualified_name();
+        Self::NotAnArray { found: found.map_or_else(|_| "object".into(), |name| name.to_string()) }
+    }
+}
+
+fn view_of(dtype: DType) -> &'static str {
+    if dtype.item_bytes() == 2 { "uint16" } else { "uint8" }
+}
+
+impl From<ArrayError> for PyErr {
+    fn from(error: ArrayError) -> Self {
+        match error {
+            ArrayError::Tensor(error) => to_py_err(error),
+            ArrayError::DType(error) => dtype_error(&error),
+            ArrayError::File(error) => file_error(error),
+            ArrayError::NegativeLength | ArrayError::LongChain { .. } => {
+                PyValueError::new_err(error.to_string())
+            }
+            _ => PyTypeError::new_err(error.to_string()),
+        }
+    }
+}
+
+/// The Python exception for a tensor's error: `TypeError` for data types, `ValueError` for shapes
+/// and values, `IndexError` for indices, `BufferError` for borrows, `MemoryError`, `OSError`.
+#[must_use]
+pub fn to_py_err(error: TensorError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        TensorError::DType(error) => dtype_error(&error),
+        TensorError::WrongDType { .. }
+        | TensorError::LossyWrite { .. }
+        | TensorError::OnDevice { .. } => PyTypeError::new_err(text),
+        TensorError::OutOfBounds { .. } => PyIndexError::new_err(text),
+        TensorError::Layout(error) => layout_error(&error),
+        TensorError::Storage(error) => storage_error(error),
+        TensorError::Borrow(error) => borrow_error(&error),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+fn dtype_error(error: &DTypeError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        DTypeError::OutOfBounds { .. } | DTypeError::IntegerTooLarge { .. } => {
+            PyOverflowError::new_err(text)
+        }
+        DTypeError::UnknownCasting { .. } | DTypeError::NothingToPromote => {
+            PyValueError::new_err(text)
+        }
+        _ => PyTypeError::new_err(text),
+    }
+}
+
+fn layout_error(error: &LayoutError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        LayoutError::IndexOutOfBounds { .. }
+        | LayoutError::TooManyIndices { .. }
+        | LayoutError::ManyEllipses { .. }
+        | LayoutError::SliceOutOfBounds { .. } => PyIndexError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+fn storage_error(error: StorageError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        StorageError::OutOfMemory { .. } | StorageError::TooLarge { .. } => {
+            PyMemoryError::new_err(text)
+        }
+        StorageError::Io(error) => error.into(),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+fn borrow_error(error: &BorrowError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        BorrowError::ReadOnly { .. }
+        | BorrowError::UnknownMutability { .. }
+        | BorrowError::ReachesTwice { .. } => PyValueError::new_err(text),
+        _ => PyBufferError::new_err(text),
+    }
+}
+
+fn file_error(error: NumpyError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        NumpyError::Io { source, .. } => io_error(&source, text),
+        NumpyError::Tensor(error) => to_py_err(error),
+        NumpyError::NoTypeCode { .. } => PyTypeError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+/// `FileNotFoundError` and the like, with the file named.
+fn io_error(source: &io::Error, text: String) -> PyErr {
+    match source.raw_os_error() {
+        Some(code) => PyOSError::new_err((code, text)),
+        None => PyOSError::new_err(text),
+    }
+}

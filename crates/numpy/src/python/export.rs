@@ -1,0 +1,74 @@
+//! Tensors out, as NumPy arrays.
+
+use std::sync::Arc;
+
+use ndbridge_storage::{Access, Device};
+use ndbridge_tensor::{Tensor, TensorError};
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+use super::api::{NumpyApi, Parts};
+use super::dtypes::number_of_dtype;
+use super::error::ArrayError;
+use super::gate::PythonGate;
+
+/// Hands the memory of `tensor` to Python: from now on, for good, it is borrowed only by threads
+/// that are attached to the interpreter.
+///
+/// # Errors
+/// `BufferError` while a guard of the memory is alive.
+#[track_caller]
+pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
+    if tensor.storage().access() == Access::Private {
+        let lent = tensor.storage().lend(Arc::new(PythonGate));
+        lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
+    }
+    Ok(())
+}
+
+/// The tensor as a NumPy array: shares its memory, which lives as long as the array does.
+///
+/// A read-only tensor gives a read-only array, which cannot be made writable.
+///
+/// # Errors
+/// `TypeError` for device tensors and for data types that NumPy does not have; `BufferError` while
+/// a guard of the memory is alive.
+#[track_caller]
+pub fn to_numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    let keeper = PyCapsule::new_with_value(py, tensor.storage().clone(), c"ndbridge.storage")?;
+    // SAFETY: the capsule holds a handle of the storage.
+    unsafe { to_numpy_with_base(tensor, keeper.into_any()) }
+}
+
+/// As [`to_numpy`], with `base` as the array's base object.
+///
+/// # Safety
+/// `base` keeps the tensor's storage alive as long as it lives itself.
+///
+/// # Errors
+/// As [`to_numpy`].
+#[track_caller]
+pub unsafe fn to_numpy_with_base<'py>(
+    tensor: &Tensor,
+    base: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if tensor.device() != Device::Cpu {
+        let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
+        return Err(ArrayError::from(TensorError::OnDevice { device, copy_bytes }).into());
+    }
+    let dtype = tensor.dtype();
+    let type_num = number_of_dtype(dtype).ok_or(ArrayError::NeedsMlDtypes { dtype })?;
+    lend_to_python(tensor)?;
+    // A layout's lengths fit isize: their product does.
+    let shape: Vec<isize> = tensor.shape().iter().map(|&len| len as isize).collect();
+    let parts = Parts {
+        type_num,
+        shape: &shape,
+        strides: tensor.strides(),
+        data: tensor.as_ptr(),
+        writable: !tensor.is_read_only(),
+    };
+    // SAFETY: the layout lies in the storage, which `base` keeps alive; it is lent to Python or
+    // frozen, so no guard holds it unless its thread is attached; read-only memory is exported so.
+    unsafe { NumpyApi::get(base.py())?.new_array(&parts, base) }
+}

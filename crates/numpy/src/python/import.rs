@@ -1,0 +1,180 @@
+//! NumPy arrays in.
+
+use std::ffi::c_int;
+
+use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
+use ndbridge_tensor::{CopyRule, Facts, Layout, Plan, Receipt, Request, Tensor, TensorError, plan};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyWeakrefReference};
+use std::sync::Arc;
+
+use super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, NumpyApi, WRITEABLE};
+use super::dtypes::dtype_of_descr;
+use super::error::ArrayError;
+use super::gate::PythonGate;
+use super::owner::PythonOwner;
+
+/// Most arrays that an array may be a view of, one through the other. NumPy itself keeps chains
+/// at one link; only `base` objects made by hand are longer.
+const LONGEST_CHAIN: usize = 64;
+
+/// Whether `object` is a NumPy array.
+///
+/// # Errors
+/// If NumPy cannot be imported.
+pub fn is_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(NumpyApi::get(object.py())?.array_of(object).is_some())
+}
+
+/// A NumPy array as a tensor: shares its memory.
+///
+/// The array is kept alive, and cannot be resized, as long as any handle to the memory lives.
+///
+/// # Errors
+/// `TypeError` for anything but an array and for data types that cannot be carried; `ValueError`
+/// for arrays in the other byte order, which cannot be shared.
+pub fn from_numpy(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    let facts = array_facts(object)?;
+    let request = Request::new("from_numpy").with_copy(CopyRule::Never);
+    match plan(&facts, &request) {
+        Plan::Refuse(refusal) => {
+            Err(ArrayError::from(TensorError::Refused { call: "from_numpy", refusal }).into())
+        }
+        Plan::Share | Plan::Copy { .. } => share(object, facts.dtype),
+    }
+}
+
+/// The bytes of an array in the other byte order, under the data type they would have.
+///
+/// # Errors
+/// As [`from_numpy`].
+pub fn from_numpy_any_order(object: &Bound<'_, PyAny>) -> PyResult<(Tensor, ByteOrder)> {
+    let facts = array_facts(object)?;
+    Ok((share(object, facts.dtype)?, facts.byte_order))
+}
+
+/// What a plan needs to know of a NumPy array.
+///
+/// # Errors
+/// `TypeError` for anything but an array and for data types that cannot be carried.
+pub fn array_facts(object: &Bound<'_, PyAny>) -> PyResult<Facts> {
+    let array = array_of(object)?;
+    let (dtype, byte_order) = dtype_of(object, array)?;
+    let has = |flag: c_int| array.flags & flag != 0;
+    Ok(Facts {
+        dtype,
+        byte_order,
+        len: axes(array)?.0.iter().product(),
+        c_contiguous: has(C_CONTIGUOUS),
+        f_contiguous: has(F_CONTIGUOUS),
+        aligned: has(ALIGNED),
+        writable: has(WRITEABLE),
+        device: Device::Cpu,
+    })
+}
+
+fn array_of<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a ArrayObject> {
+    let array = NumpyApi::get(object.py())?.array_of(object);
+    Ok(array.ok_or_else(|| ArrayError::not_an_array(object))?)
+}
+
+fn dtype_of(object: &Bound<'_, PyAny>, array: &ArrayObject) -> PyResult<(DType, ByteOrder)> {
+    // SAFETY: an array's descr is a live object, and not changed while this thread is attached.
+    let descr = unsafe { &*array.descr };
+    dtype_of_descr(descr.type_num, descr.byte_order as u8, || object.getattr("dtype"))
+}
+
+/// Shape and strides (bytes) of an array.
+fn axes(array: &ArrayObject) -> PyResult<(Vec<usize>, Vec<isize>)> {
+    let ndim = usize::try_from(array.ndim).unwrap_or(0);
+    if ndim == 0 {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    // SAFETY: NumPy keeps `ndim` lengths there, and does not change them while this thread is
+    // attached.
+    let shape = unsafe { std::slice::from_raw_parts(array.shape, ndim) };
+    // SAFETY: as above, for strides.
+    let strides = unsafe { std::slice::from_raw_parts(array.strides, ndim) };
+    let shape = shape.iter().map(|&len| usize::try_from(len));
+    let shape = shape.collect::<Result<_, _>>().map_err(|_| ArrayError::NegativeLength)?;
+    Ok((shape, strides.to_vec()))
+}
+
+/// A tensor over the memory of an array of `dtype`.
+fn share(object: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Tensor> {
+    let array = array_of(object)?;
+    let (shape, strides) = axes(array)?;
+    let (below, len_bytes) = extent(&shape, &strides, dtype.item_bytes());
+    let layout = Layout::new(&shape, &strides, below, dtype.item_bytes())
+        .map_err(|error| ArrayError::from(TensorError::from(error)))?;
+    let chain = Chain::of(object)?;
+    let foreign = Foreign {
+        ptr: array.data.wrapping_sub(below),
+        len_bytes,
+        device: Device::Cpu,
+        access: chain.access(),
+        mutability: mutability(array),
+        owner: PythonOwner::new(object.clone().unbind(), chain.pins),
+    };
+    // SAFETY: the extent covers exactly the elements of a live array, whose memory stays where it
+    // is while the owner holds the array and pins it and its bases; Python writes only when some
+    // thread is attached, which the gate (or immutable bytes) accounts for.
+    let storage = unsafe { Storage::from_foreign(foreign) };
+    let storage = storage.map_err(|error| ArrayError::from(TensorError::from(error)))?;
+    let tensor = Tensor::from_parts(storage, dtype, layout).map_err(ArrayError::from)?;
+    Ok(tensor.with_receipt(Receipt::shared("from_numpy")))
+}
+
+fn mutability(array: &ArrayObject) -> Mutability {
+    if array.flags & WRITEABLE != 0 { Mutability::Writable } else { Mutability::ReadOnly }
+}
+
+/// Bytes below the first element, and bytes in all, that the elements of an array span.
+fn extent(shape: &[usize], strides: &[isize], item_bytes: usize) -> (usize, usize) {
+    if shape.contains(&0) {
+        return (0, 0);
+    }
+    let (mut below, mut above) = (0_usize, item_bytes);
+    for (&len, &stride) in shape.iter().zip(strides) {
+        // The elements of a live array lie in its address space: nothing overflows but what
+        // `Layout::new` then refuses.
+        let reach = stride.unsigned_abs().saturating_mul(len - 1);
+        let side = if stride < 0 { &mut below } else { &mut above };
+        *side = side.saturating_add(reach);
+    }
+    (below, below.saturating_add(above))
+}
+
+/// The array, the arrays it is a view of, and what these stand on in the end.
+struct Chain {
+    pins: Vec<Py<PyAny>>,
+    ends_in_bytes: bool,
+}
+
+impl Chain {
+    fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let api = NumpyApi::get(object.py())?;
+        let mut pins = Vec::with_capacity(2);
+        let mut link = object.clone();
+        while let Some(array) = api.array_of(&link) {
+            if pins.len() == LONGEST_CHAIN {
+                return Err(ArrayError::LongChain { limit: LONGEST_CHAIN }.into());
+            }
+            pins.push(PyWeakrefReference::new(&link)?.into_any().unbind());
+            // SAFETY: null, or an object that the array keeps alive.
+            let base = unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), array.base) };
+            let Some(base) = base else { return Ok(Self { pins, ends_in_bytes: false }) };
+            link = base;
+        }
+        Ok(Self { pins, ends_in_bytes: link.is_exact_instance_of::<PyBytes>() })
+    }
+
+    fn access(&self) -> ForeignAccess {
+        if self.ends_in_bytes {
+            ForeignAccess::Frozen
+        } else {
+            ForeignAccess::Lent(Arc::new(PythonGate))
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Live NumPy arrays, in and out, by NumPy's C structure: shared both ways, or refused.
+//!
+//! ```text
+//! ndarray object            what a Tensor made of it holds
+//! ┌───────────────┐         ┌──────────────────────────────┐
+//! │ data ─────────┼──bytes──┤ address, extent              │
+//! │ shape, strides│         │ a copy of shape and strides  │
+//! │ base ─► owner │◄────────┤ a reference to the ndarray   │
+//! │ weakrefs      │◄────────┤ a weak reference as well     │
+//! └───────────────┘         └──────────────────────────────┘
+//! ```
+//!
+//! The reference keeps the memory alive. The weak references, one for the array and one for each
+//! array it is a view of, make NumPy refuse every `resize`, also with `refcheck=False`, which would
+//! move the memory away.
+
+#[expect(unsafe_code, reason = "declares NumPy's C structures and looks up its C functions")]
+mod api;
+mod dtypes;
+mod error;
+#[expect(unsafe_code, reason = "makes ndarray objects over a tensor's memory")]
+mod export;
+#[expect(unsafe_code, reason = "asks the interpreter whether this thread is attached")]
+mod gate;
+#[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
+mod import;
+mod owner;
+
+pub use dtypes::{dtype_from_python, numpy_dtype};
+pub use error::{ArrayError, to_py_err};
+pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
+pub use gate::PythonGate;
+pub use import::{array_facts, from_numpy, is_array};
+pub use owner::{PythonOwner, python_owner};

@@ -1,0 +1,11 @@
+"""One tensor handle over memory that NumPy, Rust, a file or you may own.
+
+Every call says in its name whether it shares or copies, does exactly that, and can tell you
+afterwards (``t.receipt``). ``from_*``, views and ``numpy()`` share; ``tensor``, ``constant``,
+``clone`` and ``astype`` copy.
+"""
+
+from ._ndbridge import *
+from ._ndbridge import __all__, __version__
+
+__all__ = [*__all__, "__version__"]

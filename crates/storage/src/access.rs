@@ -1,0 +1,131 @@
+//! Who can reach bytes, whether they may be written, and what a borrow of them is for.
+
+use std::fmt;
+
+/// Who, other than the Rust handles of a storage, can reach its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Access {
+    /// Nobody: every read and write goes through handles of this storage and its own ledger.
+    Private,
+    /// Others may read, and nobody writes while the storage lives: Python `bytes`, JAX arrays,
+    /// read-only maps.
+    Frozen,
+    /// Foreign code may read and write whenever it runs: a NumPy array, a torch tensor, or private
+    /// memory after it was exported. A gate is asked before every borrow, and borrows are kept in
+    /// the ledger of the process.
+    Lent,
+}
+
+impl Access {
+    #[inline]
+    pub(crate) const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Access::Private,
+            1 => Access::Frozen,
+            _ => Access::Lent,
+        }
+    }
+}
+
+/// Whether bytes may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mutability {
+    /// They may.
+    Writable,
+    /// They are never written.
+    ReadOnly,
+    /// The producer has no way to say (a legacy DLPack capsule): not written unless
+    /// [`Storage::assume_writable`](crate::Storage::assume_writable) was called, and re-exportable
+    /// as it came.
+    Unknown,
+}
+
+impl Mutability {
+    #[inline]
+    pub(crate) const fn from_code(code: u8) -> Self {
+        match code {
+            0 => Mutability::Writable,
+            1 => Mutability::ReadOnly,
+            _ => Mutability::Unknown,
+        }
+    }
+}
+
+/// What a borrow is for.
+///
+/// Two borrows of the same byte can live at once only if both read, or both are shared:
+///
+/// ```text
+///          Read   Write  Shared
+/// Read      ok     no      no
+/// Write     no     no      no
+/// Shared    no     no      ok
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum BorrowKind {
+    /// Reading through `&`: nobody writes meanwhile.
+    Read,
+    /// Writing through `&mut`: nobody else reads or writes meanwhile.
+    Write,
+    /// Atomic loads and stores, one item at a time, beside others who do the same. Needs writable
+    /// memory, since it stores.
+    Shared,
+}
+
+impl BorrowKind {
+    pub(crate) const ALL: [BorrowKind; 3] =
+        [BorrowKind::Read, BorrowKind::Write, BorrowKind::Shared];
+
+    /// Whether borrows of these two kinds may hold the same byte at once.
+    #[inline]
+    pub const fn is_compatible_with(self, other: BorrowKind) -> bool {
+        matches!(
+            (self, other),
+            (BorrowKind::Read, BorrowKind::Read) | (BorrowKind::Shared, BorrowKind::Shared)
+        )
+    }
+
+    /// Whether the holder may change bytes.
+    #[inline]
+    pub const fn writes(self) -> bool {
+        !matches!(self, BorrowKind::Read)
+    }
+}
+
+impl fmt::Display for BorrowKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BorrowKind::Read => "for reading",
+            BorrowKind::Write => "for writing",
+            BorrowKind::Shared => "for shared access",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_round_trip() {
+        for access in [Access::Private, Access::Frozen, Access::Lent] {
+            assert_eq!(Access::from_code(access as u8), access);
+        }
+        for mutability in [Mutability::Writable, Mutability::ReadOnly, Mutability::Unknown] {
+            assert_eq!(Mutability::from_code(mutability as u8), mutability);
+        }
+    }
+
+    #[test]
+    fn mut_1_only_readers_and_only_sharers_go_together() {
+        for a in BorrowKind::ALL {
+            for b in BorrowKind::ALL {
+                let together = a == b && a != BorrowKind::Write;
+                assert_eq!(a.is_compatible_with(b), together, "{a:?} beside {b:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What can go wrong: making a storage, borrowing from it, naming a device.
+
+use std::io;
+use std::ops::Range;
+use std::panic::Location;
+
+use crate::{BorrowKind, Device, GateError, RegionError};
+
+/// Why a storage could not be made, or its memory not be used from the host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// No allocation can have this size.
+    #[error("{len_bytes} bytes exceed the largest possible allocation, {} bytes", isize::MAX)]
+    TooLarge {
+        /// Size asked for.
+        len_bytes: usize,
+    },
+    /// The allocator has no such block.
+    #[error("out of memory: the allocator refused {len_bytes} bytes")]
+    OutOfMemory {
+        /// Size asked for.
+        len_bytes: usize,
+    },
+    /// A foreign owner named bytes at address zero.
+    #[error("null pointer for {len_bytes} bytes, expected an address")]
+    NullPointer {
+        /// Size that came with the pointer.
+        len_bytes: usize,
+    },
+    /// A foreign owner named bytes beyond the end of the address space.
+    #[error("{len_bytes} bytes at {address:#x} go past the end of the address space")]
+    PastAddressSpace {
+        /// Where the bytes were said to begin.
+        address: usize,
+        /// Size that came with the pointer.
+        len_bytes: usize,
+    },
+    /// A mapping was asked for bytes that the file does not have.
+    #[error("file has {file_bytes} bytes, cannot map {len_bytes} bytes at offset {offset}")]
+    PastEndOfFile {
+        /// First byte asked for.
+        offset: u64,
+        /// Count of bytes asked for.
+        len_bytes: usize,
+        /// Size of the file.
+        file_bytes: u64,
+    },
+    /// The operating system refused to map, measure or write back the file.
+    #[error("cannot map the file: {0}")]
+    Io(#[from] io::Error),
+    /// Host code asked for memory that it cannot touch.
+    #[error("storage is on {device}, host memory needed: call cpu() first (copies {len_bytes} B)")]
+    NotHost {
+        /// Where the memory is.
+        device: Device,
+        /// Size of the storage.
+        len_bytes: usize,
+    },
+}
+
+/// Why a borrow, or a change of who may borrow, was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BorrowError {
+    /// Another borrow holds some of the same bytes.
+    #[error("already borrowed {held} at {held_at}, wanted {wanted} at {wanted_at}")]
+    Conflict {
+        /// What was asked for.
+        wanted: BorrowKind,
+        /// Who asked.
+        wanted_at: &'static Location<'static>,
+        /// What the other borrow is for.
+        held: BorrowKind,
+        /// Who took the other borrow.
+        held_at: &'static Location<'static>,
+        /// First to past-the-last address that the other borrow reaches.
+        held_bytes: Range<usize>,
+    },
+    /// The storage cannot change hands while it is borrowed.
+    #[error(
+        "cannot lend at {wanted_at}: still borrowed {held} at {held_at}, drop that guard first"
+    )]
+    StillBorrowed {
+        /// Who wanted to lend.
+        wanted_at: &'static Location<'static>,
+        /// What the borrow is for.
+        held: BorrowKind,
+        /// Who took the borrow.
+        held_at: &'static Location<'static>,
+    },
+    /// Writing was asked of memory that is never written.
+    #[error("{owner} is read-only, cannot be borrowed {wanted}: copy it to get writable memory")]
+    ReadOnly {
+        /// What was asked for.
+        wanted: BorrowKind,
+        /// Kind of owner of the bytes.
+        owner: &'static str,
+    },
+    /// Writing was asked of memory whose producer cannot say whether it may be written.
+    #[error(
+        "{owner} does not say whether it is writable, cannot be borrowed {wanted}: \
+         copy it, or call assume_writable() if you know that it is"
+    )]
+    UnknownMutability {
+        /// What was asked for.
+        wanted: BorrowKind,
+        /// Kind of owner of the bytes.
+        owner: &'static str,
+    },
+    /// Writing was asked of a layout in which two items share a byte.
+    #[error("layout reaches a byte twice, cannot be borrowed {wanted}: copy it to write")]
+    ReachesTwice {
+        /// What was asked for.
+        wanted: BorrowKind,
+    },
+    /// The gate of lent memory is closed.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The region is not one that memory can have.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    /// The region leaves the storage.
+    #[error("region {region:#x?} is not inside the storage, {storage:#x?}")]
+    OutsideStorage {
+        /// First to past-the-last address of the region.
+        region: Range<usize>,
+        /// First to past-the-last address of the storage.
+        storage: Range<usize>,
+    },
+}
+
+/// A device name that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(r#"unknown device {name:?}, expected "cpu", "cuda", "cuda:N" or "cuda_host""#)]
+pub struct DeviceError {
+    /// The name that was given.
+    pub name: String,
+}

@@ -1,0 +1,84 @@
+//! Memory that something else allocated.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::alloc::dangling;
+use crate::owner::Owner;
+use crate::storage::Parts;
+use crate::{Access, Device, Gate, Mutability, Storage, StorageError};
+
+/// Memory that something else allocated, as [`Storage::from_foreign`] takes it.
+pub struct Foreign<O> {
+    /// Keeps the bytes alive; dropped once, also if the storage is refused.
+    pub owner: O,
+    /// What to call the owner in messages, e.g. `"NumPy array"`.
+    pub name: &'static str,
+    /// First byte. Anything if there are no bytes.
+    pub ptr: *mut u8,
+    /// Size in bytes.
+    pub len_bytes: usize,
+    /// Where the bytes are.
+    pub device: Device,
+    /// Whether they may be written. [`ForeignAccess::Frozen`] makes writable memory read-only.
+    pub mutability: Mutability,
+    /// Who else reaches them.
+    pub access: ForeignAccess,
+}
+
+/// [`Access`] of foreign memory; lent memory comes with its gate.
+pub enum ForeignAccess {
+    /// Nobody else: the producer gave it away.
+    Private,
+    /// Others may read it; nobody writes it while the owner lives.
+    Frozen,
+    /// Foreign code may read and write it whenever the gate would be closed to us.
+    Lent(Arc<dyn Gate>),
+}
+
+impl Storage {
+    /// Shares memory that something else allocated.
+    ///
+    /// # Errors
+    /// [`StorageError::NullPointer`] or [`StorageError::PastAddressSpace`] if the bytes cannot be
+    /// where the pointer says. The owner is dropped then.
+    ///
+    /// # Safety
+    /// Until `owner` is dropped, on whatever thread:
+    /// - `len_bytes` from `ptr` are one allocation on `device`, at this address, all with values
+    ///   (not uninitialised);
+    /// - they may be written unless `mutability` says otherwise, and may hold anything then, also
+    ///   after [`try_into_owner`](Self::try_into_owner) gave `owner` back;
+    /// - nobody else reads or writes them but as `access` says;
+    /// - moving `owner` does not invalidate `ptr` (a `Box` does: it claims to be the only pointer).
+    pub unsafe fn from_foreign<O>(foreign: Foreign<O>) -> Result<Self, StorageError>
+    where
+        O: Send + Sync + 'static,
+    {
+        let Foreign { owner, name, ptr, len_bytes, device, mutability, access } = foreign;
+        let pointer = checked_pointer(ptr, len_bytes)?;
+        let (access, mutability, gate) = match (access, mutability) {
+            (ForeignAccess::Frozen, Mutability::Writable) => {
+                (Access::Frozen, Mutability::ReadOnly, None)
+            }
+            (ForeignAccess::Frozen, mutability) => (Access::Frozen, mutability, None),
+            (ForeignAccess::Private, mutability) => (Access::Private, mutability, None),
+            (ForeignAccess::Lent(gate), mutability) => (Access::Lent, mutability, Some(gate)),
+        };
+        let parts = Parts { pointer, len_bytes, device, access, mutability, gate };
+        // SAFETY: promised by the caller.
+        Ok(unsafe { Self::from_parts(Owner::new(owner, name), parts) })
+    }
+}
+
+fn checked_pointer(ptr: *mut u8, len_bytes: usize) -> Result<NonNull<u8>, StorageError> {
+    let address = ptr.addr();
+    if isize::try_from(len_bytes).is_err() || address.checked_add(len_bytes).is_none() {
+        return Err(StorageError::PastAddressSpace { address, len_bytes });
+    }
+    match NonNull::new(ptr) {
+        Some(pointer) => Ok(pointer),
+        None if len_bytes == 0 => Ok(dangling()),
+        None => Err(StorageError::NullPointer { len_bytes }),
+    }
+}

@@ -1,0 +1,222 @@
+//! Who holds which bytes: many readers, or one writer, or many sharers.
+//!
+//! A ledger knows bytes by their address and nothing else: not the object they were reached
+//! through, not its base. Two arrays that different producers made over one memory conflict; two
+//! views of one array that share no byte do not:
+//!
+//! ```text
+//!             a[0] a[1] a[2] a[3]
+//! a[::2]       ##        ##           write  \ together
+//! a[1::2]           ##        ##      write  /
+//! a[1:3]            ##   ##           read     refused, names the holder of a[::2]
+//! ```
+//!
+//! Private storages have one ledger each. Lent memory, of all storages, goes to one ledger of the
+//! process.
+//!
+//! # How it stays cheap
+//! A borrow is one compare-and-swap on the lock, one look at each of four inline slots, and one
+//! plain store to unlock. Releasing an inline slot is one plain store, without the lock. When the
+//! slots are full, borrows go to an ordered index, where both cost a logarithm.
+//!
+//! # Limitations
+//! - A guard that is leaked (`std::mem::forget`) holds its bytes for as long as the ledger lives. The
+//!   process-wide one outlives the memory, so later memory at that address is then refused too.
+//! - Addresses are taken to be unique, as unified addressing makes them across host and CUDA devices.
+//!   One physical page mapped at two addresses (two maps of one file) is seen as two memories.
+//! - Past [`DEFAULT_BUDGET`](crate::DEFAULT_BUDGET) steps of search, two regions count as overlapping.
+//! - Each program that links this crate has its own process-wide ledger: two extension modules do
+//!   not see each other's borrows.
+
+mod index;
+mod record;
+#[expect(unsafe_code, reason = "the lock hands out its content")]
+mod spin;
+
+use std::ops::Range;
+use std::panic::Location;
+
+use index::{Index, Key};
+use record::Record;
+use spin::Spin;
+
+use crate::sync::{AtomicBool, Ordering};
+use crate::{BorrowKind, Footprint};
+
+const SLOTS: usize = 4;
+
+/// A register of live borrows.
+///
+/// [`Storage::borrow`](crate::Storage::borrow) is the way to use one; the type is public for those
+/// who keep books over memory of their own.
+///
+/// ```
+/// use std::panic::Location;
+/// use ndbridge_storage::{BorrowKind, Footprint, Region, ledger::Ledger};
+///
+/// let every_second = |start| Footprint::of(&Region { start, item_bytes: 8, shape: &[9], strides: &[16] });
+/// let ledger = Ledger::new();
+/// let even = ledger.acquire(BorrowKind::Write, every_second(0x1000)?, Location::caller()).unwrap();
+/// let odd = ledger.acquire(BorrowKind::Write, every_second(0x1008)?, Location::caller()).unwrap();
+/// let held = ledger.acquire(BorrowKind::Read, every_second(0x100c)?, Location::caller()).unwrap_err();
+/// assert_eq!(held.kind, BorrowKind::Write);
+/// ledger.release(odd);
+/// ledger.release(even);
+/// assert!(ledger.is_idle());
+/// # Ok::<(), ndbridge_storage::RegionError>(())
+/// ```
+#[derive(Debug)]
+pub struct Ledger {
+    // Set under the lock; cleared without it, by the holder of the token. A cleared flag gives the
+    // record of the same number to whoever holds the lock next.
+    live: [AtomicBool; SLOTS],
+    books: Spin<Books>,
+}
+
+#[derive(Debug)]
+struct Books {
+    slots: [Record; SLOTS],
+    index: Index,
+}
+
+/// Right to release one borrow, once.
+#[derive(Debug)]
+#[must_use = "a borrow whose token is lost is never released"]
+pub struct Token(Place);
+
+#[derive(Debug)]
+enum Place {
+    Nowhere,
+    Slot(u8),
+    Index(Key),
+}
+
+/// The borrow that stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What it is for.
+    pub kind: BorrowKind,
+    /// Who took it.
+    pub at: &'static Location<'static>,
+    /// First to past-the-last address that it reaches.
+    pub bytes: Range<usize>,
+}
+
+impl Ledger {
+    /// A ledger without borrows.
+    pub fn new() -> Self {
+        let books = Books { slots: std::array::from_fn(|_| Record::none()), index: Index::new() };
+        Self { live: std::array::from_fn(|_| AtomicBool::new(false)), books: Spin::new(books) }
+    }
+
+    /// Enters a borrow.
+    ///
+    /// # Errors
+    /// A live borrow that holds some of the same bytes and is not
+    /// [compatible](BorrowKind::is_compatible_with).
+    #[inline]
+    pub fn acquire(
+        &self,
+        kind: BorrowKind,
+        bytes: Footprint,
+        at: &'static Location<'static>,
+    ) -> Result<Token, Held> {
+        self.acquire_if(|| true, kind, bytes, at).unwrap_or(Ok(Token(Place::Nowhere)))
+    }
+
+    /// As [`acquire`](Self::acquire), unless `still` is false under the lock: then `None`.
+    #[inline]
+    pub(crate) fn acquire_if(
+        &self,
+        still: impl FnOnce() -> bool,
+        kind: BorrowKind,
+        bytes: Footprint,
+        at: &'static Location<'static>,
+    ) -> Option<Result<Token, Held>> {
+        if bytes.is_empty() {
+            return Some(Ok(Token(Place::Nowhere)));
+        }
+        self.books.with(|books| still().then(|| self.enter(books, kind, bytes, at)))
+    }
+
+    #[inline]
+    fn enter(
+        &self,
+        books: &mut Books,
+        kind: BorrowKind,
+        bytes: Footprint,
+        at: &'static Location<'static>,
+    ) -> Result<Token, Held> {
+        let mut free = None;
+        for (slot, (live, record)) in self.live.iter().zip(&books.slots).enumerate() {
+            // Acquire: what the last holder did to these bytes is done before we get them.
+            if !live.load(Ordering::Acquire) {
+                free = Some(slot);
+            } else if record.conflicts_with(kind, &bytes) {
+                return Err(record.held());
+            }
+        }
+        if let Some(held) = books.index.conflict(kind, &bytes) {
+            return Err(held);
+        }
+        Ok(Token(match free {
+            Some(slot) => {
+                books.slots[slot].fill(kind, bytes, at);
+                self.live[slot].store(true, Ordering::Relaxed);
+                Place::Slot(slot as u8)
+            }
+            None => Place::Index(books.index.insert(Record::new(kind, bytes, at))),
+        }))
+    }
+
+    /// Strikes out a borrow that this ledger entered.
+    #[inline]
+    pub fn release(&self, token: Token) {
+        match token.0 {
+            Place::Nowhere => {}
+            Place::Slot(slot) => self.live[usize::from(slot)].store(false, Ordering::Release),
+            Place::Index(key) => self.books.with(|books| books.index.remove(&key)),
+        }
+    }
+
+    /// Whether no borrow lives.
+    pub fn is_idle(&self) -> bool {
+        self.when_idle(|| ()).is_ok()
+    }
+
+    /// Runs `change` under the lock, if no borrow lives.
+    pub(crate) fn when_idle<R>(&self, change: impl FnOnce() -> R) -> Result<R, Held> {
+        self.books.with(|books| match self.any_held(books) {
+            Some(held) => Err(held),
+            None => Ok(change()),
+        })
+    }
+
+    fn any_held(&self, books: &Books) -> Option<Held> {
+        let live = self.live.iter().position(|live| live.load(Ordering::Acquire));
+        live.map(|slot| books.slots[slot].held()).or_else(|| books.index.any_held())
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The one ledger of lent memory.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn of_lent_memory() -> &'static Ledger {
+    static LENT: std::sync::LazyLock<Ledger> = std::sync::LazyLock::new(Ledger::new);
+    &LENT
+}
+
+/// The one ledger of lent memory, anew in every run of a model.
+#[cfg(loom)]
+pub(crate) fn of_lent_memory() -> &'static Ledger {
+    loom::lazy_static! {
+        static ref LENT: Ledger = Ledger::new();
+    }
+    &LENT
+}

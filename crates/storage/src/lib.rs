@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+#[expect(unsafe_code, reason = "calls the global allocator and frees what it gave")]
+mod alloc;
+mod borrow;
+mod device;
+mod error;
+#[expect(unsafe_code, reason = "takes the word of the caller for a pointer")]
+mod foreign;
+pub mod gate;
+pub mod ledger;
+#[expect(unsafe_code, reason = "a file mapping is memory that the file system can change")]
+mod map;
+mod overlap;
+mod owner;
+mod region;
+#[expect(unsafe_code, reason = "holds the pointer: shares it between threads, looks at its bytes")]
+mod storage;
+mod sync;
+
+pub use access::{Access, BorrowKind, Mutability};
+pub use alloc::{ALIGN_BYTES, UninitStorage};
+pub use borrow::{Borrow, OwnedBorrow};
+pub use device::Device;
+pub use error::{BorrowError, DeviceError, StorageError};
+pub use foreign::{Foreign, ForeignAccess};
+pub use gate::{Gate, GateError};
+pub use map::MapMode;
+pub use overlap::{DEFAULT_BUDGET, Overlap, may_overlap, reaches_a_byte_twice};
+pub use region::{Footprint, Region, RegionError};
+pub use storage::Storage;

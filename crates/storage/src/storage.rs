@@ -1,0 +1,337 @@
+//! The handle to memory.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+
+use bytemuck::{CheckedBitPattern, NoUninit};
+
+use crate::borrow::{Borrow, OwnedBorrow};
+use crate::ledger::Ledger;
+use crate::owner::{Owner, short_name};
+use crate::sync::{AtomicU8, Ordering};
+use crate::{Access, Device, Gate, Mutability, StorageError};
+
+/// Bytes, kept alive by an owner, with a record of who borrows them.
+///
+/// ```text
+/// Storage ----\                                  owner: any Send + Sync value;
+/// Storage -----> pointer, len_bytes, device      dropping it frees the bytes
+/// Storage ----/  access, mutability, gate, ledger      |
+///                   |                                  |
+///                   +------------> [ bytes ] <---------+
+/// ```
+///
+/// Cloning makes another handle to the same bytes. The owner is dropped once, with the last handle,
+/// on whatever thread that happens.
+///
+/// A storage gives no reference to its bytes. Whoever makes one first takes a
+/// [`borrow`](Self::borrow) of the bytes it covers, and holds that for as long as the reference
+/// lives:
+///
+/// ```
+/// use ndbridge_storage::{BorrowKind, Region, Storage};
+///
+/// let storage = Storage::from_vec(vec![1.0f32, 2.0, 3.0, 4.0]);
+/// let every_second = |offset_bytes| {
+///     let start = storage.as_ptr() as usize + offset_bytes;
+///     Region { start, item_bytes: 4, shape: &[2], strides: &[8] }
+/// };
+/// let even = storage.borrow(BorrowKind::Write, &every_second(0))?;
+/// let odd = storage.borrow(BorrowKind::Write, &every_second(4))?; // no byte in common
+/// let again = storage.borrow(BorrowKind::Read, &every_second(0)).unwrap_err();
+/// assert!(again.to_string().starts_with("already borrowed for writing at "));
+/// # Ok::<(), ndbridge_storage::BorrowError>(())
+/// ```
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    // INVARIANT: `len_bytes` from here belong to `owner` and stay put until it is dropped.
+    pointer: NonNull<u8>,
+    len_bytes: usize,
+    device: Device,
+    // Only ever goes from Private to Lent, under the lock of `ledger`.
+    access: AtomicU8,
+    // Only ever goes from Unknown to Writable.
+    mutability: AtomicU8,
+    // INVARIANT: set before `access` is Lent.
+    gate: OnceLock<Arc<dyn Gate>>,
+    ledger: Ledger,
+    owner: Owner,
+}
+
+// SAFETY: the owner and the gate are Send + Sync by their types, the rest is atomics and plain
+// data. The pointer may be used on any thread: the owner keeps its bytes wherever it is, and who
+// dereferences it must hold a borrow.
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Storage>();
+    is_shared::<Borrow<'static>>();
+    is_shared::<OwnedBorrow>();
+    is_shared::<crate::UninitStorage>();
+};
+
+/// All of a storage but its owner.
+pub(crate) struct Parts {
+    pub(crate) pointer: NonNull<u8>,
+    pub(crate) len_bytes: usize,
+    pub(crate) device: Device,
+    pub(crate) access: Access,
+    pub(crate) mutability: Mutability,
+    pub(crate) gate: Option<Arc<dyn Gate>>,
+}
+
+impl Storage {
+    /// Moves a vector in: the storage shares its allocation. Private and writable.
+    ///
+    /// [`try_into_owner`](Self::try_into_owner) moves the same allocation out.
+    ///
+    /// ```
+    /// use ndbridge_storage::Storage;
+    ///
+    /// let vec = vec![1.5f64; 8];
+    /// let address = vec.as_ptr();
+    /// let storage = Storage::from_vec(vec);
+    /// assert_eq!(storage.as_ptr(), address as *mut u8);
+    /// assert_eq!(storage.try_into_owner::<Vec<f64>>().unwrap().as_ptr(), address);
+    /// ```
+    pub fn from_vec<T>(mut vec: Vec<T>) -> Self
+    where
+        T: NoUninit + CheckedBitPattern + Send + Sync,
+    {
+        let len_bytes = size_of_val(vec.as_slice());
+        let pointer = NonNull::from(vec.as_mut_slice()).cast();
+        let owner = Owner::with_check(vec, |bytes| {
+            size_of::<T>() == 0 || bytemuck::checked::try_cast_slice::<u8, T>(bytes).is_ok()
+        });
+        let parts = Parts::private(pointer, len_bytes);
+        // SAFETY: the vector owns the bytes, all of them have values (`NoUninit`), moving it leaves
+        // them in place, and nothing else points at them.
+        unsafe { Self::from_parts(owner, parts) }
+    }
+
+    /// Shares the bytes of any value that gives them out for reading: `Arc<[u8]>`,
+    /// `&'static [u8]`, `bytes::Bytes`. Frozen and read-only.
+    pub fn frozen<O: AsRef<[u8]> + Send + Sync + 'static>(owner: O) -> Self {
+        let owner = Owner::new(owner, short_name::<O>());
+        let bytes = owner.get::<O>().map_or(&[][..], |value| value.as_ref());
+        let parts = Parts {
+            access: Access::Frozen,
+            mutability: Mutability::ReadOnly,
+            ..Parts::private(NonNull::from(bytes).cast(), bytes.len())
+        };
+        // SAFETY: `as_ref` was called on the value in its final place, so its bytes are there, and
+        // not written, for as long as the value is kept, never moved and only shared.
+        unsafe { Self::from_parts(owner, parts) }
+    }
+
+    /// Private, writable host memory.
+    ///
+    /// # Safety
+    /// As [`from_parts`](Self::from_parts).
+    pub(crate) unsafe fn from_private<O: Send + Sync + 'static>(
+        owner: O,
+        name: &'static str,
+        pointer: NonNull<u8>,
+        len_bytes: usize,
+    ) -> Self {
+        // SAFETY: promised by the caller.
+        unsafe { Self::from_parts(Owner::new(owner, name), Parts::private(pointer, len_bytes)) }
+    }
+
+    /// # Safety
+    /// Until `owner` is dropped, `parts` tells the truth about its bytes, they have values, stay in
+    /// place when the owner moves, and are read or written by others only as `parts.access` says.
+    /// A gate comes with `Access::Lent`.
+    pub(crate) unsafe fn from_parts(owner: Owner, parts: Parts) -> Self {
+        let Parts { pointer, len_bytes, device, access, mutability, gate } = parts;
+        debug_assert_eq!(gate.is_some(), access == Access::Lent);
+        let gate = gate.map_or_else(OnceLock::new, OnceLock::from);
+        let (access, mutability) = (AtomicU8::new(access as u8), AtomicU8::new(mutability as u8));
+        let ledger = Ledger::new();
+        let inner = Inner { pointer, len_bytes, device, access, mutability, gate, ledger, owner };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Parts {
+    fn private(pointer: NonNull<u8>, len_bytes: usize) -> Self {
+        let (access, mutability) = (Access::Private, Mutability::Writable);
+        Self { pointer, len_bytes, device: Device::Cpu, access, mutability, gate: None }
+    }
+}
+
+impl Storage {
+    /// First byte. Dereferencing it takes a [`borrow`](Self::borrow), and a host
+    /// [`device`](Self::device).
+    #[inline]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.inner.pointer.as_ptr()
+    }
+
+    /// First byte, for host code.
+    ///
+    /// # Errors
+    /// [`StorageError::NotHost`] if the memory is a device's.
+    #[inline]
+    pub fn host_ptr(&self) -> Result<*mut u8, StorageError> {
+        let Inner { device, len_bytes, .. } = *self.inner;
+        if device.is_host() {
+            Ok(self.as_ptr())
+        } else {
+            Err(StorageError::NotHost { device, len_bytes })
+        }
+    }
+
+    /// Size in bytes.
+    #[inline]
+    pub fn len_bytes(&self) -> usize {
+        self.inner.len_bytes
+    }
+
+    /// First to past-the-last address.
+    #[inline]
+    pub fn addresses(&self) -> Range<usize> {
+        let start = self.inner.pointer.addr().get();
+        start..start + self.inner.len_bytes
+    }
+
+    /// Where the bytes are.
+    #[inline]
+    pub fn device(&self) -> Device {
+        self.inner.device
+    }
+
+    /// Who else reaches the bytes.
+    #[inline]
+    pub fn access(&self) -> Access {
+        Access::from_code(self.inner.access.load(Ordering::Acquire))
+    }
+
+    /// Whether the bytes may be written.
+    #[inline]
+    pub fn mutability(&self) -> Mutability {
+        Mutability::from_code(self.inner.mutability.load(Ordering::Relaxed))
+    }
+
+    /// Whether the bytes are known never to be written. False also if nobody knows
+    /// ([`Mutability::Unknown`]).
+    #[inline]
+    pub fn is_read_only(&self) -> bool {
+        self.mutability() == Mutability::ReadOnly
+    }
+
+    /// Kind of owner: `"Vec<f32>"`, `"aligned allocation"`, `"mapped file"`, or the name a foreign
+    /// owner came with.
+    pub fn owner_name(&self) -> &'static str {
+        self.inner.owner.name()
+    }
+
+    /// The owner, if it is an `O`.
+    pub fn owner<O: Any>(&self) -> Option<&O> {
+        self.inner.owner.get()
+    }
+
+    /// Whether both are handles to one storage. Different storages may still share bytes.
+    #[inline]
+    pub fn same_storage(&self, other: &Storage) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Number of handles to this storage, borrows that own one included.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.inner)
+    }
+
+    /// Whether this is the only handle.
+    pub fn is_unique(&self) -> bool {
+        self.handles() == 1
+    }
+
+    /// Moves the owner out, with all its bytes in place.
+    ///
+    /// # Errors
+    /// Returns the storage if it has other handles, is not private, has an owner of another type,
+    /// or if its bytes were changed to what that type cannot hold (a `bool` of 2).
+    pub fn try_into_owner<O: Any>(mut self) -> Result<O, Storage> {
+        if !self.can_give_back::<O>() {
+            return Err(self);
+        }
+        let inner = match Arc::try_unwrap(self.inner) {
+            Ok(inner) => inner,
+            Err(inner) => return Err(Storage { inner }),
+        };
+        inner.owner.take().map_err(|owner| Storage { inner: Arc::new(Inner { owner, ..inner }) })
+    }
+
+    fn can_give_back<O: Any>(&mut self) -> bool {
+        let private = self.access() == Access::Private;
+        let Some(inner) = Arc::get_mut(&mut self.inner) else { return false };
+        if !private || inner.owner.get::<O>().is_none() {
+            return false;
+        }
+        if !inner.device.is_host() {
+            return true;
+        }
+        // SAFETY: host bytes with values; this is the only handle to private memory, so nobody
+        // writes them meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(inner.pointer.as_ptr(), inner.len_bytes) };
+        inner.owner.accepts(bytes)
+    }
+
+    /// Takes memory of unknown mutability for writable, for good and in every handle. Nothing
+    /// happens to memory that is known to be writable or read-only.
+    ///
+    /// # Safety
+    /// The producer allows writing.
+    pub unsafe fn assume_writable(&self) {
+        if self.mutability() == Mutability::Unknown && self.access() != Access::Frozen {
+            self.inner.mutability.store(Mutability::Writable as u8, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    /// Whether the access is `Private` now; lasts while the lock of the ledger is held.
+    #[inline]
+    pub(crate) fn is_still_private(&self) -> bool {
+        self.inner.access.load(Ordering::Relaxed) == Access::Private as u8
+    }
+
+    /// Lends, unless that was done already: the first gate stays. Call under the lock of the ledger.
+    pub(crate) fn set_lent(&self, gate: Arc<dyn Gate>) {
+        self.inner.gate.get_or_init(|| gate);
+        self.inner.access.store(Access::Lent as u8, Ordering::Release);
+    }
+
+    /// The gate; there is one if the access is `Lent`.
+    #[inline]
+    pub(crate) fn gate(&self) -> Option<&dyn Gate> {
+        self.inner.gate.get().map(|gate| &**gate)
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage")
+            .field("owner", &self.owner_name())
+            .field("addresses", &format_args!("{:#x?}", self.addresses()))
+            .field("device", &format_args!("{}", self.device()))
+            .field("access", &self.access())
+            .field("mutability", &self.mutability())
+            .field("handles", &self.handles())
+            .finish()
+    }
+}

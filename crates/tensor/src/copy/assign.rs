@@ -1,0 +1,107 @@
+//! Writing into memory that exists: assignment and fill.
+
+use ndbridge_dtype::{Casting, Element, Scalar, can_cast};
+use ndbridge_storage::{BorrowKind, Overlap, may_overlap};
+
+use super::{Side, Source, copy_elements};
+use crate::count;
+use crate::error::TensorError;
+use crate::receipt::{CopyReason, CopyReasons};
+use crate::tensor::{CopyOrder, Tensor};
+
+/// Steps of the search for common bytes of source and destination; past it they are taken to
+/// overlap, which costs a copy and never a wrong value.
+const SEARCH_STEPS: u64 = 10_000;
+
+impl Tensor {
+    /// Writes the elements of `source`, broadcast to this shape, into this tensor's memory.
+    ///
+    /// Where the two overlap, the result is as if the source had been copied first.
+    /// The data type may change within its kind (`same_kind`); see
+    /// [`assign_with`](Self::assign_with).
+    ///
+    /// ```
+    /// use ndarray::s;
+    /// use ndbridge_tensor::Tensor;
+    /// let tensor = Tensor::from_vec(vec![1_i32, 2, 3, 4]);
+    /// tensor.slice(s![1..])?.assign(&tensor.slice(s![..3])?)?;
+    /// assert_eq!(tensor.to_vec::<i32>()?, [1, 1, 2, 3]);
+    /// # Ok::<(), ndbridge_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the source cannot be broadcast, read or cast so, or this tensor cannot be written.
+    #[track_caller]
+    pub fn assign(&self, source: &Self) -> Result<(), TensorError> {
+        self.assign_with(source, Casting::SameKind)
+    }
+
+    /// As [`assign`](Self::assign), with another rule for changes of data type.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    #[track_caller]
+    pub fn assign_with(&self, source: &Self, casting: Casting) -> Result<(), TensorError> {
+        let (from, to) = (source.dtype(), self.dtype());
+        if !can_cast(from, to, casting) {
+            return Err(TensorError::LossyWrite { from, to, casting });
+        }
+        let source = source.broadcast_to(self.shape())?;
+        let reasons = CopyReasons::from(CopyReason::Requested);
+        count::allow("assign", reasons, self.size_bytes())?;
+        if may_overlap(&source.region(), &self.region(), SEARCH_STEPS) == Overlap::Disjoint {
+            self.assign_disjoint(&source)?;
+        } else {
+            let aside = CopyReason::Overlap.into();
+            let copy = source.copy_for("assign", aside, source.dtype(), CopyOrder::Keep)?;
+            self.assign_disjoint(&copy)?;
+        }
+        count::record(reasons, self.size_bytes());
+        Ok(())
+    }
+
+    /// Writes `value` to every element.
+    ///
+    /// ```
+    /// use ndbridge_tensor::{DType, Scalar, Tensor};
+    /// let tensor = Tensor::zeros(&[2, 2], DType::F32)?;
+    /// tensor.select(0, 1)?.fill(Scalar::Float(1.5))?;
+    /// assert_eq!(tensor.to_vec::<f32>()?, [0.0, 0.0, 1.5, 1.5]);
+    /// # Ok::<(), ndbridge_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the data type cannot hold the value, or this tensor cannot be written.
+    #[track_caller]
+    pub fn fill(&self, value: Scalar) -> Result<(), TensorError> {
+        let one = Self::from_scalar(value, self.dtype())?;
+        self.assign_disjoint(&one.broadcast_to(self.shape())?)
+    }
+
+    /// `source` has this shape and no byte in common with `self`.
+    #[track_caller]
+    fn assign_disjoint(&self, source: &Self) -> Result<(), TensorError> {
+        let from = if source.dtype() == self.dtype() {
+            Source::borrow(source)?
+        } else {
+            Source::borrow_values(source)?
+        };
+        let borrow = self.borrow(BorrowKind::Write)?;
+        // SAFETY: this tensor's elements, borrowed for writing, apart from the source's.
+        unsafe { copy_elements(&from, Side::of(self)) };
+        drop(borrow);
+        Ok(())
+    }
+
+    /// Sets the element at `index`, by ndarray's rules for a single one.
+    ///
+    /// # Errors
+    /// If `index` is out of bounds, `T` is not the data type, or the tensor cannot be written.
+    #[track_caller]
+    pub fn set<T: Element>(&self, index: &[usize], value: T) -> Result<(), TensorError> {
+        let mut guard = self.write::<T>()?;
+        let element = guard.get_mut(index).ok_or_else(|| self.out_of_bounds(index))?;
+        *element = value;
+        Ok(())
+    }
+}

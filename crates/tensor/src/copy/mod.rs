@@ -1,0 +1,74 @@
+//! The copy engine: any layout to any layout, with or without a change of data type, in one pass.
+//!
+//! A pair of layouts is first brought to its simplest form ([`pair`]); then runs along its
+//! innermost axis are copied or cast one after the other ([`run`]).
+
+mod assign;
+mod fresh;
+mod pair;
+mod run;
+mod swap;
+
+use ndbridge_dtype::DType;
+use ndbridge_storage::{Borrow, BorrowKind};
+
+use crate::bool_check;
+use crate::error::TensorError;
+use crate::tensor::Tensor;
+use pair::Pair;
+
+/// Where elements come from or go to: the first element and the steps between them.
+#[derive(Clone, Copy)]
+pub(crate) struct Side<'a> {
+    ptr: *mut u8,
+    strides: &'a [isize],
+    dtype: DType,
+}
+
+impl<'a> Side<'a> {
+    pub(crate) fn of(tensor: &'a Tensor) -> Self {
+        Self { ptr: tensor.as_ptr(), strides: tensor.strides(), dtype: tensor.dtype() }
+    }
+}
+
+/// A tensor borrowed for reading, whose elements are known to be values of its data type.
+pub(crate) struct Source<'t> {
+    tensor: &'t Tensor,
+    _borrow: Borrow<'t>,
+}
+
+impl<'t> Source<'t> {
+    #[track_caller]
+    pub(crate) fn borrow(tensor: &'t Tensor) -> Result<Self, TensorError> {
+        let borrow = tensor.borrow(BorrowKind::Read)?;
+        Ok(Self { tensor, _borrow: borrow })
+    }
+
+    /// The same, for elements that will be read as values and not only moved.
+    #[track_caller]
+    pub(crate) fn borrow_values(tensor: &'t Tensor) -> Result<Self, TensorError> {
+        let borrow = tensor.borrow(BorrowKind::Read)?;
+        bool_check::check(tensor, &borrow)?;
+        Ok(Self { tensor, _borrow: borrow })
+    }
+}
+
+/// Copies the elements of `source` to `destination`, casting where the data types differ.
+///
+/// # Safety
+/// With the source's shape, the destination's strides from its pointer reach memory that is good
+/// for writing, that no one else reaches meanwhile and that has no byte in common with the source.
+pub(crate) unsafe fn copy_elements(source: &Source<'_>, destination: Side<'_>) {
+    let from = Side::of(source.tensor);
+    let shape = source.tensor.shape();
+    if shape.contains(&0) {
+        return;
+    }
+    let pair = Pair::simplify(shape, from, destination);
+    let copy_run = run::choose(from.dtype, destination.dtype, &pair);
+    pair.for_each_run(|source, destination| {
+        // SAFETY: a pair walks the elements of both sides and nothing else; both are good for
+        // that: the source is borrowed, the destination promised by the caller.
+        unsafe { copy_run(source, destination, pair.run()) }
+    });
+}

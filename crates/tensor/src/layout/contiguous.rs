@@ -1,0 +1,107 @@
+//! Packed layouts: their strides, and whether a layout is one.
+
+use super::{Layout, LayoutError, Shape, Strides, view};
+
+/// Which axis of a packed array has its elements side by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// The last axis (row-major).
+    #[default]
+    C,
+    /// The first axis (column-major, Fortran).
+    F,
+}
+
+impl Layout {
+    /// The packed layout of a new array, at offset 0. As in `np.empty`, all strides are 0 if there are no elements.
+    ///
+    /// # Errors
+    /// More than [`MAX_NDIM`](super::MAX_NDIM) axes or `isize::MAX` bytes.
+    pub fn contiguous(
+        shape: &[usize],
+        item_bytes: usize,
+        order: Order,
+    ) -> Result<Self, LayoutError> {
+        view::check_size(shape, item_bytes)?;
+        let mut strides = packed_strides(shape, item_bytes, order);
+        if shape.contains(&0) {
+            strides.fill(0);
+        }
+        Ok(Self { shape: Shape::from_slice(shape), strides, offset: 0 })
+    }
+
+    /// Whether the elements lie packed in `order`. As in NumPy the strides of axes of length 1 do not matter, and a
+    /// layout without elements is packed in both orders.
+    pub fn is_contiguous(&self, order: Order, item_bytes: usize) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        let mut expected = Some(item_bytes);
+        let mut packed = |axis: usize| {
+            let (len, stride) = (self.shape[axis], self.strides[axis]);
+            let fits = len == 1 || usize::try_from(stride).ok() == expected;
+            expected = expected.and_then(|bytes| bytes.checked_mul(len));
+            fits
+        };
+        match order {
+            Order::C => (0..self.ndim()).rev().all(&mut packed),
+            Order::F => (0..self.ndim()).all(&mut packed),
+        }
+    }
+
+    /// The packed layout, at offset 0, that `np.copy(a, order='K')` and `astype` give: axes nested as their strides
+    /// are here, widest outermost, with items of `new_item_bytes`.
+    ///
+    /// # Errors
+    /// More than `isize::MAX` bytes.
+    pub fn keep_order(
+        &self,
+        item_bytes: usize,
+        new_item_bytes: usize,
+    ) -> Result<Self, LayoutError> {
+        if self.is_contiguous(Order::C, item_bytes) || self.ndim() <= 1 {
+            return Self::contiguous(&self.shape, new_item_bytes, Order::C);
+        }
+        if self.is_contiguous(Order::F, item_bytes) {
+            return Self::contiguous(&self.shape, new_item_bytes, Order::F);
+        }
+        view::check_size(&self.shape, new_item_bytes)?;
+        let strides = nested_strides(&self.shape, &self.axes_by_stride(), new_item_bytes);
+        Ok(Self { shape: self.shape.clone(), strides, offset: 0 })
+    }
+
+    /// The strides of [`keep_order`](Self::keep_order) for items of the same size.
+    ///
+    /// # Errors
+    /// More than `isize::MAX` bytes.
+    pub fn keep_order_strides(&self, item_bytes: usize) -> Result<Box<[isize]>, LayoutError> {
+        Ok(self.keep_order(item_bytes, item_bytes)?.strides.as_slice().into())
+    }
+
+    /// Axes from the narrowest stride to the widest; of equal ones the later axis first.
+    fn axes_by_stride(&self) -> Shape {
+        let mut axes: Shape = (0..self.ndim()).rev().collect();
+        axes.sort_by_key(|&axis| self.strides[axis].wrapping_abs());
+        axes
+    }
+}
+
+/// Strides of a packed array; an empty axis counts as one of length 1. The size was checked before.
+pub(super) fn packed_strides(shape: &[usize], item_bytes: usize, order: Order) -> Strides {
+    let mut axes: Shape = (0..shape.len()).collect();
+    if order == Order::C {
+        axes.reverse();
+    }
+    nested_strides(shape, &axes, item_bytes)
+}
+
+/// Strides of a packed array whose axes vary in the order given, the fastest first.
+fn nested_strides(shape: &[usize], axes: &[usize], item_bytes: usize) -> Strides {
+    let mut strides = Strides::from_elem(0, shape.len());
+    let mut stride = item_bytes;
+    for &axis in axes {
+        strides[axis] = stride as isize;
+        stride *= shape[axis].max(1);
+    }
+    strides
+}

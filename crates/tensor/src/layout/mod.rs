@@ -1,0 +1,215 @@
+//! Where the elements of an n-dimensional array lie: shape, byte strides, byte offset.
+//!
+//! A [`Layout`] is data without a pointer. NumPy's own terms are kept: a stride is a signed number of **bytes**,
+//! so a field of a record, a reversed axis, a broadcast axis and an unaligned view are all layouts. Every view
+//! operation returns the shape and strides that NumPy returns.
+//!
+//! ```text
+//! shape (2, 3), strides (12, -4), offset 8, items of 4 bytes
+//! byte      0    4    8   12   16   20
+//! element [0,2][0,1][0,0][1,2][1,1][1,0]
+//! ```
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+mod axes;
+mod broadcast;
+mod contiguous;
+mod error;
+mod ndarray_slice;
+mod offsets;
+mod reinterpret;
+mod reshape;
+mod slice;
+mod split;
+mod view;
+mod windows;
+
+pub use broadcast::broadcast_shapes;
+pub use contiguous::Order;
+pub use error::LayoutError;
+pub use offsets::Offsets;
+pub use split::{Parts, Split};
+
+use view::View;
+
+/// The largest number of axes, NumPy's own limit.
+pub const MAX_NDIM: usize = 64;
+
+type Shape = SmallVec<[usize; 4]>;
+type Strides = SmallVec<[isize; 4]>;
+
+/// Shape, byte strides and byte offset of an n-dimensional array in its storage.
+///
+/// A layout without elements reaches no byte, so its strides and offset mean nothing; every view without
+/// elements keeps the offset of what it was taken from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    // INVARIANT: as many strides as lengths, at most MAX_NDIM; the product of the non-zero lengths fits isize;
+    // if there are elements, the offset of each (and every partial sum towards it) fits 0..=isize::MAX.
+    shape: Shape,
+    strides: Strides,
+    offset: usize,
+}
+
+impl Layout {
+    /// A layout from its parts, `strides` and `offset` in bytes.
+    ///
+    /// # Errors
+    /// If lengths differ, there are more than [`MAX_NDIM`] axes, the shape has more than `isize::MAX` bytes, or
+    /// an element would start before byte 0 or end past `isize::MAX`.
+    pub fn new(
+        shape: &[usize],
+        strides: &[isize],
+        offset: usize,
+        item_bytes: usize,
+    ) -> Result<Self, LayoutError> {
+        if shape.len() != strides.len() {
+            let (shape, strides) = (shape.len(), strides.len());
+            return Err(LayoutError::LengthMismatch { shape, strides });
+        }
+        view::check_size(shape, item_bytes)?;
+        let layout =
+            Self { shape: Shape::from_slice(shape), strides: Strides::from_slice(strides), offset };
+        match layout.checked_reach(item_bytes) {
+            Some(_) => Ok(layout),
+            None => Err(layout.out_of_range()),
+        }
+    }
+
+    /// The length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The distance of neighbours along each axis, in bytes.
+    pub fn strides(&self) -> &[isize] {
+        &self.strides
+    }
+
+    /// Bytes from the start of the storage to element `[0, .., 0]`.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The same layout at another byte offset.
+    ///
+    /// # Errors
+    /// If an element would start before byte 0 or end past `isize::MAX`.
+    pub fn with_offset(&self, offset: usize, item_bytes: usize) -> Result<Self, LayoutError> {
+        Self::new(&self.shape, &self.strides, offset, item_bytes)
+    }
+
+    /// Number of axes.
+    pub fn ndim(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// Number of elements; 1 for rank 0.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// Bytes of a packed copy: elements times `item_bytes`.
+    ///
+    /// # Errors
+    /// If that exceeds `isize::MAX`, as it can for a broadcast layout.
+    pub fn size_bytes(&self, item_bytes: usize) -> Result<usize, LayoutError> {
+        view::check_size(&self.shape, item_bytes)?;
+        Ok(self.len() * item_bytes)
+    }
+
+    /// The bytes of the storage from the first to past the last that an element covers.
+    ///
+    /// Empty, and starting at the offset, if there are no elements.
+    pub fn byte_range(&self, item_bytes: usize) -> Range<usize> {
+        if self.is_empty() {
+            return self.offset..self.offset;
+        }
+        let low = |(&len, &stride): (&usize, &isize)| (stride < 0) as usize * extent(len, stride);
+        let high = |(&len, &stride): (&usize, &isize)| (stride > 0) as usize * extent(len, stride);
+        let axes = || self.shape.iter().zip(&self.strides);
+        let start = self.offset - axes().map(low).sum::<usize>();
+        let last = self.offset + axes().map(high).sum::<usize>();
+        start..last.saturating_add(item_bytes)
+    }
+
+    /// Byte offset of the element at `index`, `None` if there is no such element.
+    pub fn offset_of(&self, index: &[usize]) -> Option<usize> {
+        let inside =
+            index.len() == self.ndim() && index.iter().zip(&self.shape).all(|(i, n)| i < n);
+        let steps = index.iter().zip(&self.strides);
+        inside.then(|| {
+            steps.fold(self.offset, |at, (&i, &stride)| {
+                at.wrapping_add_signed(stride.wrapping_mul(i as isize))
+            })
+        })
+    }
+
+    /// Byte offsets of all elements in C order (the last axis fastest).
+    pub fn offsets(&self) -> Offsets<'_> {
+        Offsets::new(self)
+    }
+
+    /// `(first, past last)` byte, `None` if it does not fit `0..=isize::MAX`.
+    fn checked_reach(&self, item_bytes: usize) -> Option<(usize, usize)> {
+        let mut low = isize::try_from(self.offset).ok()?;
+        let mut high = low;
+        if self.is_empty() {
+            return Some((self.offset, self.offset));
+        }
+        for (&len, &stride) in self.shape.iter().zip(&self.strides) {
+            let span = stride.checked_mul(isize::try_from(len - 1).ok()?)?;
+            low = low.checked_add(span.min(0))?;
+            high = high.checked_add(span.max(0))?;
+        }
+        let end = high.checked_add(isize::try_from(item_bytes).ok()?)?;
+        Some((usize::try_from(low).ok()?, end as usize))
+    }
+
+    fn out_of_range(&self) -> LayoutError {
+        LayoutError::OutOfRange {
+            shape: self.shape.as_slice().into(),
+            strides: self.strides.as_slice().into(),
+            offset: self.offset,
+        }
+    }
+}
+
+/// Bytes between the first and the last element of one axis; the axis is not empty.
+fn extent(len: usize, stride: isize) -> usize {
+    if len == 1 { 0 } else { (len - 1) * stride.unsigned_abs() }
+}
+
+/// The axis counted from 0, where a negative one counts from the end.
+fn normalize_axis(axis: isize, ndim: usize) -> Result<usize, LayoutError> {
+    normalize(axis, ndim).ok_or(LayoutError::AxisOutOfBounds { axis, ndim })
+}
+
+/// `index` counted from 0, `None` outside `-len..len`.
+fn normalize(index: isize, len: usize) -> Option<usize> {
+    let from_start = if index < 0 { len.checked_add_signed(index)? } else { index as usize };
+    (from_start < len).then_some(from_start)
+}
+
+/// The axes counted from 0, each named at most once.
+fn normalize_distinct(axes: &[isize], ndim: usize) -> Result<SmallVec<[usize; 4]>, LayoutError> {
+    let mut seen = 0u64; // one bit for each of at most MAX_NDIM axes
+    let mut normalized = SmallVec::new();
+    for &axis in axes {
+        let axis = normalize_axis(axis, ndim)?;
+        if seen & (1 << axis) != 0 {
+            return Err(LayoutError::RepeatedAxis { axis });
+        }
+        seen |= 1 << axis;
+        normalized.push(axis);
+    }
+    Ok(normalized)
+}

@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+
+mod bool_check;
+mod build;
+mod convert;
+#[expect(unsafe_code, reason = "the copy kernels walk raw memory")]
+mod copy;
+mod count;
+#[expect(unsafe_code, reason = "reads and writes elements at checked offsets")]
+mod element_access;
+mod equal;
+mod error;
+#[expect(unsafe_code, reason = "builds ndarray views over storage that is borrowed for them")]
+mod guard;
+mod index;
+mod layout;
+#[expect(unsafe_code, reason = "shares the memory behind ndarray's owned and shared arrays")]
+mod ndarray_io;
+mod overlap;
+mod plan;
+mod print;
+mod receipt;
+#[expect(unsafe_code, reason = "per-element atomic access to memory that others write")]
+mod shared;
+mod tensor;
+mod views;
+
+pub use count::{CopyCount, NoCopy, copies, no_copy};
+pub use equal::array_equal;
+pub use error::TensorError;
+pub use guard::{BytesGuard, ReadGuard, WriteGuard};
+pub use index::Index;
+pub use layout::{Layout, LayoutError, MAX_NDIM, Offsets, Order, Parts, Split, broadcast_shapes};
+pub use ndarray_io::IntoArrayError;
+pub use overlap::shares_memory;
+pub use plan::{CopyRule, Facts, Plan, Refusal, Request, plan};
+pub use receipt::{Action, CopyReason, CopyReasons, Receipt};
+pub use shared::SharedView;
+pub use tensor::{CopyOrder, Tensor};
+
+pub use ndbridge_dtype::{self as dtype, DType, Element, Scalar};
+pub use ndbridge_storage::{self as storage, Device, Storage};

@@ -1,0 +1,113 @@
+//! Strict layers: a crate names only crates below it, in its tests too.
+
+use crate::error::{Error, no_findings};
+use crate::workspace::{Package, Workspace};
+
+const LIBRARIES: [&str; 5] =
+    ["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
+
+/// Each crate of the workspace and how many of [`LIBRARIES`], counted from the lowest, it may
+/// name. `dtype` and `storage` stand side by side and never name each other.
+const LAYERS: [(&str, usize); 8] = [
+    ("ndbridge-dtype", 0),
+    ("ndbridge-storage", 0),
+    ("ndbridge-tensor", 2),
+    ("ndbridge-numpy", 3),
+    ("ndbridge", 4),
+    ("ndbridge-python", 5),
+    ("ndbridge-benches", 5),
+    ("xtask", 0),
+];
+
+/// Subjects that only some crates know: Python, files, ndarray's types.
+const SUBJECTS: [(&str, &[&str]); 4] = [
+    ("pyo3", &["ndbridge-numpy", "ndbridge-python"]),
+    ("zip", &["ndbridge-numpy"]),
+    ("ndarray", &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches"]),
+    ("half", &["ndbridge-dtype", "ndbridge-benches"]),
+];
+
+/// Fails on a dependency (normal, dev or build) that points upward or sideways.
+pub fn check(workspace: &Workspace) -> Result<(), Error> {
+    no_findings("layers", breaks(&workspace.packages))
+}
+
+fn breaks(packages: &[Package]) -> Vec<String> {
+    let is_member = |name: &str| packages.iter().any(|package| package.name == name);
+    let mut found = Vec::new();
+    for package in packages {
+        let Some((_, reach)) = LAYERS.iter().find(|(name, _)| *name == package.name) else {
+            found.push(format!("{} has no place in the layer table", package.name));
+            continue;
+        };
+        let below = &LIBRARIES[..*reach];
+        for dependency in &package.dependencies {
+            let upward = is_member(&dependency.name) && !below.contains(&dependency.name.as_str());
+            if upward || is_foreign(&package.name, &dependency.name) {
+                let (from, to) = (&package.name, &dependency.name);
+                found.push(format!("{from} names {to} ({} dependency)", dependency.kind));
+            }
+        }
+    }
+    found
+}
+
+fn is_foreign(package: &str, dependency: &str) -> bool {
+    SUBJECTS.iter().any(|(subject, knowing)| *subject == dependency && !knowing.contains(&package))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::assert_passes;
+    use crate::workspace::Dependency;
+
+    fn package(name: &str, dependencies: &[(&str, &str)]) -> Package {
+        let dependencies = dependencies
+            .iter()
+            .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: (*kind).to_owned() });
+        Package { name: name.to_owned(), folder: "".into(), dependencies: dependencies.collect() }
+    }
+
+    #[test]
+    fn the_workspace_is_layered() {
+        let workspace = Workspace::load().unwrap();
+        assert_passes(check(&workspace));
+        for (name, _) in LAYERS {
+            let known = workspace.packages.iter().any(|package| package.name == name);
+            assert!(known, "{name} stands in the layer table, not in the workspace");
+        }
+    }
+
+    #[test]
+    fn a_layered_graph_passes() {
+        let graph = [
+            package("ndbridge-dtype", &[("half", "normal"), ("proptest", "dev")]),
+            package("ndbridge-storage", &[]),
+            package(
+                "ndbridge-tensor",
+                &[("ndbridge-dtype", "normal"), ("ndbridge-storage", "normal")],
+            ),
+        ];
+        assert_eq!(breaks(&graph), [""; 0]);
+    }
+
+    #[test]
+    fn every_upward_or_sideways_dependency_is_found() {
+        let graph = [
+            package("ndbridge-dtype", &[("ndbridge-storage", "normal")]),
+            package("ndbridge-storage", &[("ndbridge-tensor", "dev")]),
+            package("ndbridge-tensor", &[("ndbridge", "build"), ("pyo3", "normal")]),
+            package("ndbridge", &[("ndbridge-tensor", "normal")]),
+            package("ndbridge-newcomer", &[]),
+        ];
+        let expected = [
+            "ndbridge-dtype names ndbridge-storage (normal dependency)",
+            "ndbridge-storage names ndbridge-tensor (dev dependency)",
+            "ndbridge-tensor names ndbridge (build dependency)",
+            "ndbridge-tensor names pyo3 (normal dependency)",
+            "ndbridge-newcomer has no place in the layer table",
+        ];
+        assert_eq!(breaks(&graph), expected);
+    }
+}

@@ -1,0 +1,73 @@
+//! Project tasks, run as `cargo xtask TASK`: demo, tests, sanitizers, structure checks.
+
+mod demo;
+mod error;
+mod hygiene;
+mod layers;
+mod lint;
+mod python;
+mod rules;
+mod safety;
+mod sanitize;
+mod steps;
+mod suite;
+mod tokens;
+mod workspace;
+
+use std::process::ExitCode;
+
+use error::Error;
+use steps::Steps;
+use suite::Half;
+use workspace::Workspace;
+
+const USAGE: &str = "\
+cargo xtask TASK
+
+  demo                       run the main job on real NumPy arrays and files, checking every promise
+  test [--rust | --python]   run every test, or one half
+  lint                       formatting, clippy, docs, benches compile
+  sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
+  ci                         lint, test, demo, sanitize --quick
+  layers | rules | safety | hygiene
+                             one structure check (`test` runs all four)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<(), Error> {
+    let workspace = Workspace::load()?;
+    let mut steps = Steps::default();
+    match words {
+        ["demo"] => demo::run(&workspace, &mut steps),
+        ["test"] => suite::run(&workspace, &mut steps, Half::Both),
+        ["test", "--rust"] => suite::run(&workspace, &mut steps, Half::Rust),
+        ["test", "--python"] => suite::run(&workspace, &mut steps, Half::Python),
+        ["lint"] => lint::run(&workspace, &mut steps),
+        ["sanitize"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Full),
+        ["sanitize", "--quick"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Quick),
+        ["ci"] => everything(&workspace, &mut steps),
+        ["layers"] => return layers::check(&workspace),
+        ["rules"] => return rules::check(&workspace),
+        ["safety"] => return safety::check(&workspace),
+        ["hygiene"] => return hygiene::check(&workspace),
+        _ => return Err(Error::Usage { got: words.join(" ") }),
+    }
+    steps.finish()
+}
+
+fn everything(workspace: &Workspace, steps: &mut Steps) {
+    lint::run(workspace, steps);
+    suite::run(workspace, steps, Half::Both);
+    demo::run(workspace, steps);
+    sanitize::run(workspace, steps, sanitize::Form::Quick);
+}

@@ -1,0 +1,97 @@
+//! `cargo xtask sanitize`: Miri and AddressSanitizer, both of a nightly toolchain.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use crate::error::Error;
+use crate::steps::{Steps, execute, output};
+use crate::workspace::Workspace;
+
+/// How much to run.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Form {
+    /// Every test that Miri can run, under both borrow models.
+    Full,
+    /// The same tests with thinned loops: what continuous integration has time for.
+    Quick,
+}
+
+const MIRI_PACKAGES: [&str; 3] = ["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor"];
+
+/// Runs Miri on the crates that own memory, AddressSanitizer on the one that meets files.
+pub fn run(workspace: &Workspace, steps: &mut Steps, form: Form) {
+    if steps.run("nightly toolchain", install).is_none() {
+        return;
+    }
+    for (name, model) in [("stacked", ""), ("tree", "-Zmiri-tree-borrows")] {
+        let name = format!("Miri, {name} borrows");
+        steps.command(&name, &mut miri(workspace, form, model));
+    }
+    steps.run("AddressSanitizer", || execute(&mut address_sanitizer(workspace)?));
+}
+
+fn miri(workspace: &Workspace, form: Form, model: &str) -> Command {
+    let mut command = nightly(workspace, ["miri", "test", "--lib", "--tests"]);
+    command.args(MIRI_PACKAGES.iter().flat_map(|package| ["--package", package]));
+    command.arg("--target-dir").arg(workspace.target.join("miri"));
+    // Tests read their tables from files, which isolation forbids.
+    command.env("MIRIFLAGS", format!("-Zmiri-disable-isolation {model}").trim_end());
+    command.env("PROPTEST_CASES", if form == Form::Quick { "2" } else { "32" });
+    command
+}
+
+fn address_sanitizer(workspace: &Workspace) -> Result<Command, Error> {
+    let host = host()?;
+    // An explicit target keeps the flags away from build scripts and macros.
+    let tests = ["test", "--package", "ndbridge-numpy", "--lib", "--tests", "--target", &host];
+    let mut command = nightly(workspace, tests);
+    command.arg("--target-dir").arg(workspace.target.join("asan"));
+    command.env("RUSTFLAGS", "-Zsanitizer=address");
+    Ok(command)
+}
+
+fn host() -> Result<String, Error> {
+    let version = output(Command::new("rustup").args(["run", "nightly", "rustc", "-vV"]))?;
+    let version = String::from_utf8_lossy(&version).into_owned();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or(Error::Metadata { expected: "a host in `rustc -vV`" })
+}
+
+fn nightly<I: AsRef<OsStr>>(
+    workspace: &Workspace,
+    arguments: impl IntoIterator<Item = I>,
+) -> Command {
+    let mut command = Command::new("rustup");
+    command.current_dir(&workspace.root).args(["run", "nightly", "cargo"]).args(arguments);
+    // Set by the cargo that started us; a stable compiler would be taken for the nightly's.
+    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Makes sure of a nightly with Miri; what is there is left as it is.
+fn install() -> Result<(), Error> {
+    for component in ["miri", "rust-src"] {
+        if has(component) {
+            continue;
+        }
+        let words =
+            ["toolchain", "install", "nightly", "--profile=minimal", "--component", component];
+        let mut command = Command::new("rustup");
+        execute(command.args(words)).map_err(|_| Error::NoNightly {
+            component,
+            command: format!("rustup {}", words.join(" ")),
+        })?;
+    }
+    Ok(())
+}
+
+fn has(component: &str) -> bool {
+    let mut list = Command::new("rustup");
+    list.args(["component", "list", "--toolchain", "nightly", "--installed"]);
+    list.output().is_ok_and(|listed| {
+        let names = String::from_utf8_lossy(&listed.stdout);
+        listed.status.success() && names.lines().any(|line| line.starts_with(component))
+    })
+}
