@@ -130,7 +130,8 @@ fn integer_is_in(value: i128, dtype: DType) -> bool {
 }
 
 impl fmt::Display for Scalar {
-    /// As Python prints it: `True`, `3`, `1.0`, `nan`, `(1+2j)`.
+    /// As Python prints it: `True`, `3`, `1.0`, `nan`, `(1+2j)`. (Where two shortest decimals are
+    /// equally near, as for 2⁻²⁵, Rust and Python choose different last digits.)
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Scalar::Bool(value) => f.pad(if *value { "True" } else { "False" }),

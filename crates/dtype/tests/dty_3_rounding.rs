@@ -180,7 +180,7 @@ fn dty_3_every_nan_stays_a_nan() {
     // A payload that does not fit must not leave an infinity behind.
     for bits in [0x7f80_0001_u32, 0xff80_0001, 0x7fbf_ffff, 0x7fff_ffff] {
         let single = f32::from_bits(bits);
-        let double = f64::from_bits(u64::from(bits) << 32 | 1);
+        let double = f64::from_bits(u64::from(bits) << 32 | 0x7ff0_0000_0000_0001);
         assert!(convert::<f32, f16>(single).is_nan());
         assert!(convert::<f32, bf16>(single).is_nan());
         assert!(convert::<f32, F8E4M3>(single).is_nan());

@@ -1,1 +1,19 @@
-//! Carry n-dimensional arrays between Rust, ndarray, NumPy and files, sharing or copying exactly as asked.
+#![doc = include_str!("../README.md")]
+
+pub use ndbridge_dtype as dtype;
+pub use ndbridge_storage as storage;
+pub use ndbridge_tensor as tensor;
+
+#[cfg(feature = "python")]
+pub use ndbridge_numpy::python;
+#[cfg(feature = "numpy")]
+pub use ndbridge_numpy::{npy, npz};
+
+pub use ndbridge_dtype::{
+    ByteOrder, Casting, DType, Element, Scalar, can_cast, promote_types, promote_types_torch,
+};
+pub use ndbridge_storage::{Access, Device, Storage};
+pub use ndbridge_tensor::{
+    CopyOrder, CopyReason, CopyRule, Index, Layout, Order, Parts, Plan, ReadGuard, Receipt, Request,
+    SharedView, Tensor, TensorError, WriteGuard, array_equal, copies, no_copy, plan, shares_memory,
+};

@@ -4,6 +4,8 @@ mod atomic;
 mod error;
 pub mod npy;
 pub mod npz;
+#[cfg(feature = "python")]
+pub mod python;
 mod reason;
 
 pub use error::{NumpyError, Place};

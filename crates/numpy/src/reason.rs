@@ -105,6 +105,12 @@ pub enum FormatError {
         /// Bytes per element.
         item_bytes: usize,
     },
+    /// An array of Python objects.
+    #[error(
+        "array of Python objects: its data is a pickle, which is never executed; \
+         save it with a numeric dtype"
+    )]
+    Objects,
     /// The data type cannot be carried.
     #[error(transparent)]
     DType(#[from] DTypeError),

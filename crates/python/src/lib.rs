@@ -1,1 +1,40 @@
-//! The Python package ndbridge.
+//! The compiled half of the Python package `ndbridge`: a thin layer over the crate of that name.
+
+use pyo3::prelude::*;
+
+mod argument;
+#[expect(unsafe_code, reason = "fills the Py_buffer structure of the buffer protocol")]
+mod buffer;
+mod casting;
+mod counting;
+mod create;
+mod dtype;
+mod files;
+mod index;
+mod planning;
+mod scalar;
+#[expect(unsafe_code, reason = "makes itself the base object of the arrays it lends")]
+mod tensor;
+mod views;
+
+/// Carries n-dimensional arrays between NumPy, Rust and files, sharing or copying as asked.
+#[pymodule(gil_used = true)]
+mod _ndbridge {
+    #[pymodule_export]
+    use crate::casting::{can_cast, promote_types, result_type};
+    #[pymodule_export]
+    use crate::counting::{CopyCount, NoCopy, copies, no_copy};
+    #[pymodule_export]
+    use crate::create::{
+        asarray, constant, convert_to_tensor, empty, from_buffer, from_numpy, full, ones, tensor,
+        zeros,
+    };
+    #[pymodule_export]
+    use crate::dtype::PyDType;
+    #[pymodule_export]
+    use crate::files::{NpzFile, load, load_npz, save, savez, savez_compressed};
+    #[pymodule_export]
+    use crate::planning::{PyPlan, PyReceipt, array_equal, plan, shares_memory};
+    #[pymodule_export]
+    use crate::tensor::PyTensor;
+}

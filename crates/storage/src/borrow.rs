@@ -1,13 +1,16 @@
 //! Borrows that are released when they go.
 
 use std::fmt;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::ledger::{self, Held, Token};
+use crate::overlap::items_overlap;
+use crate::region::{Axis, Span};
 use crate::{
     Access, BorrowError, BorrowKind, DEFAULT_BUDGET, Footprint, Gate, GateError, Mutability,
-    Overlap, Region, Storage, reaches_a_byte_twice,
+    Overlap, Region, Storage,
 };
 
 /// A live borrow of some bytes of a storage; dropping it, also in a panic, releases them.
@@ -17,12 +20,12 @@ use crate::{
 #[must_use = "the bytes are borrowed only while this lives"]
 pub struct Borrow<'s> {
     storage: &'s Storage,
-    entry: Entry,
+    token: Token,
 }
 
 impl<'s> Borrow<'s> {
-    pub(crate) fn new(storage: &'s Storage, entry: Entry) -> Self {
-        Self { storage, entry }
+    pub(crate) fn new(storage: &'s Storage, token: Token) -> Self {
+        Self { storage, token }
     }
 
     /// The storage borrowed from.
@@ -35,7 +38,7 @@ impl<'s> Borrow<'s> {
 impl Drop for Borrow<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.entry.strike(self.storage);
+        release(self.storage, &mut self.token);
     }
 }
 
@@ -49,12 +52,12 @@ impl fmt::Debug for Borrow<'_> {
 #[must_use = "the bytes are borrowed only while this lives"]
 pub struct OwnedBorrow {
     storage: Storage,
-    entry: Entry,
+    token: Token,
 }
 
 impl OwnedBorrow {
-    pub(crate) fn new(storage: Storage, entry: Entry) -> Self {
-        Self { storage, entry }
+    pub(crate) fn new(storage: Storage, token: Token) -> Self {
+        Self { storage, token }
     }
 
     /// The storage borrowed from.
@@ -67,7 +70,7 @@ impl OwnedBorrow {
 impl Drop for OwnedBorrow {
     #[inline]
     fn drop(&mut self) {
-        self.entry.strike(&self.storage);
+        release(&self.storage, &mut self.token);
     }
 }
 
@@ -77,24 +80,13 @@ impl fmt::Debug for OwnedBorrow {
     }
 }
 
-/// Where a borrow was entered.
-pub(crate) enum Entry {
-    /// In the ledger of the storage.
-    Private(Token),
-    /// In the ledger of the process.
-    Lent(Token),
-    /// In none: nobody can write these bytes, or there are none.
-    Nowhere,
-}
-
-impl Entry {
-    #[inline]
-    fn strike(&mut self, storage: &Storage) {
-        match std::mem::replace(self, Entry::Nowhere) {
-            Entry::Private(token) => storage.ledger().release(token),
-            Entry::Lent(token) => ledger::of_lent_memory().release(token),
-            Entry::Nowhere => {}
-        }
+/// The ledger is the one that the borrow was entered in: while it lives, the access cannot change.
+#[inline]
+fn release(storage: &Storage, token: &mut Token) {
+    let token = std::mem::replace(token, Token::NOTHING);
+    match storage.access() {
+        Access::Lent => ledger::of_lent_memory().release(token),
+        Access::Private | Access::Frozen => storage.ledger().release(token),
     }
 }
 
@@ -112,7 +104,10 @@ impl Storage {
     #[inline]
     #[track_caller]
     pub fn borrow(&self, kind: BorrowKind, region: &Region<'_>) -> Result<Borrow<'_>, BorrowError> {
-        Ok(Borrow::new(self, self.enter(kind, region, Location::caller())?))
+        match self.enter(kind, region, Location::caller()) {
+            Ok(token) => Ok(Borrow::new(self, token)),
+            Err(error) => Err(*error),
+        }
     }
 
     /// As [`borrow`](Self::borrow), with a handle of its own: has no lifetime.
@@ -126,8 +121,10 @@ impl Storage {
         kind: BorrowKind,
         region: &Region<'_>,
     ) -> Result<OwnedBorrow, BorrowError> {
-        let entry = self.enter(kind, region, Location::caller())?;
-        Ok(OwnedBorrow::new(self.clone(), entry))
+        match self.enter(kind, region, Location::caller()) {
+            Ok(token) => Ok(OwnedBorrow::new(self.clone(), token)),
+            Err(error) => Err(*error),
+        }
     }
 
     /// Whether [`borrow`](Self::borrow) gives borrows of a kind that [writes](BorrowKind::writes).
@@ -158,72 +155,104 @@ impl Storage {
         }
         let wanted_at = Location::caller();
         let lent = self.ledger().when_idle(|| self.set_lent(gate));
-        lent.map_err(|Held { kind: held, at: held_at, .. }| BorrowError::StillBorrowed {
-            wanted_at,
-            held,
-            held_at,
+        lent.map_err(|held| {
+            let Held { kind: held, at: held_at, .. } = *held;
+            BorrowError::StillBorrowed { wanted_at, held, held_at }
         })
     }
 
-    #[inline]
+    // Errors are boxed on the way, so that what is common, a token, comes in a register.
     fn enter(
         &self,
         kind: BorrowKind,
         region: &Region<'_>,
         at: &'static Location<'static>,
-    ) -> Result<Entry, BorrowError> {
+    ) -> Result<Token, Box<BorrowError>> {
         if kind.writes() {
             self.check_writable(kind)?;
         }
-        let bytes = self.footprint(kind, region)?;
+        match Footprint::contiguous_span(region) {
+            Some(span) => self.enter_bytes(kind, span, &[], at),
+            None => self.enter_strided(kind, region, at),
+        }
+    }
+
+    #[inline(never)]
+    fn enter_strided(
+        &self,
+        kind: BorrowKind,
+        region: &Region<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<Token, Box<BorrowError>> {
+        let bytes = Footprint::of(region).map_err(BorrowError::from)?;
+        if kind == BorrowKind::Write && !bytes.is_empty() {
+            check_reaches_once(kind, region)?;
+        }
+        self.enter_bytes(kind, bytes.span, &bytes.axes, at)
+    }
+
+    #[inline(always)]
+    fn enter_bytes(
+        &self,
+        kind: BorrowKind,
+        span: Span,
+        axes: &[Axis],
+        at: &'static Location<'static>,
+    ) -> Result<Token, Box<BorrowError>> {
+        self.check_inside(span)?;
         match self.access() {
             Access::Private => {
                 let still_private = || self.is_still_private();
-                match self.ledger().acquire_if(still_private, kind, bytes, at) {
-                    Some(entered) => {
-                        entered.map(Entry::Private).map_err(|held| conflict(kind, at, held))
-                    }
-                    None => self.enter(kind, region, at),
+                match self.ledger().acquire_if(still_private, kind, span, axes, at) {
+                    Some(entered) => entered.map_err(|held| conflict(kind, at, *held)),
+                    None => self.enter_lent(kind, span, axes, at),
                 }
             }
-            Access::Frozen => Ok(Entry::Nowhere),
-            Access::Lent => {
-                self.ask_gate()?;
-                let entered = ledger::of_lent_memory().acquire(kind, bytes, at);
-                entered.map(Entry::Lent).map_err(|held| conflict(kind, at, held))
-            }
+            Access::Frozen => Ok(Token::NOTHING),
+            Access::Lent => self.enter_lent(kind, span, axes, at),
         }
     }
 
-    #[inline]
-    fn ask_gate(&self) -> Result<(), BorrowError> {
+    #[inline(never)]
+    fn enter_lent(
+        &self,
+        kind: BorrowKind,
+        span: Span,
+        axes: &[Axis],
+        at: &'static Location<'static>,
+    ) -> Result<Token, Box<BorrowError>> {
         const MISSING: GateError = GateError { gate: "lent memory", reason: "it has no gate" };
-        Ok(self.gate().ok_or(MISSING)?.check()?)
+        self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
+        let entered = ledger::of_lent_memory().acquire_if(|| true, kind, span, axes, at);
+        entered.unwrap_or(Ok(Token::NOTHING)).map_err(|held| conflict(kind, at, *held))
     }
 
-    #[inline]
-    fn footprint(&self, kind: BorrowKind, region: &Region<'_>) -> Result<Footprint, BorrowError> {
-        let (bytes, contiguous) = Footprint::classify(region)?;
-        let (reached, storage) = (bytes.bounds(), self.addresses());
-        let inside = storage.start <= reached.start && reached.end <= storage.end;
-        if !inside && !bytes.is_empty() {
-            return Err(BorrowError::OutsideStorage { region: reached, storage });
-        }
-        if kind == BorrowKind::Write && !contiguous {
-            check_reaches_once(kind, region)?;
-        }
-        Ok(bytes)
+    #[inline(always)]
+    fn check_inside(&self, span: Span) -> Result<(), Box<BorrowError>> {
+        let Range { start, end } = self.addresses();
+        let storage = Span { start, end };
+        if storage.contains(span) || span.is_empty() { Ok(()) } else { Err(outside(span, storage)) }
     }
 }
 
 #[cold]
-fn conflict(wanted: BorrowKind, wanted_at: &'static Location<'static>, held: Held) -> BorrowError {
+fn outside(region: Span, storage: Span) -> Box<BorrowError> {
+    let (region, storage) = (region.addresses(), storage.addresses());
+    Box::new(BorrowError::OutsideStorage { region, storage })
+}
+
+#[cold]
+fn conflict(
+    wanted: BorrowKind,
+    wanted_at: &'static Location<'static>,
+    held: Held,
+) -> Box<BorrowError> {
     let Held { kind: held, at: held_at, bytes: held_bytes } = held;
-    BorrowError::Conflict { wanted, wanted_at, held, held_at, held_bytes }
+    Box::new(BorrowError::Conflict { wanted, wanted_at, held, held_at, held_bytes })
 }
 
 fn check_reaches_once(wanted: BorrowKind, region: &Region<'_>) -> Result<(), BorrowError> {
-    match reaches_a_byte_twice(region, DEFAULT_BUDGET) {
+    match items_overlap(region, DEFAULT_BUDGET) {
         Overlap::Disjoint => Ok(()),
         Overlap::Overlapping | Overlap::Unknown => Err(BorrowError::ReachesTwice { wanted }),
     }

@@ -60,7 +60,7 @@ impl Region<'_> {
     }
 
     /// Size of a region that is contiguous in C order; `None` if it is not, or too large.
-    #[inline]
+    #[inline(always)]
     fn contiguous_bytes(&self) -> Option<usize> {
         let mut bytes = self.item_bytes;
         for (&len, &stride) in self.shape.iter().zip(self.strides).rev() {
@@ -76,7 +76,7 @@ impl Region<'_> {
     }
 
     /// First and past-the-last address of a region with items.
-    fn bounds(&self) -> Option<Range<usize>> {
+    fn span(&self) -> Option<Span> {
         let (mut low, mut high) = (0_isize, 0_isize);
         for (&len, &stride) in self.shape.iter().zip(self.strides) {
             let span = isize::try_from(len - 1).ok()?.checked_mul(stride)?;
@@ -85,7 +85,7 @@ impl Region<'_> {
         }
         let start = self.start.checked_add_signed(low)?;
         let end = self.start.checked_add_signed(high)?.checked_add(self.item_bytes)?;
-        (end - start <= isize::MAX as usize).then_some(start..end)
+        (end - start <= isize::MAX as usize).then_some(Span { start, end })
     }
 
     /// Axes of two or more items, by ascending length of stride, which may be zero.
@@ -100,11 +100,53 @@ impl Region<'_> {
     }
 }
 
+/// Addresses from `start` to before `end`; two words, so it is passed in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Span {
+    #[inline(always)]
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    #[inline(always)]
+    pub(crate) fn meets(self, other: Span) -> bool {
+        self.start < other.end && other.start < self.end && !self.is_empty() && !other.is_empty()
+    }
+
+    #[inline(always)]
+    pub(crate) fn contains(self, other: Span) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
+    #[inline(always)]
+    pub(crate) fn len_bytes(self) -> usize {
+        self.end - self.start
+    }
+
+    #[inline]
+    pub(crate) fn addresses(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
 /// `len` places, `stride` bytes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Axis {
     pub(crate) len: usize,
     pub(crate) stride: usize,
+}
+
+impl Axis {
+    /// Bytes from the first place to the last.
+    #[inline]
+    pub(crate) fn reach_bytes(self) -> usize {
+        self.stride * (self.len - 1)
+    }
 }
 
 pub(crate) type Axes = SmallVec<[Axis; 3]>;
@@ -119,101 +161,76 @@ pub(crate) type Axes = SmallVec<[Axis; 3]>;
 /// use ndbridge_storage::{Footprint, Region};
 ///
 /// let region = Region { start: 0x1000, item_bytes: 4, shape: &[2, 3], strides: &[16, 4] };
-/// assert_eq!(Footprint::of(&region)?.bounds(), 0x1000..0x101c);
+/// assert_eq!(Footprint::of(&region)?.addresses(), 0x1000..0x101c);
 /// let reversed = Region { start: 0x100c, item_bytes: 4, shape: &[4], strides: &[-4] };
-/// assert_eq!(Footprint::of(&reversed)?.bounds(), 0x1000..0x1010);
+/// assert_eq!(Footprint::of(&reversed)?.addresses(), 0x1000..0x1010);
 /// # Ok::<(), ndbridge_storage::RegionError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    // INVARIANT: `end - start <= isize::MAX`, so sums over two footprints fit 64 bits.
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    /// Bytes of one run.
-    pub(crate) run_bytes: usize,
-    // INVARIANT: every length is at least 2, strides ascend, and the smallest exceeds `run_bytes`.
+    // INVARIANT: at most isize::MAX long, so sums over two footprints fit 64 bits.
+    pub(crate) span: Span,
+    // Bytes are reached by steps along these, from the start of the span. None: all of the span.
+    // INVARIANT: lengths are positive, strides ascend; the first is the run, its stride 1.
     pub(crate) axes: Axes,
 }
 
 impl Footprint {
-    /// Footprint of no bytes.
-    pub(crate) fn none_at(start: usize) -> Self {
-        Self { start, end: start, run_bytes: 0, axes: Axes::new() }
-    }
-
     /// The bytes that `region` reaches.
     ///
     /// # Errors
     /// If shape and strides have different numbers of axes, or the bytes do not fit the address
     /// space.
     pub fn of(region: &Region<'_>) -> Result<Self, RegionError> {
-        Ok(Self::classify(region)?.0)
-    }
-
-    /// As [`of`](Self::of), and whether the region is contiguous in C order.
-    #[inline]
-    pub(crate) fn classify(region: &Region<'_>) -> Result<(Self, bool), RegionError> {
         let (shape, strides) = (region.shape.len(), region.strides.len());
         if shape != strides {
             return Err(RegionError::AxesDiffer { shape, strides });
         }
-        match region.contiguous_bytes() {
-            Some(run_bytes) => Ok((Self::of_run(region, run_bytes)?, true)),
-            None => Ok((Self::of_strided(region)?, false)),
-        }
-    }
-
-    #[inline]
-    fn of_run(region: &Region<'_>, run_bytes: usize) -> Result<Self, RegionError> {
-        let start = region.start;
-        let end = start.checked_add(run_bytes).ok_or_else(|| region.overflow())?;
-        Ok(Self { start, end, run_bytes, axes: Axes::new() })
-    }
-
-    fn of_strided(region: &Region<'_>) -> Result<Self, RegionError> {
         if region.is_empty() {
             return Ok(Self::none_at(region.start));
         }
-        let Range { start, end } = region.bounds().ok_or_else(|| region.overflow())?;
-        let moving = region
-            .shape
-            .iter()
-            .zip(region.strides)
-            .filter(|(len, stride)| **len > 1 && **stride != 0);
-        let mut axes: Axes =
-            moving.map(|(&len, stride)| Axis { len, stride: stride.unsigned_abs() }).collect();
-        axes.sort_unstable_by_key(|axis| axis.stride);
-        let (run_bytes, axes) = simplify(region.item_bytes, &axes);
-        Ok(Self { start, end, run_bytes, axes })
+        let span = region.span().ok_or_else(|| region.overflow())?;
+        Ok(Self { span, axes: steps(region.item_bytes, &region.long_axes()) })
+    }
+
+    /// The span of a region that is contiguous in C order: it needs no axes, so no footprint.
+    #[inline(always)]
+    pub(crate) fn contiguous_span(region: &Region<'_>) -> Option<Span> {
+        if region.shape.len() != region.strides.len() {
+            return None;
+        }
+        let end = region.start.checked_add(region.contiguous_bytes()?)?;
+        Some(Span { start: region.start, end })
+    }
+
+    /// Footprint of no bytes.
+    pub(crate) fn none_at(start: usize) -> Self {
+        Self { span: Span { start, end: start }, axes: Axes::new() }
     }
 
     /// First to past-the-last address.
-    #[inline]
-    pub fn bounds(&self) -> Range<usize> {
-        self.start..self.end
+    pub fn addresses(&self) -> Range<usize> {
+        self.span.addresses()
     }
 
     /// Whether there are no bytes.
-    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.span.is_empty()
     }
 }
 
-/// Joins axes (by ascending stride) that together walk one run, or one even row of runs.
-fn simplify(item_bytes: usize, axes: &[Axis]) -> (usize, Axes) {
-    let mut run_bytes = item_bytes;
+/// Joins axes (by ascending stride) that together walk one run, or one even row of runs; none are
+/// left if the run is all there is.
+fn steps(item_bytes: usize, axes: &[Axis]) -> Axes {
     let mut joined = Axes::new();
-    for &axis in axes {
+    joined.push(Axis { len: item_bytes, stride: 1 });
+    for &axis in axes.iter().filter(|axis| axis.stride > 0) {
         match joined.last_mut() {
-            None if axis.stride <= run_bytes => run_bytes += axis.stride * (axis.len - 1),
-            Some(row) if continues(row, axis) => {
-                row.len += axis.stride / row.stride * (axis.len - 1);
-            }
+            Some(row) if continues(row, axis) => row.len += axis.reach_bytes() / row.stride,
             _ => joined.push(axis),
         }
     }
-    (run_bytes, joined)
+    if joined.len() == 1 { Axes::new() } else { joined }
 }
 
 /// Whether stepping along `axis` lands on, or right behind, the steps of `row`.

@@ -13,8 +13,22 @@ mod imp {
         }
 
         #[inline(always)]
-        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-            f(self.0.get())
+        pub(crate) fn get_mut(&self) -> MutPtr<T> {
+            MutPtr(self.0.get())
+        }
+    }
+
+    /// Pointer to the content, which loom watches for as long as it lives.
+    pub(crate) struct MutPtr<T>(*mut T);
+
+    impl<T> MutPtr<T> {
+        /// # Safety
+        /// The pointer is valid, and nothing else refers to the content meanwhile.
+        #[inline(always)]
+        #[expect(clippy::mut_from_ref, reason = "the signature of loom's")]
+        pub(crate) unsafe fn deref(&self) -> &mut T {
+            // SAFETY: promised by the caller.
+            unsafe { &mut *self.0 }
         }
     }
 
@@ -31,7 +45,7 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
-    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::cell::{MutPtr, UnsafeCell};
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
     pub(crate) fn relax(_spins: u32) {

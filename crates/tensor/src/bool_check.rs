@@ -5,6 +5,7 @@ use ndbridge_storage::Borrow;
 
 use crate::element_access::byte_at;
 use crate::error::TensorError;
+use crate::layout::{Layout, LayoutError};
 use crate::tensor::Tensor;
 
 /// An error that names the first element of a `bool` tensor that is neither 0 nor 1.
@@ -14,16 +15,22 @@ pub(crate) fn check(tensor: &Tensor, borrow: &Borrow<'_>) -> Result<(), TensorEr
     if tensor.dtype() != DType::Bool {
         return Ok(());
     }
-    for (position, offset) in tensor.layout().offsets().enumerate() {
+    let once = without_repeats(tensor)?;
+    for (position, offset) in once.offsets().enumerate() {
         let byte = byte_at(tensor, borrow, offset);
         if byte > 1 {
-            return Err(TensorError::InvalidBool {
-                index: unravel(position, tensor.shape()),
-                byte,
-            });
+            return Err(TensorError::InvalidBool { index: unravel(position, once.shape()), byte });
         }
     }
     Ok(())
+}
+
+/// The layout with axes of stride 0 cut to one element: a broadcast axis can be longer than any
+/// walk, and the first element of each of its repeats is the one at index 0.
+fn without_repeats(tensor: &Tensor) -> Result<Layout, LayoutError> {
+    let once = |(len, stride): (usize, isize)| if stride == 0 { len.min(1) } else { len };
+    let shape: Vec<usize> = tensor.axes().map(once).collect();
+    Layout::new(&shape, tensor.strides(), tensor.layout().offset(), tensor.dtype().item_bytes())
 }
 
 /// The index of the `position`-th element in C order.

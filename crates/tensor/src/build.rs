@@ -1,7 +1,7 @@
 //! Tensors from values, and values out of tensors.
 
 use ndbridge_dtype::{DType, Element, Scalar, match_dtype};
-use ndbridge_storage::Storage;
+use ndbridge_storage::{Storage, StorageError};
 
 use crate::element_access::{Elements, is_inside};
 use crate::error::TensorError;
@@ -35,14 +35,14 @@ impl Tensor {
     /// As [`zeros`](Self::zeros), and if `dtype` cannot hold the value.
     pub fn full(shape: &[usize], value: Scalar, dtype: DType) -> Result<Self, TensorError> {
         let tensor = Self::zeros(shape, dtype)?;
-        tensor.fill(value)?;
+        tensor.assign_disjoint(&Self::from_scalar(value, dtype)?.broadcast_to(shape)?)?;
         Ok(tensor.with_receipt(Receipt::created("full")))
     }
 
     /// A tensor of no axes that holds `value`.
     ///
     /// # Errors
-    /// If `dtype` cannot hold the value: an integer out of its range, a float into integers.
+    /// If `dtype` cannot hold the value: an integer out of its range, a complex value into floats.
     pub fn from_scalar(value: Scalar, dtype: DType) -> Result<Self, TensorError> {
         let storage =
             match_dtype!(dtype, T => Storage::from_vec(vec![value.checked_to_element::<T>()?]));
@@ -118,7 +118,13 @@ impl Tensor {
     /// If the memory cannot be read.
     #[track_caller]
     pub fn scalars(&self) -> Result<Vec<Scalar>, TensorError> {
-        Ok(Elements::of(self)?.iter().collect())
+        let elements = Elements::of(self)?;
+        let mut scalars = Vec::new();
+        let len_bytes = self.len().saturating_mul(size_of::<Scalar>());
+        let room = scalars.try_reserve_exact(self.len());
+        room.map_err(|_| StorageError::OutOfMemory { len_bytes })?;
+        scalars.extend(elements.iter());
+        Ok(scalars)
     }
 
     /// This tensor if its elements lie in `order` without gaps, else a copy that does.

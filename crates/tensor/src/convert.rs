@@ -1,8 +1,10 @@
 //! Plans carried out.
 
+use ndbridge_dtype::ByteOrder;
+
 use crate::error::TensorError;
 use crate::layout::Order;
-use crate::plan::{Plan, Request, plan};
+use crate::plan::{Facts, Plan, Request, plan};
 use crate::receipt::Receipt;
 use crate::tensor::{CopyOrder, Tensor};
 
@@ -24,18 +26,35 @@ impl Tensor {
     /// [`TensorError::Refused`] where the plan refuses; where it copies, as [`copy`](Self::copy).
     #[track_caller]
     pub fn convert(&self, request: &Request) -> Result<Self, TensorError> {
+        self.convert_from(&self.facts(), request)
+    }
+
+    /// As [`convert`](Self::convert), for elements that came from elsewhere: `facts` are the
+    /// source's, and this tensor holds its bytes as they are, maybe in the other byte order.
+    ///
+    /// # Errors
+    /// As [`convert`](Self::convert).
+    #[track_caller]
+    pub fn convert_from(&self, facts: &Facts, request: &Request) -> Result<Self, TensorError> {
         let call = request.call;
-        match plan(&self.facts(), request) {
-            Plan::Share => Ok(self.clone().with_receipt(Receipt::shared(call))),
-            Plan::Copy { reasons, .. } => {
-                let order = match request.order {
-                    None => CopyOrder::Keep,
-                    Some(Order::C) => CopyOrder::C,
-                    Some(Order::F) => CopyOrder::F,
-                };
-                self.copy_for(call, reasons, request.dtype.unwrap_or(self.dtype()), order)
-            }
-            Plan::Refuse(refusal) => Err(TensorError::Refused { call, refusal }),
+        let reasons = match plan(facts, request) {
+            Plan::Share => return Ok(self.clone().with_receipt(Receipt::shared(call))),
+            Plan::Refuse(refusal) => return Err(TensorError::Refused { call, refusal }),
+            Plan::Copy { reasons, .. } => reasons,
+        };
+        let order = match request.order {
+            None => CopyOrder::Keep,
+            Some(Order::C) => CopyOrder::C,
+            Some(Order::F) => CopyOrder::F,
+        };
+        let dtype = request.dtype.unwrap_or(self.dtype());
+        if facts.byte_order == ByteOrder::NATIVE {
+            return self.copy_for(call, reasons, dtype, order);
         }
+        let native = self.native_copy(call, reasons, facts.byte_order, order)?;
+        if dtype == native.dtype() {
+            return Ok(native);
+        }
+        native.copy_for(call, reasons, dtype, CopyOrder::Keep)
     }
 }

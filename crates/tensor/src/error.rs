@@ -72,6 +72,19 @@ pub enum TensorError {
         /// Bytes a copy takes.
         copy_bytes: usize,
     },
+    /// Axes that interleave without meeting, which ndarray does not write through.
+    #[error(
+        "axes of shape {shape:?}, strides {strides:?} B interleave, which ndarray refuses to write: \
+         use assign() or fill(), or write to copy(CopyOrder::Keep) (copies {})", Bytes(*copy_bytes)
+    )]
+    Interleaved {
+        /// Shape of the tensor.
+        shape: Vec<usize>,
+        /// Strides in bytes.
+        strides: Vec<isize>,
+        /// Bytes a copy takes.
+        copy_bytes: usize,
+    },
     /// More elements than ndarray can count (only broadcast layouts reach that).
     #[error("shape {shape:?} has more than isize::MAX elements")]
     TooLarge {

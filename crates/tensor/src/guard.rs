@@ -6,7 +6,10 @@
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 
-use ndarray::{ArrayRef, ArrayViewD, ArrayViewMutD, Axis, IxDyn, RawArrayViewMut, ShapeBuilder};
+use ndarray::{
+    ArrayRef, ArrayViewD, ArrayViewMutD, Axis, IxDyn, RawArrayView, RawArrayViewMut, ShapeBuilder,
+    StrideShape,
+};
 use ndbridge_dtype::Element;
 use ndbridge_storage::{Borrow, BorrowKind};
 
@@ -56,7 +59,7 @@ impl Tensor {
         self.check_ndarray_can_view::<T>()?;
         let borrow = self.borrow(BorrowKind::Read)?;
         bool_check::check(self, &borrow)?;
-        let raw = raw_view::<T>(self);
+        let raw = RawParts::<T>::of(self).view();
         // SAFETY: the elements lie in the storage, which `self` keeps alive for 't; they are valid
         // values of T; the ledger keeps writers away until the guard, and with it every reference
         // to the view, is gone.
@@ -77,13 +80,15 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`read`](Self::read); also if the tensor is read-only, if any overlapping byte is
-    /// borrowed, or if the layout reaches a byte twice.
+    /// borrowed, if the layout reaches a byte twice, or if its axes interleave
+    /// ([`TensorError::Interleaved`]).
     #[track_caller]
     pub fn write<T: Element>(&self) -> Result<WriteGuard<'_, T>, TensorError> {
         self.check_ndarray_can_view::<T>()?;
         let borrow = self.borrow(BorrowKind::Write)?;
         bool_check::check(self, &borrow)?;
-        let raw = raw_view::<T>(self);
+        self.check_ndarray_can_write()?;
+        let raw = RawParts::<T>::of(self).view_mut();
         // SAFETY: as in `read`; the write borrow also proves that the layout reaches no byte twice
         // and that nobody else reaches these bytes.
         let view = unsafe { raw.deref_into_view_mut() };
@@ -137,6 +142,28 @@ impl Tensor {
         Ok(())
     }
 
+    /// ndarray's own rule for arrays that are written: each step clears all that the shorter steps
+    /// reach. It also refuses layouts whose axes interleave without meeting.
+    fn check_ndarray_can_write(&self) -> Result<(), TensorError> {
+        let mut axes: Vec<(usize, usize)> = self
+            .axes()
+            .filter(|&(len, _)| len > 1)
+            .map(|(len, stride)| (stride.unsigned_abs(), len))
+            .collect();
+        axes.sort_unstable();
+        let mut reach = 0;
+        let nested = axes.iter().all(|&(step, len)| {
+            let clears = step > reach;
+            reach += step * (len - 1);
+            clears
+        });
+        if nested || self.is_empty() {
+            return Ok(());
+        }
+        let (shape, strides) = (self.shape().to_vec(), self.strides().to_vec());
+        Err(TensorError::Interleaved { shape, strides, copy_bytes: self.size_bytes() })
+    }
+
     fn check_strides(&self, item_bytes: usize) -> Result<(), TensorError> {
         let odd = self
             .axes()
@@ -147,37 +174,52 @@ impl Tensor {
     }
 }
 
-/// The layout in ndarray's terms: lowest address, then strides counted in elements.
-///
-/// `T` is the tensor's type and ndarray can express the layout, or this panics or truncates.
-fn raw_view<T: Element>(tensor: &Tensor) -> RawArrayViewMut<T, IxDyn> {
-    debug_assert_eq!(T::DTYPE, tensor.dtype());
-    if tensor.is_empty() {
-        let dangling = ptr::NonNull::dangling().as_ptr();
-        // SAFETY: no element is reached through a shape without elements.
-        return unsafe { RawArrayViewMut::from_shape_ptr(IxDyn(tensor.shape()), dangling) };
-    }
-    let item_bytes = size_of::<T>();
-    // An axis of one element has no step, whatever its stride says.
-    let steps = || tensor.axes().map(|(len, stride)| if len == 1 { 0 } else { stride });
-    let below: usize = tensor
-        .axes()
-        .zip(steps())
-        .filter(|&(_, step)| step < 0)
-        .map(|((len, _), step)| step.unsigned_abs() * (len - 1))
-        .sum();
-    let lowest = tensor.as_ptr().wrapping_sub(below).cast::<T>();
-    let strides: Vec<usize> = steps().map(|step| step.unsigned_abs() / item_bytes).collect();
-    let shape = IxDyn(tensor.shape()).strides(IxDyn(&strides));
-    // SAFETY: from the lowest element on, these shape and strides reach exactly the tensor's
-    // elements, all within one storage and aligned; their number fits isize.
-    let mut view = unsafe { RawArrayViewMut::from_shape_ptr(shape, lowest) };
-    for (axis, step) in steps().enumerate() {
-        if step < 0 {
-            view.invert_axis(Axis(axis));
+/// The layout in ndarray's terms: lowest address, steps counted in elements, and which axes are
+/// then walked backwards.
+struct RawParts<T> {
+    lowest: *mut T,
+    shape: StrideShape<IxDyn>,
+    reversed: Vec<Axis>,
+}
+
+impl<T: Element> RawParts<T> {
+    /// `T` is the tensor's type and ndarray can express the layout, or this panics or truncates.
+    fn of(tensor: &Tensor) -> Self {
+        debug_assert_eq!(T::DTYPE, tensor.dtype());
+        if tensor.is_empty() {
+            let (lowest, shape) = (ptr::NonNull::dangling().as_ptr(), IxDyn(tensor.shape()).into());
+            return Self { lowest, shape, reversed: Vec::new() };
+        }
+        // An axis of one element has no step, whatever its stride says.
+        let steps = || tensor.axes().map(|(len, stride)| if len == 1 { 0 } else { stride });
+        let below = |(&len, step): (&usize, isize)| {
+            if step < 0 { step.unsigned_abs() * (len - 1) } else { 0 }
+        };
+        let below: usize = tensor.shape().iter().zip(steps()).map(below).sum();
+        let strides: Vec<usize> =
+            steps().map(|step| step.unsigned_abs() / size_of::<T>()).collect();
+        Self {
+            lowest: tensor.as_ptr().wrapping_sub(below).cast(),
+            shape: IxDyn(tensor.shape()).strides(IxDyn(&strides)),
+            reversed: (0..).map(Axis).zip(steps()).filter(|step| step.1 < 0).map(|s| s.0).collect(),
         }
     }
-    view
+
+    fn view(self) -> RawArrayView<T, IxDyn> {
+        // SAFETY: from the lowest element on, these shape and strides reach exactly the tensor's
+        // elements, all within one storage and aligned; their number fits isize. If there are
+        // none, none is reached.
+        let mut view = unsafe { RawArrayView::from_shape_ptr(self.shape, self.lowest) };
+        self.reversed.into_iter().for_each(|axis| view.invert_axis(axis));
+        view
+    }
+
+    fn view_mut(self) -> RawArrayViewMut<T, IxDyn> {
+        // SAFETY: as in `view`; that no element is reached twice is checked before.
+        let mut view = unsafe { RawArrayViewMut::from_shape_ptr(self.shape, self.lowest) };
+        self.reversed.into_iter().for_each(|axis| view.invert_axis(axis));
+        view
+    }
 }
 
 impl<T: Element> Deref for ReadGuard<'_, T> {

@@ -86,15 +86,20 @@ impl Tensor {
         Ok(tensor.with_receipt(Receipt::shared("from_arc_array")))
     }
 
-    /// A copy of borrowed elements.
+    /// A copy of borrowed elements, with their axes in the order they have in memory.
     ///
     /// # Errors
-    /// If the array has more than 64 axes, or copies are forbidden.
+    /// If the array has more than 64 axes, memory is short, or copies are forbidden.
     pub fn copy_of<T: Element, D: Dimension>(array: &ArrayRef<T, D>) -> Result<Self, TensorError> {
-        let bytes = array.len() * size_of::<T>();
+        let strides = byte_strides::<T>(array.strides());
+        let (below, _) = extent_bytes::<T>(array.shape(), &strides);
+        let source = Layout::new(array.shape(), &strides, below, 1)?;
+        let layout = source.keep_order(size_of::<T>(), size_of::<T>())?;
+        let bytes = layout.len() * size_of::<T>();
         let reasons = CopyReasons::from(CopyReason::Requested);
         crate::count::allow("copy_of", reasons, bytes)?;
-        let tensor = Self::from_array(array.to_owned())?;
+        let tensor = Self::from_parts(Storage::zeroed(bytes)?, T::DTYPE, layout)?;
+        tensor.write::<T>()?.assign(array);
         crate::count::record(reasons, bytes);
         Ok(tensor.with_receipt(Receipt::copied("copy_of", reasons, bytes)))
     }

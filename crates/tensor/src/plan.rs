@@ -28,6 +28,8 @@ pub struct Facts {
     pub writable: bool,
     /// Where the memory is.
     pub device: Device,
+    /// The elements lie in an array; `false` for a list or a number, from which they are gathered.
+    pub is_array: bool,
 }
 
 /// When a request may copy: the `copy` argument of the array API.
@@ -197,6 +199,7 @@ fn needed_reasons(facts: &Facts, request: &Request, dtype: DType) -> CopyReasons
         Some(Order::F) => facts.f_contiguous,
     };
     CopyReasons::NONE
+        .with_if(!facts.is_array, CopyReason::NotAnArray)
         .with_if(dtype != facts.dtype, CopyReason::DType)
         .with_if(facts.byte_order != ByteOrder::NATIVE, CopyReason::ByteOrder)
         .with_if(!in_order, CopyReason::Order)

@@ -8,7 +8,9 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use ndbridge_dtype::Element;
-use ndbridge_storage::{Borrow, BorrowKind};
+use ndbridge_storage::{
+    Borrow, BorrowError, BorrowKind, DEFAULT_BUDGET, reaches_a_byte_twice,
+};
 
 use crate::element_access::{address, is_inside, load, store};
 use crate::error::TensorError;
@@ -29,6 +31,7 @@ use crate::tensor::Tensor;
 pub struct SharedView<'t, T: Element> {
     tensor: &'t Tensor,
     element: PhantomData<T>,
+    reaches_twice: bool,
     _borrow: Borrow<'t>,
 }
 
@@ -54,7 +57,8 @@ impl Tensor {
             return Err(TensorError::Unaligned { address, align_bytes, copy_bytes });
         }
         let borrow = self.borrow(BorrowKind::Shared)?;
-        Ok(SharedView { tensor: self, element: PhantomData, _borrow: borrow })
+        let reaches_twice = !reaches_a_byte_twice(&self.region(), DEFAULT_BUDGET).is_disjoint();
+        Ok(SharedView { tensor: self, element: PhantomData, reaches_twice, _borrow: borrow })
     }
 
     fn all_multiples_of(&self, bytes: usize) -> bool {
@@ -86,10 +90,13 @@ impl<T: Element> SharedView<'_, T> {
     /// Writes the element at `index`.
     ///
     /// # Errors
-    /// If `index` is out of bounds, or the tensor is read-only.
+    /// If `index` is out of bounds, the tensor is read-only, or its layout reaches a byte twice.
     pub fn store(&self, index: &[usize], value: T) -> Result<(), TensorError> {
         if self.tensor.is_read_only() {
             return Err(TensorError::ReadOnly { copy_bytes: self.tensor.size_bytes() });
+        }
+        if self.reaches_twice {
+            return Err(BorrowError::ReachesTwice { wanted: BorrowKind::Shared }.into());
         }
         let ptr = self.element(index)?;
         let mut bytes = [0_u8; 16];

@@ -3,11 +3,15 @@
 use std::fmt;
 
 use ndbridge_dtype::{ByteOrder, DType};
-use ndbridge_storage::{Borrow, BorrowKind, Device, Region, Storage};
+use ndbridge_storage::{
+    Borrow, BorrowKind, DEFAULT_BUDGET, Device, Region, Storage, reaches_a_byte_twice,
+};
 
+use crate::element_access::Elements;
 use crate::error::TensorError;
 use crate::layout::{Layout, Order};
 use crate::plan::Facts;
+use crate::print::Printed;
 use crate::receipt::Receipt;
 
 /// Memory order of a copy.
@@ -206,9 +210,19 @@ impl Tensor {
             c_contiguous: self.is_contiguous(Order::C),
             f_contiguous: self.is_contiguous(Order::F),
             aligned: self.is_aligned(),
-            writable: !self.is_read_only(),
+            writable: self.can_be_written(),
             device: self.device(),
+            is_array: true,
         }
+    }
+
+    /// Whether a writer could be had if nobody held a borrow: the memory is known to be writable,
+    /// and no byte is reached twice.
+    fn can_be_written(&self) -> bool {
+        let known = self.storage.check_writable(BorrowKind::Write).is_ok();
+        known
+            && !self.read_only
+            && reaches_a_byte_twice(&self.region(), DEFAULT_BUDGET).is_disjoint()
     }
 
     /// Length and stride of each axis.
@@ -230,7 +244,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn borrow(&self, kind: BorrowKind) -> Result<Borrow<'_>, TensorError> {
         let copy_bytes = self.size_bytes();
-        if self.device() != Device::Cpu {
+        if !self.device().is_host() {
             return Err(TensorError::OnDevice { device: self.device(), copy_bytes });
         }
         if kind == BorrowKind::Write && self.is_read_only() {
@@ -267,5 +281,21 @@ impl fmt::Debug for Tensor {
             .field("read_only", &self.is_read_only())
             .field("receipt", &self.receipt)
             .finish_non_exhaustive()
+    }
+}
+
+/// As NumPy prints arrays: `tensor([1., 2.], dtype=float32)`, with an ellipsis for many elements.
+/// Elements that cannot be read now are replaced by the reason.
+impl fmt::Display for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elements = match Elements::of(self) {
+            Ok(elements) => elements,
+            Err(error) => {
+                let (shape, dtype) = (self.shape(), self.dtype);
+                return write!(f, "tensor(<{error}>, shape={shape:?}, dtype={dtype})");
+            }
+        };
+        let (shape, dtype) = (self.shape(), self.dtype);
+        f.write_str(&Printed { shape, dtype, at: &|index| elements.at(index) }.repr())
     }
 }

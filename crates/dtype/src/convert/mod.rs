@@ -2,6 +2,7 @@
 
 mod round;
 mod small_float;
+mod truncate;
 pub(crate) mod value;
 
 use std::mem::MaybeUninit;

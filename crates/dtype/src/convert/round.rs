@@ -1,23 +1,17 @@
 //! Conversions between `f32` and `f64` that keep the sign of NaN, and rounding to odd.
 
-/// `f64` of the same value; a NaN keeps its sign and payload.
+/// `f64` of the same value.
 ///
-/// Rust leaves the sign of a NaN that comes out of `as` open, so NaN goes by bits.
+/// Rust leaves open what sign a NaN has that comes out of `as`; here it keeps its sign.
 #[inline(always)]
 pub(crate) fn f32_to_f64(value: f32) -> f64 {
-    let bits = u64::from(value.to_bits());
-    let sign = (bits >> 31) << 63;
-    let nan = sign | 0x7ff8_0000_0000_0000 | ((bits & 0x007f_ffff) << 29);
-    if value.is_nan() { f64::from_bits(nan) } else { f64::from(value) }
+    f64::from(value).copysign(f64::from_bits(u64::from(value.to_bits()) << 32))
 }
 
-/// Nearest `f32`, ties to even; a NaN keeps its sign and the part of its payload that fits.
+/// Nearest `f32`, ties to even; a NaN keeps its sign.
 #[inline(always)]
 pub(crate) fn f64_to_f32(value: f64) -> f32 {
-    let bits = value.to_bits();
-    let sign = ((bits >> 63) as u32) << 31;
-    let nan = sign | 0x7fc0_0000 | ((bits >> 29) as u32 & 0x003f_ffff);
-    if value.is_nan() { f32::from_bits(nan) } else { value as f32 }
+    (value as f32).copysign(f32::from_bits((value.to_bits() >> 32) as u32))
 }
 
 /// A value as an `f32` that was rounded to odd: exact, or else the neighbour with an odd mantissa.
@@ -58,8 +52,8 @@ impl ToOddF32 for f64 {
     fn to_odd_f32(self) -> f32 {
         let nearest = f64_to_f32(self);
         let back = f64::from(nearest);
-        // False for NaN, as both comparisons are.
-        let inexact = back < self || back > self;
+        // A NaN counts as inexact: the step leaves it one, of the same sign.
+        let inexact = back != self;
         let even = nearest.to_bits() & 1 == 0;
         // The neighbours of an even mantissa are odd; infinity counts as even, after `f32::MAX`.
         let toward_zero = back.abs() > self.abs();

@@ -7,6 +7,7 @@ use num_complex::Complex;
 
 use super::round::{ToOddF32, f32_to_f64, f64_to_f32};
 use super::small_float::{self, narrow, widen};
+use super::truncate::Truncate;
 
 /// A type that every element type converts to. Public in a private module: it seals `Element`.
 pub trait Value: Copy {
@@ -60,8 +61,7 @@ macro_rules! convert_with {
     };
 }
 
-/// `value as Self` from each source: wraps from integers, and from floats truncates toward zero,
-/// saturates and sends NaN to 0.
+/// `value as Self` from each source: integers wrap, or become the nearest float.
 macro_rules! cast_from {
     ($($method:ident: $S:ty),*) => {$(
         #[inline(always)]
@@ -76,9 +76,16 @@ macro_rules! int_value {
         impl Value for $T {
             cast_from!(
                 from_bool: bool, from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64,
-                from_u8: u8, from_u16: u16, from_u32: u32, from_u64: u64, from_f32: f32,
-                from_f64: f64
+                from_u8: u8, from_u16: u16, from_u32: u32, from_u64: u64
             );
+            #[inline(always)]
+            fn from_f32(value: f32) -> Self {
+                Self::truncate(value)
+            }
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                Self::truncate(value)
+            }
             convert_with!($method);
         }
     )*};

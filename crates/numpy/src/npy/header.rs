@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 use std::io::Read;
 
-use ndbridge_dtype::{ByteOrder, DType, parse_type_string};
+use ndbridge_dtype::{ByteOrder, DType, DTypeError, Refused, parse_type_string};
 use ndbridge_tensor::{MAX_NDIM, Order};
 
 use crate::error::NumpyError;
@@ -87,9 +87,8 @@ impl Header {
     }
 
     fn from_fields(fields: Fields<'_>, data_offset: usize) -> Result<Self, (usize, FormatError)> {
-        let descr = String::from_utf8_lossy(fields.descr);
         let (dtype, byte_order) =
-            parse_type_string(&descr).map_err(|error| (fields.descr_at, error.into()))?;
+            read_descr(fields.descr).map_err(|reason| (fields.descr_at, reason))?;
         let item_bytes = dtype.item_bytes();
         let Some(data_bytes) = size_bytes(&fields.shape, item_bytes) else {
             let shape = fields.shape.into_boxed_slice();
@@ -185,6 +184,14 @@ impl Header {
         }
         Ok(text)
     }
+}
+
+fn read_descr(descr: &[u8]) -> Result<(DType, ByteOrder), FormatError> {
+    let descr = literal::shown(descr);
+    parse_type_string(&descr).map_err(|error| match error {
+        DTypeError::Refused { kind: Refused::Object, .. } => FormatError::Objects,
+        other => other.into(),
+    })
 }
 
 /// A shape as Python prints a tuple.

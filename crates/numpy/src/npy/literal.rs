@@ -194,7 +194,8 @@ fn known_key(key: &[u8]) -> &'static str {
     }
 }
 
-fn shown(bytes: &[u8]) -> String {
+/// The start of a text from a file, as far as an error repeats it.
+pub(super) fn shown(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(SHOWN_BYTES)];
     String::from_utf8_lossy(head).trim_end().to_owned()
 }

@@ -53,7 +53,8 @@ pub fn map_with(path: impl AsRef<Path>, mode: MapMode) -> Result<Tensor, NumpyEr
 fn map_at(path: &Path, mode: MapMode) -> Result<Tensor, NumpyError> {
     let writes = matches!(mode, MapMode::ReadWrite);
     let mut file = OpenOptions::new().read(true).write(writes).open(path)?;
-    let header = Header::read(&mut file, Some(file.metadata()?.len()))?;
+    let len_bytes = file.metadata()?.len();
+    let header = Header::read(&mut file, Some(len_bytes))?;
     check_byte_order(&header)?;
     let storage = map_data(&file, &header, mode)?;
     let tensor = Tensor::from_parts(storage, header.dtype(), layout_at(&header, 0)?)?;

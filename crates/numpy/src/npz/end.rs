@@ -36,15 +36,14 @@ struct Claim {
 pub(super) fn find<R: Read + Seek>(reader: &mut R, file_bytes: u64) -> Result<Extent, NumpyError> {
     let claim = read_claim(reader, file_bytes)?;
     let error = |reason| NumpyError::format(claim.at, reason);
-    let min_bytes = claim.count.checked_mul(CENTRAL_BYTES as u64);
-    let start = claim.at.checked_sub(claim.len_bytes);
-    let (Some(start), Some(true)) = (start, min_bytes.map(|min| min <= claim.len_bytes)) else {
-        return Err(error(FormatError::Record { record: "end record" }));
+    let Some(start) = claim.at.checked_sub(claim.len_bytes) else {
+        let (what, end, limit) = ("directory", claim.len_bytes, claim.at);
+        return Err(error(FormatError::OutOfRange { what, end, limit }));
     };
-    // Each member has a header of its own before the directory.
-    if claim.count > start / LOCAL_BYTES as u64 {
-        let (expected, found) = (claim.count, start / LOCAL_BYTES as u64);
-        let what = "number of members";
+    // Each member has an entry in the directory and a header of its own before it.
+    let room = (claim.len_bytes / CENTRAL_BYTES as u64).min(start / LOCAL_BYTES as u64);
+    if claim.count > room.min(u32::MAX.into()) {
+        let (what, expected, found) = ("number of members", claim.count, room);
         return Err(error(FormatError::Disagreement { what, expected, found }));
     }
     let shift = start.checked_sub(claim.offset).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! Archives read into memory.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use ndbridge_tensor::Tensor;

@@ -17,8 +17,8 @@ use crate::npy;
 /// so the data lies aligned as well.
 const ALIGN_BYTES: u16 = 64;
 
-/// Longest name of a member.
-const MAX_NAME_BYTES: usize = u16::MAX as usize;
+/// Longest name of a member: a header with its name and padding has to stay below 64 KiB.
+const MAX_NAME_BYTES: usize = 65_000;
 
 /// Room that a member may need beside its data before its lengths take 64 bits.
 const MARGIN_BYTES: usize = 1 << 20;

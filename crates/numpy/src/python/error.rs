@@ -4,7 +4,7 @@ use std::io;
 
 use ndbridge_dtype::{ByteOrder, DType, DTypeError};
 use ndbridge_storage::{BorrowError, StorageError};
-use ndbridge_tensor::{LayoutError, TensorError};
+use ndbridge_tensor::{LayoutError, Refusal, TensorError};
 use pyo3::PyErr;
 use pyo3::exceptions::{
     PyBufferError, PyIndexError, PyMemoryError, PyOSError, PyOverflowError, PyTypeError,
@@ -108,6 +108,9 @@ pub fn to_py_err(error: TensorError) -> PyErr {
         TensorError::WrongDType { .. }
         | TensorError::LossyWrite { .. }
         | TensorError::OnDevice { .. } => PyTypeError::new_err(text),
+        TensorError::Refused { refusal: Refusal::Casting { .. } | Refusal::Device { .. }, .. } => {
+            PyTypeError::new_err(text)
+        }
         TensorError::OutOfBounds { .. } => PyIndexError::new_err(text),
         TensorError::Layout(error) => layout_error(&error),
         TensorError::Storage(error) => storage_error(error),

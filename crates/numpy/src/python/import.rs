@@ -1,17 +1,17 @@
 //! NumPy arrays in.
 
 use std::ffi::c_int;
+use std::sync::Arc;
 
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::{CopyRule, Facts, Layout, Plan, Receipt, Request, Tensor, TensorError, plan};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyWeakrefReference};
-use std::sync::Arc;
 
 use super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, NumpyApi, WRITEABLE};
 use super::dtypes::dtype_of_descr;
-use super::error::ArrayError;
+use super::error::{ArrayError, to_py_err};
 use super::gate::PythonGate;
 use super::owner::PythonOwner;
 
@@ -35,23 +35,32 @@ pub fn is_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// `TypeError` for anything but an array and for data types that cannot be carried; `ValueError`
 /// for arrays in the other byte order, which cannot be shared.
 pub fn from_numpy(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    let facts = array_facts(object)?;
-    let request = Request::new("from_numpy").with_copy(CopyRule::Never);
-    match plan(&facts, &request) {
-        Plan::Refuse(refusal) => {
-            Err(ArrayError::from(TensorError::Refused { call: "from_numpy", refusal }).into())
-        }
-        Plan::Share | Plan::Copy { .. } => share(object, facts.dtype),
-    }
+    convert_array(object, &Request::new("from_numpy").with_copy(CopyRule::Never))
 }
 
-/// The bytes of an array in the other byte order, under the data type they would have.
+/// What `request` asks for of a NumPy array: shared or copied as the plan decides.
 ///
 /// # Errors
-/// As [`from_numpy`].
-pub fn from_numpy_any_order(object: &Bound<'_, PyAny>) -> PyResult<(Tensor, ByteOrder)> {
-    let facts = array_facts(object)?;
-    Ok((share(object, facts.dtype)?, facts.byte_order))
+/// `TypeError` for anything but an array and for data types that cannot be carried; where the
+/// request is refused or cannot be carried out, as [`to_py_err`](super::to_py_err).
+pub fn convert_array(object: &Bound<'_, PyAny>, request: &Request) -> PyResult<Tensor> {
+    convert_gathered(object, &array_facts(object)?, request)
+}
+
+/// As [`convert_array`], for an array that was gathered from another object: `facts` are that
+/// object's.
+///
+/// # Errors
+/// As [`convert_array`].
+pub fn convert_gathered(
+    object: &Bound<'_, PyAny>,
+    facts: &Facts,
+    request: &Request,
+) -> PyResult<Tensor> {
+    if let Plan::Refuse(refusal) = plan(facts, request) {
+        return Err(to_py_err(TensorError::Refused { call: request.call, refusal }));
+    }
+    share(object, facts.dtype)?.convert_from(facts, request).map_err(to_py_err)
 }
 
 /// What a plan needs to know of a NumPy array.
@@ -71,6 +80,7 @@ pub fn array_facts(object: &Bound<'_, PyAny>) -> PyResult<Facts> {
         aligned: has(ALIGNED),
         writable: has(WRITEABLE),
         device: Device::Cpu,
+        is_array: true,
     })
 }
 
@@ -110,6 +120,7 @@ fn share(object: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Tensor> {
         .map_err(|error| ArrayError::from(TensorError::from(error)))?;
     let chain = Chain::of(object)?;
     let foreign = Foreign {
+        name: "numpy.ndarray",
         ptr: array.data.wrapping_sub(below),
         len_bytes,
         device: Device::Cpu,

@@ -29,6 +29,6 @@ impl PythonOwner {
 /// The Python object that owns the memory of `tensor`; `None` if the memory is not Python's.
 #[must_use]
 pub fn python_owner<'py>(py: Python<'py>, tensor: &Tensor) -> Option<Bound<'py, PyAny>> {
-    let owner = tensor.storage().owner_ref::<PythonOwner>()?;
+    let owner = tensor.storage().owner::<PythonOwner>()?;
     Some(owner.object.bind(py).clone())
 }

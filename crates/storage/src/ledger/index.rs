@@ -5,13 +5,15 @@
 //! kept by class of length, a power of two, and each class is searched over its own short range.
 
 use std::collections::BTreeMap;
+use std::panic::Location;
 
 use super::Held;
 use super::record::Record;
-use crate::{BorrowKind, Footprint};
+use crate::BorrowKind;
+use crate::region::{Axis, Span};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+struct Key {
     kind: BorrowKind,
     /// The footprint is at least 2^class bytes long, and less than twice that.
     class: u32,
@@ -22,64 +24,84 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub(super) struct Index {
     records: BTreeMap<Key, Record>,
+    // By id, which is what a token knows.
+    keys: BTreeMap<u64, Key>,
     /// For each kind, a bit for each class that has records.
     classes: [u64; BorrowKind::ALL.len()],
     next_id: u64,
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
-        Self { records: BTreeMap::new(), classes: [0; BorrowKind::ALL.len()], next_id: 0 }
+    pub(super) fn new(first_id: u64) -> Self {
+        let classes = [0; BorrowKind::ALL.len()];
+        Self { records: BTreeMap::new(), keys: BTreeMap::new(), classes, next_id: first_id }
     }
 
-    pub(super) fn insert(&mut self, record: Record) -> Key {
-        let class = (record.bytes.end - record.bytes.start).ilog2();
-        let key = Key { kind: record.kind, class, start: record.bytes.start, id: self.next_id };
+    #[cold]
+    pub(super) fn insert(
+        &mut self,
+        kind: BorrowKind,
+        span: Span,
+        axes: &[Axis],
+        at: &'static Location<'static>,
+    ) -> u64 {
+        let mut record = Record::none();
+        record.fill(kind, span, axes, at);
+        let class = span.len_bytes().ilog2();
+        let id = self.next_id;
         self.next_id += 1;
+        let key = Key { kind, class, start: span.start, id };
         self.classes[key.kind as usize] |= 1 << class;
         self.records.insert(key, record);
-        key
+        self.keys.insert(id, key);
+        id
     }
 
-    pub(super) fn remove(&mut self, key: &Key) {
-        self.records.remove(key);
-        let first = Key { start: 0, id: 0, ..*key };
-        let last = Key { start: usize::MAX, id: u64::MAX, ..*key };
+    pub(super) fn remove(&mut self, id: u64) {
+        let Some(key) = self.keys.remove(&id) else { return };
+        self.records.remove(&key);
+        let first = Key { start: 0, id: 0, ..key };
+        let last = Key { start: usize::MAX, id: u64::MAX, ..key };
         if self.records.range(first..=last).next().is_none() {
             self.classes[key.kind as usize] &= !(1 << key.class);
         }
     }
 
-    #[inline]
-    pub(super) fn conflict(&self, kind: BorrowKind, bytes: &Footprint) -> Option<Held> {
-        if self.records.is_empty() { None } else { self.search(kind, bytes) }
+    #[inline(always)]
+    pub(super) fn conflict(
+        &self,
+        kind: BorrowKind,
+        span: Span,
+        axes: &[Axis],
+    ) -> Option<Box<Held>> {
+        if self.records.is_empty() { None } else { self.search(kind, span, axes) }
     }
 
     #[cold]
-    fn search(&self, wanted: BorrowKind, bytes: &Footprint) -> Option<Held> {
+    fn search(&self, wanted: BorrowKind, span: Span, axes: &[Axis]) -> Option<Box<Held>> {
         let others = BorrowKind::ALL.into_iter().filter(|kind| !kind.is_compatible_with(wanted));
         others
             .flat_map(|kind| bits(self.classes[kind as usize]).map(move |class| (kind, class)))
-            .flat_map(|(kind, class)| self.reaching_into(kind, class, bytes))
-            .find(|record| record.conflicts_with(wanted, bytes))
+            .flat_map(|(kind, class)| self.reaching_into(kind, class, span))
+            .find(|record| record.conflicts_with(wanted, span, axes))
             .map(Record::held)
     }
 
-    /// Records of a kind and class that can reach into `bytes`.
+    /// Records of a kind and class that can reach into `span`.
     fn reaching_into(
         &self,
         kind: BorrowKind,
         class: u32,
-        bytes: &Footprint,
+        span: Span,
     ) -> impl Iterator<Item = &Record> {
         let longest = (1_usize << class) - 1 + (1 << class);
-        let start = bytes.start.saturating_sub(longest);
+        let start = span.start.saturating_sub(longest);
         let first = Key { kind, class, start, id: 0 };
-        let past = Key { kind, class, start: bytes.end, id: 0 };
+        let past = Key { kind, class, start: span.end, id: 0 };
         self.records.range(first..past).map(|(_, record)| record)
     }
 
-    pub(super) fn any_held(&self) -> Option<Held> {
+    pub(super) fn any_held(&self) -> Option<Box<Held>> {
         self.records.values().next().map(Record::held)
     }
 }

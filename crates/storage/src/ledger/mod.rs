@@ -36,10 +36,11 @@ mod spin;
 use std::ops::Range;
 use std::panic::Location;
 
-use index::{Index, Key};
+use index::Index;
 use record::Record;
 use spin::Spin;
 
+use crate::region::{Axis, Span};
 use crate::sync::{AtomicBool, Ordering};
 use crate::{BorrowKind, Footprint};
 
@@ -56,9 +57,9 @@ const SLOTS: usize = 4;
 ///
 /// let every_second = |start| Footprint::of(&Region { start, item_bytes: 8, shape: &[9], strides: &[16] });
 /// let ledger = Ledger::new();
-/// let even = ledger.acquire(BorrowKind::Write, every_second(0x1000)?, Location::caller()).unwrap();
-/// let odd = ledger.acquire(BorrowKind::Write, every_second(0x1008)?, Location::caller()).unwrap();
-/// let held = ledger.acquire(BorrowKind::Read, every_second(0x100c)?, Location::caller()).unwrap_err();
+/// let even = ledger.acquire(BorrowKind::Write, &every_second(0x1000)?, Location::caller()).unwrap();
+/// let odd = ledger.acquire(BorrowKind::Write, &every_second(0x1008)?, Location::caller()).unwrap();
+/// let held = ledger.acquire(BorrowKind::Read, &every_second(0x100c)?, Location::caller()).unwrap_err();
 /// assert_eq!(held.kind, BorrowKind::Write);
 /// ledger.release(odd);
 /// ledger.release(even);
@@ -80,15 +81,20 @@ struct Books {
 }
 
 /// Right to release one borrow, once.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 #[must_use = "a borrow whose token is lost is never released"]
-pub struct Token(Place);
+pub struct Token(u64);
 
-#[derive(Debug)]
-enum Place {
-    Nowhere,
-    Slot(u8),
-    Index(Key),
+impl Token {
+    /// Token of no bytes, or of bytes that nobody writes.
+    pub(crate) const NOTHING: Self = Self(0);
+    // 1..FIRST_ID are the slots; ids of the index follow.
+    const FIRST_ID: u64 = SLOTS as u64 + 1;
+
+    #[inline]
+    fn of_slot(slot: usize) -> Self {
+        Self(slot as u64 + 1)
+    }
 }
 
 /// The borrow that stands in the way.
@@ -105,7 +111,10 @@ pub struct Held {
 impl Ledger {
     /// A ledger without borrows.
     pub fn new() -> Self {
-        let books = Books { slots: std::array::from_fn(|_| Record::none()), index: Index::new() };
+        let books = Books {
+            slots: std::array::from_fn(|_| Record::none()),
+            index: Index::new(Token::FIRST_ID),
+        };
         Self { live: std::array::from_fn(|_| AtomicBool::new(false)), books: Spin::new(books) }
     }
 
@@ -118,64 +127,69 @@ impl Ledger {
     pub fn acquire(
         &self,
         kind: BorrowKind,
-        bytes: Footprint,
+        bytes: &Footprint,
         at: &'static Location<'static>,
     ) -> Result<Token, Held> {
-        self.acquire_if(|| true, kind, bytes, at).unwrap_or(Ok(Token(Place::Nowhere)))
+        let entered = self.acquire_if(|| true, kind, bytes.span, &bytes.axes, at);
+        entered.unwrap_or(Ok(Token::NOTHING)).map_err(|held| *held)
     }
 
     /// As [`acquire`](Self::acquire), unless `still` is false under the lock: then `None`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acquire_if(
         &self,
         still: impl FnOnce() -> bool,
         kind: BorrowKind,
-        bytes: Footprint,
+        span: Span,
+        axes: &[Axis],
         at: &'static Location<'static>,
-    ) -> Option<Result<Token, Held>> {
-        if bytes.is_empty() {
-            return Some(Ok(Token(Place::Nowhere)));
+    ) -> Option<Result<Token, Box<Held>>> {
+        if span.is_empty() {
+            return Some(Ok(Token::NOTHING));
         }
-        self.books.with(|books| still().then(|| self.enter(books, kind, bytes, at)))
+        let mut books = self.books.lock();
+        if !still() {
+            return None;
+        }
+        Some(self.enter(books.content(), kind, span, axes, at))
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter(
         &self,
         books: &mut Books,
         kind: BorrowKind,
-        bytes: Footprint,
+        span: Span,
+        axes: &[Axis],
         at: &'static Location<'static>,
-    ) -> Result<Token, Held> {
+    ) -> Result<Token, Box<Held>> {
         let mut free = None;
         for (slot, (live, record)) in self.live.iter().zip(&books.slots).enumerate() {
             // Acquire: what the last holder did to these bytes is done before we get them.
             if !live.load(Ordering::Acquire) {
                 free = Some(slot);
-            } else if record.conflicts_with(kind, &bytes) {
+            } else if record.conflicts_with(kind, span, axes) {
                 return Err(record.held());
             }
         }
-        if let Some(held) = books.index.conflict(kind, &bytes) {
+        if let Some(held) = books.index.conflict(kind, span, axes) {
             return Err(held);
         }
-        Ok(Token(match free {
-            Some(slot) => {
-                books.slots[slot].fill(kind, bytes, at);
-                self.live[slot].store(true, Ordering::Relaxed);
-                Place::Slot(slot as u8)
-            }
-            None => Place::Index(books.index.insert(Record::new(kind, bytes, at))),
-        }))
+        let Some(slot) = free else {
+            return Ok(Token(books.index.insert(kind, span, axes, at)));
+        };
+        books.slots[slot].fill(kind, span, axes, at);
+        self.live[slot].store(true, Ordering::Relaxed);
+        Ok(Token::of_slot(slot))
     }
 
     /// Strikes out a borrow that this ledger entered.
     #[inline]
     pub fn release(&self, token: Token) {
-        match token.0 {
-            Place::Nowhere => {}
-            Place::Slot(slot) => self.live[usize::from(slot)].store(false, Ordering::Release),
-            Place::Index(key) => self.books.with(|books| books.index.remove(&key)),
+        match token {
+            Token::NOTHING => {}
+            Token(id @ Token::FIRST_ID..) => self.books.lock().content().index.remove(id),
+            Token(slot) => self.live[slot as usize - 1].store(false, Ordering::Release),
         }
     }
 
@@ -185,14 +199,15 @@ impl Ledger {
     }
 
     /// Runs `change` under the lock, if no borrow lives.
-    pub(crate) fn when_idle<R>(&self, change: impl FnOnce() -> R) -> Result<R, Held> {
-        self.books.with(|books| match self.any_held(books) {
+    pub(crate) fn when_idle<R>(&self, change: impl FnOnce() -> R) -> Result<R, Box<Held>> {
+        let mut books = self.books.lock();
+        match self.any_held(books.content()) {
             Some(held) => Err(held),
             None => Ok(change()),
-        })
+        }
     }
 
-    fn any_held(&self, books: &Books) -> Option<Held> {
+    fn any_held(&self, books: &Books) -> Option<Box<Held>> {
         let live = self.live.iter().position(|live| live.load(Ordering::Acquire));
         live.map(|slot| books.slots[slot].held()).or_else(|| books.index.any_held())
     }

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use super::Held;
 use crate::overlap::{DEFAULT_BUDGET, footprints_overlap};
+use crate::region::{Axes, Axis, Span};
 use crate::{BorrowKind, Footprint};
 
 #[derive(Debug)]
@@ -14,39 +15,35 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(kind: BorrowKind, bytes: Footprint, at: &'static Location<'static>) -> Self {
-        Self { kind, bytes, at }
-    }
-
     /// Content of a slot that was never used.
     pub(super) fn none() -> Self {
-        Self::new(BorrowKind::Read, Footprint::none_at(0), Location::caller())
+        let (kind, bytes) = (BorrowKind::Read, Footprint::none_at(0));
+        Self { kind, bytes, at: Location::caller() }
     }
 
     /// Overwrites a record; axes move only if there are any, which most borrows have not.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fill(
         &mut self,
         kind: BorrowKind,
-        bytes: Footprint,
+        span: Span,
+        axes: &[Axis],
         at: &'static Location<'static>,
     ) {
-        let Footprint { start, end, run_bytes, axes } = bytes;
-        (self.kind, self.at) = (kind, at);
-        (self.bytes.start, self.bytes.end, self.bytes.run_bytes) = (start, end, run_bytes);
+        (self.kind, self.bytes.span, self.at) = (kind, span, at);
         if !(axes.is_empty() && self.bytes.axes.is_empty()) {
-            self.bytes.axes = axes;
+            self.bytes.axes = Axes::from_slice(axes);
         }
     }
 
-    #[inline]
-    pub(super) fn conflicts_with(&self, kind: BorrowKind, bytes: &Footprint) -> bool {
+    #[inline(always)]
+    pub(super) fn conflicts_with(&self, kind: BorrowKind, span: Span, axes: &[Axis]) -> bool {
         !self.kind.is_compatible_with(kind)
-            && !footprints_overlap(&self.bytes, bytes, DEFAULT_BUDGET).is_disjoint()
+            && !footprints_overlap(&self.bytes, span, axes, DEFAULT_BUDGET).is_disjoint()
     }
 
     #[cold]
-    pub(super) fn held(&self) -> Held {
-        Held { kind: self.kind, at: self.at, bytes: self.bytes.bounds() }
+    pub(super) fn held(&self) -> Box<Held> {
+        Box::new(Held { kind: self.kind, at: self.at, bytes: self.bytes.addresses() })
     }
 }

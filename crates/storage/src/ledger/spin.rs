@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicBool, Ordering, UnsafeCell, relax};
+use crate::sync::{AtomicBool, MutPtr, Ordering, UnsafeCell, relax};
 
 /// Content that one thread at a time may use.
 ///
@@ -21,21 +21,13 @@ impl<T> Spin<T> {
         Self { locked: AtomicBool::new(false), content: UnsafeCell::new(content) }
     }
 
-    /// Runs `f` on the content, alone. `f` must not use this lock again.
-    #[inline]
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        let _unlock = self.lock();
-        // SAFETY: the flag is ours until `_unlock` drops, and whoever else would look at the
-        // content waits for it.
-        self.content.with_mut(|content| f(unsafe { &mut *content }))
-    }
-
-    #[inline]
-    fn lock(&self) -> Unlock<'_> {
+    /// Waits for the content; gives it back when the result is dropped.
+    #[inline(always)]
+    pub(super) fn lock(&self) -> Locked<'_, T> {
         if !self.try_lock() {
             self.wait();
         }
-        Unlock(&self.locked)
+        Locked { content: self.content.get_mut(), _unlock: Unlock(&self.locked) }
     }
 
     #[inline]
@@ -50,6 +42,22 @@ impl<T> Spin<T> {
             relax(spins);
             spins += 1;
         }
+    }
+}
+
+/// The content, for one thread.
+pub(super) struct Locked<'a, T> {
+    // Dropped in this order: nobody looks at the content after it is unlocked.
+    content: MutPtr<T>,
+    _unlock: Unlock<'a>,
+}
+
+impl<T> Locked<'_, T> {
+    #[inline(always)]
+    pub(super) fn content(&mut self) -> &mut T {
+        // SAFETY: the flag is ours until `_unlock` drops, and whoever else would look at the
+        // content waits for it; `&mut self` makes this the only reference of ours.
+        unsafe { self.content.deref() }
     }
 }
 

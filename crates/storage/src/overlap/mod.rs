@@ -3,12 +3,14 @@
 //! Both questions here become one: does a sum of steps land in an interval?
 //!
 //! ```text
-//! a byte of A            a byte of B
-//! a + Σ sᵢ·xᵢ + p    =   b + Σ tⱼ·yⱼ + q        0 <= xᵢ < len, 0 <= p < run, and so on
+//! a byte of A        a byte of B
+//! a + Σ sᵢ·xᵢ    =   b + Σ tⱼ·yⱼ        0 <= xᵢ < length of axis i, and so for y
 //! ```
 //!
-//! Walking B's axes backwards (`y' = last - y`) makes every sign positive, and `p + q'` takes every
-//! value of an interval, so: is there `Σ sᵢ·xᵢ + Σ tⱼ·y'ⱼ` in `[lo, hi]`? [`solve`] answers that.
+//! where bytes in a row are an axis like others, of stride 1. Walking B from its last byte
+//! (`y' = last - y`) makes every sign positive: is `Σ sᵢ·xᵢ + Σ tⱼ·y'ⱼ` ever the distance from A's
+//! first byte to B's last? [`solve`] answers that, for an interval in place of one distance.
+//!
 //! The problem is NP-complete in the number of axes; real arrays need a handful of steps. Strides of
 //! equal length join, so views of one array rarely leave more than two different terms, and two are
 //! solved outright.
@@ -17,7 +19,7 @@ mod solve;
 
 use solve::{Budget, Term, solve};
 
-use crate::region::{Axis, Footprint, Region};
+use crate::region::{Axis, Footprint, Region, Span};
 
 /// Steps of search that a borrow spends before it takes an overlap for granted (about 0.1 ms).
 pub const DEFAULT_BUDGET: u64 = 2_000;
@@ -65,28 +67,35 @@ impl Overlap {
 /// ```
 pub fn may_overlap(a: &Region<'_>, b: &Region<'_>, budget: u64) -> Overlap {
     match (Footprint::of(a), Footprint::of(b)) {
-        (Ok(a), Ok(b)) => footprints_overlap(&a, &b, budget),
+        (Ok(a), Ok(b)) => footprints_overlap(&a, b.span, &b.axes, budget),
         _ => Overlap::Unknown,
     }
 }
 
-#[inline]
-pub(crate) fn footprints_overlap(a: &Footprint, b: &Footprint, budget: u64) -> Overlap {
-    if a.end <= b.start || b.end <= a.start || a.is_empty() || b.is_empty() {
+/// Whether a footprint and that of `span` and `axes` share a byte.
+#[inline(always)]
+pub(crate) fn footprints_overlap(a: &Footprint, span: Span, axes: &[Axis], budget: u64) -> Overlap {
+    if !a.span.meets(span) {
         return Overlap::Disjoint;
     }
-    if a.axes.is_empty() && b.axes.is_empty() {
+    if a.axes.is_empty() && axes.is_empty() {
         return Overlap::Overlapping;
     }
-    strided_overlap(a, b, budget)
+    strided_overlap(a, span, axes, budget)
 }
 
 #[cold]
-fn strided_overlap(a: &Footprint, b: &Footprint, budget: u64) -> Overlap {
-    let terms = a.axes.iter().chain(&b.axes).map(|axis| Term::of(axis.stride, axis.len - 1));
-    let hi = (b.end - 1 - a.start) as u64;
-    let slack = (a.run_bytes - 1) as u64 + (b.run_bytes - 1) as u64;
-    Overlap::from_found(solve(terms.collect(), hi.saturating_sub(slack), hi, &mut Budget(budget)))
+fn strided_overlap(a: &Footprint, span: Span, axes: &[Axis], budget: u64) -> Overlap {
+    let (a_run, run) = (all_of(a.span), all_of(span));
+    let a_axes = if a.axes.is_empty() { std::slice::from_ref(&a_run) } else { &a.axes };
+    let axes = if axes.is_empty() { std::slice::from_ref(&run) } else { axes };
+    let terms = a_axes.iter().chain(axes).map(|axis| Term::of(axis.stride, axis.len - 1));
+    let distance = (span.end - 1 - a.span.start) as u64;
+    Overlap::from_found(solve(terms.collect(), distance, distance, &mut Budget(budget)))
+}
+
+fn all_of(span: Span) -> Axis {
+    Axis { len: span.len_bytes(), stride: 1 }
 }
 
 /// Whether two items of a region share a byte; `budget` bounds the steps of the search.
@@ -103,10 +112,14 @@ fn strided_overlap(a: &Footprint, b: &Footprint, budget: u64) -> Overlap {
 /// ```
 pub fn reaches_a_byte_twice(region: &Region<'_>, budget: u64) -> Overlap {
     match Footprint::of(region) {
-        Err(_) => return Overlap::Unknown,
-        Ok(footprint) if footprint.is_empty() => return Overlap::Disjoint,
-        Ok(_) => {}
+        Err(_) => Overlap::Unknown,
+        Ok(footprint) if footprint.is_empty() => Overlap::Disjoint,
+        Ok(_) => items_overlap(region, budget),
     }
+}
+
+/// Whether two items share a byte, of a region that has items and a footprint.
+pub(crate) fn items_overlap(region: &Region<'_>, budget: u64) -> Overlap {
     let axes = region.long_axes();
     if each_step_clears_the_rest(region.item_bytes, &axes) {
         return Overlap::Disjoint;
@@ -122,7 +135,7 @@ fn each_step_clears_the_rest(item_bytes: usize, axes: &[Axis]) -> bool {
     let mut reach_bytes = item_bytes;
     axes.iter().all(|axis| {
         let clears = axis.stride >= reach_bytes;
-        reach_bytes += axis.stride * (axis.len - 1);
+        reach_bytes += axis.reach_bytes();
         clears
     })
 }
@@ -150,7 +163,7 @@ fn items_meet_from(
 ) -> Option<bool> {
     // Forwards on `first` by 1 + u, on the others by u - (len - 1), must sum to less than an item
     // either way; moving the constants across keeps every sign positive.
-    let back: u64 = shorter.iter().map(|axis| (axis.stride * (axis.len - 1)) as u64).sum();
+    let back: u64 = shorter.iter().map(|axis| axis.reach_bytes() as u64).sum();
     let Some(hi) = (back + (item_bytes - 1) as u64).checked_sub(first.stride as u64) else {
         return Some(false);
     };

@@ -1,17 +1,13 @@
 //! Writing into memory that exists: assignment and fill.
 
-use ndbridge_dtype::{Casting, Element, Scalar, can_cast};
-use ndbridge_storage::{BorrowKind, Overlap, may_overlap};
+use ndbridge_dtype::{Casting, DType, Element, Scalar, can_cast};
+use ndbridge_storage::{BorrowKind, DEFAULT_BUDGET, may_overlap};
 
 use super::{Side, Source, copy_elements};
 use crate::count;
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
-
-/// Steps of the search for common bytes of source and destination; past it they are taken to
-/// overlap, which costs a copy and never a wrong value.
-const SEARCH_STEPS: u64 = 10_000;
 
 impl Tensor {
     /// Writes the elements of `source`, broadcast to this shape, into this tensor's memory.
@@ -46,21 +42,25 @@ impl Tensor {
         if !can_cast(from, to, casting) {
             return Err(TensorError::LossyWrite { from, to, casting });
         }
-        let source = source.broadcast_to(self.shape())?;
+        let wide = source.broadcast_to(self.shape())?;
         let reasons = CopyReasons::from(CopyReason::Requested);
         count::allow("assign", reasons, self.size_bytes())?;
-        if may_overlap(&source.region(), &self.region(), SEARCH_STEPS) == Overlap::Disjoint {
-            self.assign_disjoint(&source)?;
+        // What cannot be written is refused before anything is set aside.
+        drop(self.borrow(BorrowKind::Write)?);
+        // Searched no further than the ledger does: what it would take for a conflict is set aside.
+        if may_overlap(&wide.region(), &self.region(), DEFAULT_BUDGET).is_disjoint() {
+            self.assign_disjoint(&wide)?;
         } else {
             let aside = CopyReason::Overlap.into();
-            let copy = source.copy_for("assign", aside, source.dtype(), CopyOrder::Keep)?;
-            self.assign_disjoint(&copy)?;
+            let copy = source.copy_for("assign", aside, from, CopyOrder::Keep)?;
+            self.assign_disjoint(&copy.broadcast_to(self.shape())?)?;
         }
         count::record(reasons, self.size_bytes());
         Ok(())
     }
 
-    /// Writes `value` to every element.
+    /// Writes `value` to every element. A number of a wider kind is refused: a float into
+    /// integers, a complex number into floats, anything but 0 and 1 into bool.
     ///
     /// ```
     /// use ndbridge_tensor::{DType, Scalar, Tensor};
@@ -74,13 +74,14 @@ impl Tensor {
     /// If the data type cannot hold the value, or this tensor cannot be written.
     #[track_caller]
     pub fn fill(&self, value: Scalar) -> Result<(), TensorError> {
+        check_kind(value, self.dtype())?;
         let one = Self::from_scalar(value, self.dtype())?;
         self.assign_disjoint(&one.broadcast_to(self.shape())?)
     }
 
     /// `source` has this shape and no byte in common with `self`.
     #[track_caller]
-    fn assign_disjoint(&self, source: &Self) -> Result<(), TensorError> {
+    pub(crate) fn assign_disjoint(&self, source: &Self) -> Result<(), TensorError> {
         let from = if source.dtype() == self.dtype() {
             Source::borrow(source)?
         } else {
@@ -104,4 +105,22 @@ impl Tensor {
         *element = value;
         Ok(())
     }
+}
+
+/// An error if `to` cannot hold numbers of the kind of `value`.
+fn check_kind(value: Scalar, to: DType) -> Result<(), TensorError> {
+    let from = match value {
+        Scalar::Bool(_) | Scalar::Int(0 | 1) | Scalar::UInt(0 | 1) => return Ok(()),
+        // Whether an integer is in range is checked with the value.
+        Scalar::Int(_) | Scalar::UInt(_) if to != DType::Bool => return Ok(()),
+        Scalar::Int(_) => DType::I64,
+        Scalar::UInt(_) => DType::U64,
+        Scalar::Float(_) => DType::F64,
+        Scalar::Complex(_) => DType::C128,
+    };
+    let casting = Casting::SameKind;
+    if can_cast(from, to, casting) {
+        return Ok(());
+    }
+    Err(TensorError::LossyWrite { from, to, casting })
 }

@@ -80,6 +80,9 @@ impl<'t> Source<'t> {
     pub(crate) fn copy_to_spare<T: Element>(&self, spare: &mut [MaybeUninit<T>]) {
         assert_eq!(self.tensor.dtype(), T::DTYPE, "elements are copied as what they are");
         assert!(spare.len() >= self.tensor.len(), "room for every element");
+        if self.tensor.is_empty() {
+            return; // and its other lengths may be too large for any layout without gaps
+        }
         let layout = gapless(self.tensor, size_of::<T>(), CopyOrder::C);
         let layout = layout.expect("the shape of a tensor whose elements fit in memory");
         let (ptr, strides) = (spare.as_mut_ptr().cast(), layout.strides());

@@ -25,10 +25,20 @@ impl Tensor {
     /// If the memory cannot be read or copies are forbidden.
     #[track_caller]
     pub fn to_native_order(&self, stored: ByteOrder) -> Result<Self, TensorError> {
-        let reasons = CopyReasons::from(CopyReason::ByteOrder);
+        self.native_copy("to_native_order", CopyReason::ByteOrder.into(), stored, CopyOrder::Keep)
+    }
+
+    /// As [`to_native_order`](Self::to_native_order), made by `call` for `reasons`.
+    #[track_caller]
+    pub(crate) fn native_copy(
+        &self,
+        call: &'static str,
+        reasons: CopyReasons,
+        stored: ByteOrder,
+        order: CopyOrder,
+    ) -> Result<Self, TensorError> {
         let source = Source::borrow(self)?;
-        let mut fresh =
-            source.start_copy("to_native_order", reasons, self.dtype(), CopyOrder::Keep)?;
+        let mut fresh = source.start_copy(call, reasons, self.dtype(), order)?;
         fresh.fill_from(&source);
         if stored != ByteOrder::NATIVE {
             swap_components(fresh.bytes_mut(), self.dtype());

@@ -1,0 +1,10 @@
+//! Files: NumPy's own, ours, streams, archives, saving.
+
+mod atomic_save;
+mod npy_golden;
+mod npy_header;
+mod npy_stream;
+mod npy_write;
+mod npz_golden;
+mod npz_write;
+mod support;

@@ -1,0 +1,82 @@
+//! Data types as Python objects.
+
+use ndbridge::{ByteOrder, DType};
+use ndbridge::python::{dtype_from_python, numpy_dtype};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// The type of a tensor's elements.
+///
+/// Equal to whatever names the same type: `t.dtype == "float32"`, `t.dtype == np.float32`.
+#[pyclass(name = "DType", module = "ndbridge", frozen)]
+#[derive(Clone, Copy)]
+pub struct PyDType(pub DType);
+
+#[pymethods]
+impl PyDType {
+    /// DType(name): the data type that a string, a NumPy dtype, a Python type or a framework's
+    /// dtype names.
+    #[new]
+    fn new(dtype: DTypeArgument) -> Self {
+        Self(dtype.0)
+    }
+
+    /// NumPy's name, such as 'float32'.
+    #[getter]
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// Bytes of one element.
+    #[getter]
+    fn itemsize(&self) -> usize {
+        self.0.item_bytes()
+    }
+
+    /// NumPy's type string, such as '<f4'; None for types that NumPy does not have.
+    #[getter]
+    fn str(&self) -> Option<&'static str> {
+        self.0.type_string(ByteOrder::NATIVE)
+    }
+
+    /// The numpy.dtype; lets `numpy.dtype(t.dtype)` work.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        numpy_dtype(py, self.0)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.extract::<DTypeArgument>().is_ok_and(|other| other.0 == self.0)
+    }
+
+    // Equal to its name, so hashed as it.
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        PyString::new(py, self.0.name()).hash()
+    }
+
+    fn __str__(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("ndbridge.{}", self.0.name())
+    }
+
+    fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (&'static str,))> {
+        Ok((py.get_type::<Self>().into_any().unbind(), (self.0.name(),)))
+    }
+}
+
+/// Whatever names a data type.
+pub struct DTypeArgument(pub DType);
+
+impl<'py> FromPyObject<'_, 'py> for DTypeArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(dtype) = object.cast::<PyDType>() {
+            return Ok(Self(dtype.get().0));
+        }
+        dtype_from_python(&object).map(Self)
+    }
+}

@@ -1,0 +1,70 @@
+//! Numbers between Python and here.
+
+use ndbridge::dtype::{Complex, DTypeError};
+use ndbridge::python::ArrayError;
+use ndbridge::Scalar;
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt};
+
+use crate::tensor::PyTensor;
+
+/// The value of a Python or NumPy number, or of a tensor of one element; `None` for other objects.
+///
+/// # Errors
+/// `OverflowError` for integers that neither int64 nor uint64 holds.
+pub fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    if let Ok(value) = object.cast::<PyBool>() {
+        return Ok(Some(Scalar::Bool(value.is_true())));
+    }
+    if let Ok(value) = object.cast::<PyInt>() {
+        return integer(value).map(Some);
+    }
+    if let Ok(value) = object.cast::<PyFloat>() {
+        return Ok(Some(Scalar::Float(value.value())));
+    }
+    if let Ok(value) = object.cast::<PyComplex>() {
+        return Ok(Some(Scalar::Complex(Complex::new(value.real(), value.imag()))));
+    }
+    if let Ok(tensor) = object.cast::<PyTensor>() {
+        let tensor = &tensor.get().tensor;
+        return if tensor.ndim() == 0 {
+            Ok(Some(tensor.item().map_err(ndbridge::python::to_py_err)?))
+        } else {
+            Ok(None)
+        };
+    }
+    if is_numpy_scalar(object)? {
+        return scalar(&object.call_method0("item")?);
+    }
+    Ok(None)
+}
+
+/// Whether `object` is a NumPy scalar (`numpy.generic`).
+pub fn is_numpy_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    object.is_instance(&object.py().import("numpy")?.getattr("generic")?)
+}
+
+fn integer(value: &Bound<'_, PyInt>) -> PyResult<Scalar> {
+    if let Ok(value) = value.extract::<i64>() {
+        return Ok(Scalar::Int(value));
+    }
+    if let Ok(value) = value.extract::<u64>() {
+        return Ok(Scalar::UInt(value));
+    }
+    let value = value.extract::<i128>().unwrap_or(i128::MAX);
+    Err(ArrayError::from(DTypeError::IntegerTooLarge { value }).into())
+}
+
+/// The Python number of a value.
+pub fn to_python(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
+    match value {
+        Scalar::Bool(value) => value.into_py_any(py),
+        Scalar::Int(value) => value.into_py_any(py),
+        Scalar::UInt(value) => value.into_py_any(py),
+        Scalar::Float(value) => value.into_py_any(py),
+        Scalar::Complex(value) => {
+            PyComplex::from_doubles(py, value.re, value.im).into_py_any(py)
+        }
+    }
+}

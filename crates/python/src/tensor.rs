@@ -1,0 +1,304 @@
+//! The class `Tensor`.
+
+use ndbridge::python::{python_owner, to_numpy_with_base, to_py_err};
+use ndbridge::{Casting, CopyOrder, CopyRule, Order, Request, Tensor};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::argument::Source;
+use crate::dtype::{DTypeArgument, PyDType};
+use crate::index::indices;
+use crate::planning::PyReceipt;
+use crate::scalar::{scalar, to_python};
+
+/// An n-dimensional array whose memory may belong to NumPy, Rust, a file or another framework.
+///
+/// A tensor is a handle: indexing with integers and slices, `permute`, `reshape`, `numpy()` share
+/// its memory; `clone()`, `astype()`, `reshape_copy()` copy; `receipt` tells which was done.
+#[pyclass(name = "Tensor", module = "ndbridge", frozen, weakref)]
+pub struct PyTensor {
+    pub tensor: Tensor,
+}
+
+impl From<Tensor> for PyTensor {
+    fn from(tensor: Tensor) -> Self {
+        Self { tensor }
+    }
+}
+
+#[pymethods]
+impl PyTensor {
+    /// Length of each axis.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.tensor.shape())
+    }
+
+    /// Step of each axis, in bytes.
+    #[getter]
+    fn strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.tensor.strides())
+    }
+
+    /// Number of axes.
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.tensor.ndim()
+    }
+
+    /// Number of elements.
+    #[getter]
+    fn size(&self) -> usize {
+        self.tensor.len()
+    }
+
+    /// Bytes that the elements take without gaps.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.tensor.size_bytes()
+    }
+
+    /// Bytes of one element.
+    #[getter]
+    fn itemsize(&self) -> usize {
+        self.tensor.dtype().item_bytes()
+    }
+
+    /// Data type of the elements.
+    #[getter]
+    fn dtype(&self) -> PyDType {
+        PyDType(self.tensor.dtype())
+    }
+
+    /// Where the memory is, such as 'cpu'.
+    #[getter]
+    fn device(&self) -> String {
+        self.tensor.device().to_string()
+    }
+
+    /// Whether writing through this handle is refused.
+    #[getter]
+    fn readonly(&self) -> bool {
+        self.tensor.is_read_only()
+    }
+
+    /// What the conversion that brought this memory here did.
+    #[getter]
+    fn receipt(&self) -> PyReceipt {
+        PyReceipt(*self.tensor.receipt())
+    }
+
+    /// The Python object that owns the memory; None if Rust does.
+    #[getter]
+    fn owner<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        python_owner(py, &self.tensor)
+    }
+
+    /// Address of element [0, .., 0].
+    fn data_ptr(&self) -> usize {
+        self.tensor.as_ptr().addr()
+    }
+
+    /// Whether the elements lie in C (or 'F'ortran) order without gaps.
+    #[pyo3(signature = (order="C"))]
+    fn is_contiguous(&self, order: &str) -> PyResult<bool> {
+        Ok(self.tensor.is_contiguous(order_of(order)?))
+    }
+
+    /// The tensor as a NumPy array that shares its memory.
+    #[pyo3(signature = (force=false))]
+    fn numpy<'py>(slf: &Bound<'py, Self>, force: bool) -> PyResult<Bound<'py, PyAny>> {
+        // Host memory is shared either way; `force` is for device tensors.
+        let _ = force;
+        // SAFETY: the object holds the tensor, and with it the storage, and is never changed.
+        unsafe { to_numpy_with_base(&slf.get().tensor, slf.clone().into_any()) }
+    }
+
+    /// NumPy's conversion: `numpy.asarray(t)`, `numpy.array(t, copy=...)`.
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<DTypeArgument>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = crate::create::request("__array__", dtype, copy, None)?;
+        let tensor = slf.get().tensor.convert(&request).map_err(to_py_err)?;
+        let holder = Bound::new(slf.py(), Self { tensor })?;
+        Self::numpy(&holder, false)
+    }
+
+    /// A copy in private memory; keeps the memory order.
+    fn clone(&self) -> PyResult<Self> {
+        self.tensor.copy(CopyOrder::Keep).map(Self::from).map_err(to_py_err)
+    }
+
+    /// Copies the elements of `src`, broadcast to this shape, into this tensor; returns it.
+    fn copy_<'py>(
+        slf: &Bound<'py, Self>,
+        src: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let request = Request::new("copy_");
+        let source = Source::of(src, &request)?.convert(&request)?;
+        slf.get().tensor.assign(&source).map_err(to_py_err)?;
+        Ok(slf.clone())
+    }
+
+    /// Writes one number to every element; returns the tensor.
+    fn fill_<'py>(
+        slf: &Bound<'py, Self>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let value = scalar(value)?
+            .ok_or_else(|| PyTypeError::new_err("fill_ takes a number: use copy_ for arrays"))?;
+        slf.get().tensor.fill(value).map_err(to_py_err)?;
+        Ok(slf.clone())
+    }
+
+    /// A copy of another data type; `copy=False` returns the same memory if nothing changes.
+    #[pyo3(signature = (dtype, casting="same_kind", copy=true))]
+    fn astype(&self, dtype: DTypeArgument, casting: &str, copy: bool) -> PyResult<Self> {
+        let casting: Casting = casting.parse().map_err(ndbridge::python::ArrayError::from)?;
+        let copy = if copy { CopyRule::Always } else { CopyRule::IfNeeded };
+        let request = Request { casting, ..Request::new("astype").with_dtype(dtype.0) };
+        self.convert(&request.with_copy(copy))
+    }
+
+    /// The same memory if the elements lie in `order` without gaps, else a copy that does.
+    #[pyo3(signature = (order="C"))]
+    fn contiguous(&self, order: &str) -> PyResult<Self> {
+        self.convert(&Request::new("contiguous").with_order(order_of(order)?))
+    }
+
+    /// The same memory on the host: the tensor itself, if it is there.
+    fn cpu(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// The tensor with another device or data type; the same memory if it has that already.
+    #[pyo3(signature = (target, non_blocking=false))]
+    fn to(&self, target: &Bound<'_, PyAny>, non_blocking: bool) -> PyResult<Self> {
+        // Copies between host memory block; there is nothing to wait for.
+        let _ = non_blocking;
+        let device = target.extract::<String>().ok().and_then(|name| name.parse().ok());
+        let request = match device {
+            Some(device) => Request { device: Some(device), ..Request::new("to") },
+            None => Request::new("to").with_dtype(target.extract::<DTypeArgument>()?.0),
+        };
+        self.convert(&request)
+    }
+
+    /// The elements as nested lists of Python numbers.
+    fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let values = self.tensor.scalars().map_err(to_py_err)?;
+        let numbers = values.into_iter().map(|value| to_python(py, value));
+        nested(py, &mut numbers.collect::<PyResult<Vec<_>>>()?.into_iter(), self.tensor.shape())
+    }
+
+    /// The value of a tensor of one element, as a Python number.
+    fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        to_python(py, self.tensor.item().map_err(to_py_err)?)
+    }
+
+    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
+        self.tensor.index(&indices(index)?).map(Self::from).map_err(to_py_err)
+    }
+
+    fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let target = self.tensor.index(&indices(index)?).map_err(to_py_err)?;
+        if let Some(value) = scalar(value)? {
+            return target.fill(value).map_err(to_py_err);
+        }
+        let request = Request::new("__setitem__");
+        let source = Source::of(value, &request)?.convert(&request)?;
+        target.assign(&without_leading_ones(source, target.ndim())?).map_err(to_py_err)
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        let first = self.tensor.shape().first().copied();
+        first.ok_or_else(|| PyTypeError::new_err("len() of a tensor of no axes"))
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let rows = (0..slf.get().__len__()?).map(|at| slf.get().row(at));
+        let rows = rows.collect::<PyResult<Vec<_>>>()?;
+        Ok(PyList::new(slf.py(), rows)?.try_iter()?.into_any())
+    }
+
+    fn __bool__(&self) -> PyResult<bool> {
+        let value = self.tensor.item().map_err(to_py_err)?;
+        Ok(value.to_element::<bool>())
+    }
+
+    fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.get_type::<pyo3::types::PyInt>().call1((self.item(py)?,))
+    }
+
+    fn __float__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.get_type::<pyo3::types::PyFloat>().call1((self.item(py)?,))
+    }
+
+    fn __complex__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.get_type::<pyo3::types::PyComplex>().call1((self.item(py)?,))
+    }
+
+    fn __index__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        use ndbridge::dtype::Kind::{Int, UInt};
+        if self.tensor.ndim() != 0 || !matches!(self.tensor.dtype().kind(), Int | UInt) {
+            return Err(PyTypeError::new_err("only an integer tensor of no axes is an index"));
+        }
+        self.item(py)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let request = Request::new("__eq__");
+        let Ok(source) = Source::of(other, &request) else { return Ok(false) };
+        let other = source.convert(&request)?;
+        ndbridge::array_equal(&self.tensor, &other).map_err(to_py_err)
+    }
+
+    fn __repr__(&self) -> String {
+        self.tensor.to_string()
+    }
+}
+
+impl PyTensor {
+    fn convert(&self, request: &Request) -> PyResult<Self> {
+        self.tensor.convert(request).map(Self::from).map_err(to_py_err)
+    }
+
+    fn row(&self, at: usize) -> PyResult<Self> {
+        // A length fits isize: so does every position below it.
+        self.tensor.select(0, at as isize).map(Self::from).map_err(to_py_err)
+    }
+}
+
+/// Assignment ignores axes of length 1 in front of those of the target, as NumPy's does.
+fn without_leading_ones(source: Tensor, ndim: usize) -> PyResult<Tensor> {
+    let extra = source.ndim().saturating_sub(ndim);
+    let ones = source.shape().iter().take(extra).take_while(|&&len| len == 1).count();
+    let axes: Vec<isize> = (0..ones as isize).collect();
+    source.squeeze(Some(&axes)).map_err(to_py_err)
+}
+
+/// Lists within lists, as deep as `shape`.
+fn nested(
+    py: Python<'_>,
+    numbers: &mut impl Iterator<Item = Py<PyAny>>,
+    shape: &[usize],
+) -> PyResult<Py<PyAny>> {
+    let Some((&len, inner)) = shape.split_first() else {
+        return Ok(numbers.next().unwrap_or_else(|| py.None()));
+    };
+    let items = (0..len).map(|_| nested(py, numbers, inner)).collect::<PyResult<Vec<_>>>()?;
+    Ok(PyList::new(py, items)?.into_any().unbind())
+}
+
+/// 'C' or 'F'.
+fn order_of(name: &str) -> PyResult<Order> {
+    match name {
+        "C" => Ok(Order::C),
+        "F" => Ok(Order::F),
+        _ => Err(PyValueError::new_err(format!("order {name:?}, expected 'C' or 'F'"))),
+    }
+}
