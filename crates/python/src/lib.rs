@@ -20,6 +20,8 @@ mod views;
 /// Carries n-dimensional arrays between NumPy, Rust and files, sharing or copying as asked.
 #[pymodule(gil_used = true)]
 mod _ndbridge {
+    use super::*;
+
     #[pymodule_export]
     use crate::casting::{can_cast, promote_types, result_type};
     #[pymodule_export]
@@ -37,4 +39,9 @@ mod _ndbridge {
     use crate::planning::{PyPlan, PyReceipt, array_equal, plan, shares_memory};
     #[pymodule_export]
     use crate::tensor::PyTensor;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
 }

@@ -7,8 +7,8 @@ use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 pub enum Index {
     /// One element of an axis, which is dropped; negative counts from the end.
     At(isize),
-    /// A slice with Python's meaning: bounds are clamped, negative ones count from the end, and a negative step walks
-    /// backwards from `start` to before `stop`.
+    /// A slice with Python's meaning: bounds are clamped, negative ones count from the end, and a
+    /// negative step walks backwards from `start` to before `stop`.
     Slice {
         /// The first element; the first one walked over if `None`.
         start: Option<isize>,

@@ -1,8 +1,9 @@
 //! Tensors as text, in NumPy's words.
 //!
-//! The text is that of `np.array2string(a, separator=', ', prefix='tensor(')` with NumPy's default options: eight
-//! digits of precision, lines of 75 characters, and past 1000 elements only three at each end of an axis. Elements
-//! that are not shown are not read. bfloat16 and float8 print as the float32 of the same value.
+//! The text is that of `np.array2string(a, separator=', ', prefix='tensor(')` with NumPy's default
+//! options: eight digits of precision, lines of 75 characters, and past 1000 elements only three at
+//! each end of an axis. Elements that are not shown are not read. bfloat16 and float8 print as the
+//! float32 of the same value.
 
 mod body;
 mod decimal;
@@ -97,10 +98,7 @@ fn is_gapped(len: usize, is_elided: bool) -> bool {
 }
 
 /// Writes `(2, 3)`, `(2,)` or `()` as Python does.
-pub(crate) fn write_tuple<T: fmt::Display>(
-    f: &mut impl fmt::Write,
-    items: &[T],
-) -> fmt::Result {
+pub(crate) fn write_tuple<T: fmt::Display>(f: &mut impl fmt::Write, items: &[T]) -> fmt::Result {
     f.write_str("(")?;
     for (i, item) in items.iter().enumerate() {
         let before = if i == 0 { "" } else { ", " };

@@ -8,9 +8,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use ndbridge_dtype::Element;
-use ndbridge_storage::{
-    Borrow, BorrowError, BorrowKind, DEFAULT_BUDGET, reaches_a_byte_twice,
-};
+use ndbridge_storage::{Borrow, BorrowError, BorrowKind, DEFAULT_BUDGET, reaches_a_byte_twice};
 
 use crate::element_access::{address, is_inside, load, store};
 use crate::error::TensorError;

@@ -36,7 +36,9 @@ fn entry() -> impl Strategy<Value = SliceInfoElem> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 20 } else { 4000 }, failure_persistence: None, ..ProptestConfig::default()
+        cases: if cfg!(miri) { 20 } else { 4000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
     })]
 
     #[test]

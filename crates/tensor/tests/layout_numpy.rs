@@ -1,4 +1,5 @@
-//! Every view operation gives NumPy's shape, strides and offset, cell by cell: `layout_cases/generate.py` asked NumPy.
+//! Every view operation gives NumPy's shape, strides and offset, cell by cell:
+//! `layout_cases/generate.py` asked NumPy.
 
 use std::str::FromStr;
 
@@ -51,7 +52,8 @@ fn squeeze(base: &Layout, text: &str) -> Result<Layout, LayoutError> {
     if text == "all" { base.squeeze(None) } else { base.squeeze(Some(&list(text))) }
 }
 
-/// What a view is in the file's words. NumPy may move the pointer of an array without elements; we do not.
+/// What a view is in the file's words. NumPy may move the pointer of an array without elements; we
+/// do not.
 fn describe(base: &Layout, view: &Layout, expected: &str) -> String {
     let offset = if view.is_empty() {
         assert_eq!(view.offset(), base.offset(), "a view without elements keeps the offset");

@@ -7,7 +7,7 @@ use crate::zip_builder::{End, Part, archive, archive_with, deflated, part};
 use crate::{load_archive, map_archive};
 
 /// Room that a member takes beyond what a malformed file may.
-const LARGE_BYTES: usize = 24 << 20;
+const LARGE_BYTES: usize = 18 << 20;
 
 fn npy_of(values: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -87,7 +87,7 @@ fn fil_1_members_that_lie_are_refused() {
     };
     check(vec![
         ("overlap", with(|part| part.packed = 200_000)),
-        ("overlap", with(|part| part.header_at = Some(1))),
+        ("member header is broken", with(|part| part.header_at = Some(1))),
         ("overlap", with(|part| part.header_at = Some(161))),
         ("ends at byte", with(|part| part.header_at = Some(0xffff_fff0))),
         ("unpacked size of a stored member", with(|part| part.unpacked += 1)),
@@ -179,10 +179,10 @@ fn fil_1_claims_of_huge_sizes_take_no_memory() {
     check(vec![
         ("cannot unpack to 4000000128 B", with(|part| part.unpacked = 4_000_000_128)),
         ("array of 4000000000 B, file has 1000000 B", with(|_| {})),
-        ("array of 25165824 B", stretched_short(&honest)),
+        ("array of 18874368 B", stretched_short(&honest)),
         ("cannot unpack", stretched),
         ("cannot unpack", archive(&[Part { crc: honest.crc ^ 1, ..honest.clone() }])),
-        ("cannot unpack", archive(&[good(), Part { crc: 0, ..honest.clone() }])),
+        ("cannot unpack", archive(&[good_named("b.npy"), Part { crc: 0, ..honest.clone() }])),
         ("cannot unpack", archive(&[Part { data: half(&honest.data), packed: packed / 2, ..honest.clone() }])),
         ("cannot unpack", {
             let mut part = deflated("a.npy", &npy_claiming(1000, LARGE_BYTES));

@@ -42,11 +42,13 @@ pub fn deflated(name: &str, data: &[u8]) -> Part {
     zip.start_file("x", options).unwrap();
     std::io::Write::write_all(&mut zip, data).unwrap();
     let archive = zip.finish().unwrap().into_inner();
-    let packed = u32::from_le_bytes(archive[18..22].try_into().unwrap());
+    let field = |at: usize| u32::from_le_bytes(archive[at..at + 4].try_into().unwrap());
+    let (crc, packed) = (field(14), field(18));
     let data_at = 30 + usize::from(u16::from_le_bytes([archive[26], archive[27]]));
     let data_at = data_at + usize::from(u16::from_le_bytes([archive[28], archive[29]]));
     let packed_data = archive[data_at..][..packed as usize].to_vec();
-    Part { data: packed_data, method: 8, packed, ..part(name, data) }
+    let unpacked = data.len() as u32;
+    Part { data: packed_data, method: 8, crc, packed, unpacked, ..part(name, &[]) }
 }
 
 fn crc32(data: &[u8]) -> u32 {

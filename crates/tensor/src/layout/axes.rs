@@ -48,7 +48,8 @@ impl Layout {
         for axis in normalize_distinct(axes, self.ndim())? {
             let (len, stride) = (self.shape[axis], self.strides[axis]);
             if len > 0 {
-                // Only a stride without meaning can be isize::MIN: an axis of one element, a layout of none.
+                // Only a stride without meaning can be isize::MIN: an axis of one element, a layout
+                // of none.
                 view.replace(axis, len, stride.wrapping_neg());
                 view.advance(stride, len - 1);
             }
@@ -75,8 +76,8 @@ impl Layout {
         view.finish()
     }
 
-    /// With a new axis of length 1 that becomes axis `axis` of the view (`np.expand_dims`), which may count from its
-    /// end. `item_bytes` only decides the stride of that axis, as NumPy sets it.
+    /// With a new axis of length 1 that becomes axis `axis` of the view (`np.expand_dims`), which
+    /// may count from its end. `item_bytes` only decides the stride of that axis, as NumPy sets it.
     ///
     /// # Errors
     /// No such axis, or too many axes.

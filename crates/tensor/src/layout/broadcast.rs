@@ -3,8 +3,8 @@
 use super::{Layout, LayoutError, MAX_NDIM, Shape, View};
 
 impl Layout {
-    /// The view of shape `shape` in which axes of length 1, and missing leading ones, are repeated by a stride of 0
-    /// (`np.broadcast_to`).
+    /// The view of shape `shape` in which axes of length 1, and missing leading ones, are repeated
+    /// by a stride of 0 (`np.broadcast_to`).
     ///
     /// # Errors
     /// If the shapes do not fit, or the result has more than `isize::MAX` elements.
@@ -22,7 +22,8 @@ impl Layout {
         view.finish()
     }
 
-    /// [`broadcast_to`](Self::broadcast_to) with torch's `expand` meaning of `-1`: the axis keeps its length.
+    /// [`broadcast_to`](Self::broadcast_to) with torch's `expand` meaning of `-1`: the axis keeps
+    /// its length.
     ///
     /// # Errors
     /// As `broadcast_to`; a negative length other than `-1`; a `-1` for an axis that is new.
@@ -40,6 +41,12 @@ impl Layout {
 }
 
 /// The shape that all `shapes` broadcast to (`np.broadcast_shapes`); `[]` for none.
+///
+/// ```
+/// use ndbridge_tensor::broadcast_shapes;
+/// assert_eq!(*broadcast_shapes(&[&[3, 1], &[4], &[1, 1, 1]])?, [1, 3, 4]);
+/// # Ok::<(), ndbridge_tensor::LayoutError>(())
+/// ```
 ///
 /// # Errors
 /// If two lengths of an axis differ and neither is 1, or there are too many axes or elements.

@@ -13,7 +13,8 @@ pub enum Order {
 }
 
 impl Layout {
-    /// The packed layout of a new array, at offset 0. As in `np.empty`, all strides are 0 if there are no elements.
+    /// The packed layout of a new array, at offset 0. As in `np.empty`, all strides are 0 if there
+    /// are no elements.
     ///
     /// # Errors
     /// More than [`MAX_NDIM`](super::MAX_NDIM) axes or `isize::MAX` bytes.
@@ -30,8 +31,8 @@ impl Layout {
         Ok(Self { shape: Shape::from_slice(shape), strides, offset: 0 })
     }
 
-    /// Whether the elements lie packed in `order`. As in NumPy the strides of axes of length 1 do not matter, and a
-    /// layout without elements is packed in both orders.
+    /// Whether the elements lie packed in `order`. As in NumPy the strides of axes of length 1 do
+    /// not matter, and a layout without elements is packed in both orders.
     pub fn is_contiguous(&self, order: Order, item_bytes: usize) -> bool {
         if self.is_empty() {
             return true;
@@ -49,8 +50,8 @@ impl Layout {
         }
     }
 
-    /// The packed layout, at offset 0, that `np.copy(a, order='K')` and `astype` give: axes nested as their strides
-    /// are here, widest outermost, with items of `new_item_bytes`.
+    /// The packed layout, at offset 0, that `np.copy(a, order='K')` and `astype` give: axes nested
+    /// as their strides are here, widest outermost, with items of `new_item_bytes`.
     ///
     /// # Errors
     /// More than `isize::MAX` bytes.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::MAX_NDIM;
 
-/// Why a layout, or a view of one, cannot be made. Axes count from 0 unless the caller's own number is repeated.
+/// Why a layout, or a view of one, cannot be made. Axes count from 0 unless the caller's own number
+/// is repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
@@ -71,7 +72,8 @@ pub enum LayoutError {
     },
     /// An index is out of bounds.
     #[error(
-        "index {index} is out of bounds for axis {axis} of length {len}: expected -{len} <= index < {len}"
+        "index {index} is out of bounds for axis {axis} of length {len}: expected -{len} <= \
+         index < {len}"
     )]
     IndexOutOfBounds {
         /// The axis.
@@ -118,7 +120,8 @@ pub enum LayoutError {
     },
     /// A length below zero.
     #[error(
-        "length {len} of axis {axis} is negative: expected 0 or more (or one -1 where it is inferred)"
+        "length {len} of axis {axis} is negative: expected 0 or more (or one -1 where it is \
+         inferred)"
     )]
     NegativeLen {
         /// The axis.
@@ -138,7 +141,8 @@ pub enum LayoutError {
     },
     /// A shape does not broadcast to another.
     #[error(
-        "shape {from} does not broadcast to {to}: expected length 1 or equal on every axis, counted from the last",
+        "shape {from} does not broadcast to {to}: expected length 1 or equal on every axis, \
+         counted from the last",
         from = Tuple(from), to = Tuple(to)
     )]
     Broadcast {
@@ -149,7 +153,8 @@ pub enum LayoutError {
     },
     /// Two shapes have no common broadcast shape.
     #[error(
-        "shapes {first} and {second} do not broadcast together: expected equal lengths or 1 on every axis, \
+        "shapes {first} and {second} do not broadcast together: expected equal lengths or 1 on \
+         every axis, \
          counted from the last",
         first = Tuple(first), second = Tuple(second)
     )]
@@ -161,7 +166,8 @@ pub enum LayoutError {
     },
     /// `-1` for an axis that `expand` would add.
     #[error(
-        "axis {axis} of the expanded shape is new: expected its length, found -1 (which keeps a length)"
+        "axis {axis} of the expanded shape is new: expected its length, found -1 (which keeps a \
+         length)"
     )]
     ExpandNewAxis {
         /// The axis of the result.
@@ -190,7 +196,8 @@ pub enum LayoutError {
     },
     /// No strides over the same memory give the shape.
     #[error(
-        "shape {shape} with strides {strides} has no view of shape {to}: call reshape_copy (copies)",
+        "shape {shape} with strides {strides} has no view of shape {to}: call reshape_copy \
+         (copies)",
         shape = Tuple(shape), strides = Tuple(strides), to = Tuple(to)
     )]
     NeedsCopy {
@@ -203,7 +210,8 @@ pub enum LayoutError {
     },
     /// A tensor without axes can only be seen as items of the same size.
     #[error(
-        "a tensor of rank 0 has items of {item_bytes} bytes, cannot be seen as items of {new_item_bytes}: \
+        "a tensor of rank 0 has items of {item_bytes} bytes, cannot be seen as items of \
+         {new_item_bytes}: \
          call unsqueeze(0) first"
     )]
     ReinterpretRank0 {
@@ -214,7 +222,8 @@ pub enum LayoutError {
     },
     /// The elements of the last axis do not lie side by side.
     #[error(
-        "stride of the last axis is {stride} bytes, expected {item_bytes}: items of another size need \
+        "stride of the last axis is {stride} bytes, expected {item_bytes}: items of another size \
+         need \
          a contiguous last axis, call copy(CopyOrder::C) first (copies)"
     )]
     ReinterpretStride {

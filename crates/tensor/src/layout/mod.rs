@@ -1,8 +1,8 @@
 //! Where the elements of an n-dimensional array lie: shape, byte strides, byte offset.
 //!
-//! A [`Layout`] is data without a pointer. NumPy's own terms are kept: a stride is a signed number of **bytes**,
-//! so a field of a record, a reversed axis, a broadcast axis and an unaligned view are all layouts. Every view
-//! operation returns the shape and strides that NumPy returns.
+//! A [`Layout`] is data without a pointer. NumPy's own terms are kept: a stride is a signed number
+//! of **bytes**, so a field of a record, a reversed axis, a broadcast axis and an unaligned view
+//! are all layouts. Every view operation returns the shape and strides that NumPy returns.
 //!
 //! ```text
 //! shape (2, 3), strides (12, -4), offset 8, items of 4 bytes
@@ -43,12 +43,22 @@ type Strides = SmallVec<[isize; 4]>;
 
 /// Shape, byte strides and byte offset of an n-dimensional array in its storage.
 ///
-/// A layout without elements reaches no byte, so its strides and offset mean nothing; every view without
-/// elements keeps the offset of what it was taken from.
+/// A layout without elements reaches no byte, so its strides and offset mean nothing; every view
+/// without elements keeps the offset of what it was taken from.
+///
+/// ```
+/// use ndbridge_tensor::{Layout, Order};
+/// let layout = Layout::contiguous(&[2, 3], 4, Order::C)?;
+/// let mirrored = layout.flip(&[-1])?;
+/// assert_eq!((mirrored.strides(), mirrored.offset()), (&[12, -4][..], 8));
+/// assert_eq!(mirrored.offsets().collect::<Vec<_>>(), [8, 4, 0, 20, 16, 12]);
+/// # Ok::<(), ndbridge_tensor::LayoutError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
-    // INVARIANT: as many strides as lengths, at most MAX_NDIM; the product of the non-zero lengths fits isize;
-    // if there are elements, the offset of each (and every partial sum towards it) fits 0..=isize::MAX.
+    // INVARIANT: as many strides as lengths, at most MAX_NDIM; the product of the non-zero lengths
+    // fits isize; if there are elements, the offset of each (and every partial sum towards it) fits
+    // 0..=isize::MAX.
     shape: Shape,
     strides: Strides,
     offset: usize,
@@ -58,8 +68,8 @@ impl Layout {
     /// A layout from its parts, `strides` and `offset` in bytes.
     ///
     /// # Errors
-    /// If lengths differ, there are more than [`MAX_NDIM`] axes, the shape has more than `isize::MAX` bytes, or
-    /// an element would start before byte 0 or end past `isize::MAX`.
+    /// If lengths differ, there are more than [`MAX_NDIM`] axes, the shape has more than
+    /// `isize::MAX` bytes, or an element would start before byte 0 or end past `isize::MAX`.
     pub fn new(
         shape: &[usize],
         strides: &[isize],

@@ -6,11 +6,22 @@ use super::{Layout, LayoutError};
 use crate::index::Index;
 
 impl Layout {
-    /// The view that `array.slice(s![..])` gives: one entry for each axis, bounds are not clamped, and a negative step
-    /// means the range **reversed** (`s![1..4;-1]` is elements 3, 2, 1), unlike Python's.
+    /// The view that `array.slice(s![..])` gives: one entry for each axis, bounds are not clamped,
+    /// and a negative step means the range **reversed** (`s![1..4;-1]` is elements 3, 2, 1), unlike
+    /// Python's.
+    ///
+    /// ```
+    /// use ndarray::s;
+    /// use ndbridge_tensor::{Layout, Order};
+    /// let layout = Layout::contiguous(&[5], 1, Order::C)?;
+    /// let view = layout.slice_ndarray(s![1..4;-1].as_ref())?;
+    /// assert_eq!(view.offsets().collect::<Vec<_>>(), [3, 2, 1]);
+    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// ```
     ///
     /// # Errors
-    /// A bound or index outside its axis, where ndarray panics; a step of 0; another number of entries than axes.
+    /// A bound or index outside its axis, where ndarray panics; a step of 0; another number of
+    /// entries than axes.
     ///
     /// # Limitations
     /// An axis of fewer than two elements gets NumPy's stride, not ndarray's 0.

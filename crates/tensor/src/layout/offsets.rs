@@ -19,7 +19,8 @@ impl<'a> Offsets<'a> {
         Self { layout, index, offset: layout.offset, remaining: layout.len() }
     }
 
-    /// To the next element; every step and every carry lands on an element, so the offset stays in range.
+    /// To the next element; every step and every carry lands on an element, so the offset stays in
+    /// range.
     fn step(&mut self) {
         for axis in (0..self.index.len()).rev() {
             let stride = self.layout.strides[axis];

@@ -3,10 +3,20 @@
 use super::{Layout, LayoutError, view};
 
 impl Layout {
-    /// The view of the same bytes as items of `new_item_bytes` (`a.view(dtype)`): the last axis grows or shrinks.
+    /// The view of the same bytes as items of `new_item_bytes` (`a.view(dtype)`): the last axis
+    /// grows or shrinks.
+    ///
+    /// ```
+    /// use ndbridge_tensor::{Layout, Order};
+    /// let floats = Layout::contiguous(&[2, 3], 4, Order::C)?;
+    /// let bytes = floats.reinterpret(4, 1)?;
+    /// assert_eq!((bytes.shape(), bytes.strides()), (&[2, 12][..], &[12, 1][..]));
+    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// ```
     ///
     /// # Errors
-    /// For another size: rank 0, a last axis whose items do not lie side by side, or sizes that do not divide.
+    /// For another size: rank 0, a last axis whose items do not lie side by side, or sizes that do
+    /// not divide.
     pub fn reinterpret(
         &self,
         item_bytes: usize,

@@ -4,14 +4,25 @@ use super::contiguous::{Order, packed_strides};
 use super::{Layout, LayoutError, Shape, Strides, view};
 
 impl Layout {
-    /// The view with the same elements, in C order, in another shape (`a.reshape(shape)`); one length may be `-1`.
+    /// The view with the same elements, in C order, in another shape (`a.reshape(shape)`); one
+    /// length may be `-1`.
+    ///
+    /// ```
+    /// use ndbridge_tensor::{Layout, LayoutError, Order};
+    /// let columns = Layout::contiguous(&[2, 6], 4, Order::C)?.transpose();
+    /// assert_eq!(columns.reshape(&[3, -1, 2], 4)?.strides(), [8, 4, 24]);
+    /// assert!(matches!(columns.reshape(&[12], 4), Err(LayoutError::NeedsCopy { .. })));
+    /// # Ok::<(), LayoutError>(())
+    /// ```
     ///
     /// # Errors
-    /// Another number of elements, more than one `-1`, or [`LayoutError::NeedsCopy`] if no strides give that shape.
+    /// Another number of elements, more than one `-1`, or [`LayoutError::NeedsCopy`] if no strides
+    /// give that shape.
     pub fn reshape(&self, shape: &[isize], item_bytes: usize) -> Result<Self, LayoutError> {
         let resolved = self.resolve_shape(shape)?;
         if !shape.contains(&-1) && *resolved == *self.shape() {
-            return Ok(self.clone()); // as NumPy, which gives new strides to axes of length 1 otherwise
+            // As in NumPy, which otherwise gives new strides to axes of length 1.
+            return Ok(self.clone());
         }
         self.reshaped(&resolved, item_bytes)
     }
@@ -67,8 +78,8 @@ impl Layout {
         Ok(Self { shape: Shape::from_slice(shape), strides, offset: self.offset })
     }
 
-    /// Strides of the view of shape `new`, `None` if there are none: NumPy's `_attempt_nocopy_reshape`. There are
-    /// elements, and as many in `new`.
+    /// Strides of the view of shape `new`, `None` if there are none: NumPy's
+    /// `_attempt_nocopy_reshape`. There are elements, and as many in `new`.
     fn regroup(&self, new: &[usize], item_bytes: usize) -> Option<Strides> {
         let old: Vec<(usize, isize)> = self.long_axes().collect();
         let mut strides = Strides::with_capacity(new.len());
@@ -91,7 +102,8 @@ impl Layout {
     }
 }
 
-/// How many leading axes of both have the same number of elements: the fewest, at least one of each.
+/// How many leading axes of both have the same number of elements: the fewest, at least one of
+/// each.
 fn equal_groups(old: &[(usize, isize)], new: &[usize]) -> (usize, usize) {
     let (mut olds, mut news) = (1, 1);
     let (mut old_len, mut new_len) = (old[0].0, new[0]);

@@ -6,6 +6,14 @@ use crate::index::Index;
 impl Layout {
     /// The view `a[indices]` of NumPy's basic indexing; axes that are not named are kept whole.
     ///
+    /// ```
+    /// use ndbridge_tensor::{Index, Layout, Order};
+    /// let layout = Layout::contiguous(&[2, 3], 4, Order::C)?;
+    /// let view = layout.index(&[Index::At(-1), Index::NewAxis, (1..9).into()])?; // a[-1, None, 1:9]
+    /// assert_eq!((view.shape(), view.strides(), view.offset()), (&[1, 2][..], &[0, 4][..], 16));
+    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// ```
+    ///
     /// # Errors
     /// An index out of bounds, too many indices or ellipses, a step of 0, or too many axes.
     pub fn index(&self, indices: &[Index]) -> Result<Self, LayoutError> {
@@ -32,7 +40,8 @@ impl Layout {
         view.finish()
     }
 
-    /// The view of elements `start`, `start + step`, .. of one axis, with Python's meaning of a slice.
+    /// The view of elements `start`, `start + step`, .. of one axis, with Python's meaning of a
+    /// slice.
     ///
     /// # Errors
     /// No such axis, or a step of 0.
@@ -109,8 +118,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// `slice(start, stop, step).indices(len)` of Python; `None` if the step is 0. Empty walks start at 0 with step 1,
-    /// as in NumPy.
+    /// `slice(start, stop, step).indices(len)` of Python; `None` if the step is 0. Empty walks
+    /// start at 0 with step 1, as in NumPy.
     fn new(len: usize, start: Option<isize>, stop: Option<isize>, step: isize) -> Option<Self> {
         if step == 0 {
             return None;
@@ -126,8 +135,8 @@ impl Walk {
         Some(Self { start: start as usize, len, step: step.max(-isize::MAX) })
     }
 
-    /// The product can only overflow where the walk has fewer than two elements, or the layout none; the stride then
-    /// has no meaning and NumPy's product wraps as well.
+    /// The product can only overflow where the walk has fewer than two elements, or the layout
+    /// none; the stride then has no meaning and NumPy's product wraps as well.
     fn stride(&self, stride: isize) -> isize {
         stride.wrapping_mul(self.step)
     }

@@ -5,7 +5,8 @@ use super::{Layout, LayoutError, normalize_axis};
 /// How to cut an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parts<'a> {
-    /// Into so many parts, the first ones longer by one element where it does not come out even (`np.array_split`).
+    /// Into so many parts, the first ones longer by one element where it does not come out even
+    /// (`np.array_split`).
     Sections(usize),
     /// Before each of these elements, with Python's meaning of slice bounds.
     At(&'a [isize]),
@@ -22,6 +23,14 @@ pub struct Split<'a> {
 
 impl Layout {
     /// The parts of one axis, as views (`np.array_split`).
+    ///
+    /// ```
+    /// use ndbridge_tensor::{Layout, Order, Parts};
+    /// let layout = Layout::contiguous(&[7], 1, Order::C)?;
+    /// let lens = layout.split(Parts::Sections(3), 0)?.map(|part| part.len());
+    /// assert_eq!(lens.collect::<Vec<_>>(), [3, 2, 2]);
+    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     /// No such axis, or no sections.

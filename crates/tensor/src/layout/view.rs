@@ -7,7 +7,8 @@ pub(super) struct View<'a> {
     base: &'a Layout,
     shape: Shape,
     strides: Strides,
-    // `None` once it left 0..=isize::MAX, which only happens where the view ends up without elements.
+    // `None` once it left 0..=isize::MAX, which only happens where the view ends up without
+    // elements.
     offset: Option<usize>,
 }
 

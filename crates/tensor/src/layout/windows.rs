@@ -3,9 +3,17 @@
 use super::{Layout, LayoutError, Shape, View, normalize_axis};
 
 impl Layout {
-    /// All windows of the given lengths over `axes` (over all axes in order if `None`): the windowed axes shrink to the
-    /// number of positions, the windows are appended as last axes (`np.lib.stride_tricks.sliding_window_view`). An axis
-    /// may be windowed more than once.
+    /// All windows of the given lengths over `axes` (over all axes in order if `None`): the
+    /// windowed axes shrink to the number of positions, the windows are appended as last axes
+    /// (`np.lib.stride_tricks.sliding_window_view`). An axis may be windowed more than once.
+    ///
+    /// ```
+    /// use ndbridge_tensor::{Layout, Order};
+    /// let signal = Layout::contiguous(&[10], 4, Order::C)?;
+    /// let windows = signal.sliding_windows(&[3], None)?;
+    /// assert_eq!((windows.shape(), windows.strides()), (&[8, 3][..], &[4, 4][..]));
+    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// ```
     ///
     /// # Errors
     /// No such axis, a window longer than its axis, or another number of windows than axes.

@@ -1,7 +1,7 @@
 //! Decimal digits of floats: NumPy's Dragon4 calls, by way of the standard library.
 //!
-//! The digits are the fewest that tell the number from its neighbours of the same type; where these are more than the
-//! precision allows, the exact value is rounded to it, half to even.
+//! The digits are the fewest that tell the number from its neighbours of the same type; where these
+//! are more than the precision allows, the exact value is rounded to it, half to even.
 
 use ndbridge_dtype::{DType, f16};
 
@@ -14,7 +14,8 @@ pub(super) enum Width {
 }
 
 impl Width {
-    /// Of the floats (or parts of complex numbers) of a data type; those NumPy does not have print as float32.
+    /// Of the floats (or parts of complex numbers) of a data type; those NumPy does not have print
+    /// as float32.
     pub(super) fn of(dtype: DType) -> Self {
         match dtype {
             DType::F16 => Self::F16,
@@ -41,7 +42,8 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
-    /// The shortest digits of a finite number that is not negative, at most `precision` after the point.
+    /// The shortest digits of a finite number that is not negative, at most `precision` after the
+    /// point.
     pub(super) fn scientific(magnitude: f64, width: Width, precision: usize) -> Self {
         let shortest = Self::shortest(magnitude, width);
         if shortest.digits.len() <= precision + 1 {
@@ -50,7 +52,8 @@ impl Decimal {
         Self::exact(magnitude, precision).trimmed()
     }
 
-    /// Exactly `precision` digits after the point, of the exact value where the shortest digits are fewer or more.
+    /// Exactly `precision` digits after the point, of the exact value where the shortest digits are
+    /// fewer or more.
     pub(super) fn filled(magnitude: f64, width: Width, precision: usize) -> Self {
         let shortest = Self::shortest(magnitude, width);
         if shortest.digits.len() == precision + 1 {
@@ -64,31 +67,38 @@ impl Decimal {
         Self::parse(&format!("{magnitude:.precision$e}"))
     }
 
+    /// The fewest digits that read back. The standard library finds how many; where the number lies
+    /// halfway between two such decimals it takes the upper one, NumPy the even one.
     fn shortest(magnitude: f64, width: Width) -> Self {
-        let text = match width {
-            Width::F64 => format!("{magnitude:e}"),
-            Width::F32 => format!("{:e}", magnitude as f32),
+        let shortest = match width {
+            Width::F64 => Self::parse(&format!("{magnitude:e}")),
+            Width::F32 => Self::parse(&format!("{:e}", magnitude as f32)),
             Width::F16 => return Self::shortest_f16(magnitude),
         };
-        Self::parse(&text)
+        let even = Self::exact(magnitude, shortest.digits.len() - 1);
+        if even.reads_back(magnitude, width) { even } else { shortest }
     }
 
     /// Tries one digit after the other; five always do.
     fn shortest_f16(magnitude: f64) -> Self {
-        let reads_back = |decimal: &Self| Width::F16.round(decimal.value()) == magnitude;
-        let short = (0..4).flat_map(|precision| {
+        let mut short = (0..4).flat_map(|precision| {
             let nearest = Self::exact(magnitude, precision);
-            // A power of two lies closer to the number below it, so the next decimal above may read
+            // A power of two lies closer to its neighbour below, so the next decimal above may read
             // back where the nearest one does not: 0.015625 is 0.01563.
             let half_unit = 0.5 * 10_f64.powi(nearest.exponent - precision as i32);
             [nearest, Self::exact(magnitude + half_unit, precision)]
         });
-        { short }.find(reads_back).unwrap_or_else(|| Self::exact(magnitude, 4)).trimmed()
+        let found = short.find(|decimal| decimal.reads_back(magnitude, Width::F16));
+        found.unwrap_or_else(|| Self::exact(magnitude, 4)).trimmed()
     }
 
-    fn value(&self) -> f64 {
+    fn reads_back(&self, magnitude: f64, width: Width) -> bool {
         let (first, rest) = self.digits.split_at(1);
-        format!("{first}.{rest}e{}", self.exponent).parse().unwrap_or(f64::NAN)
+        let text = format!("{first}.{rest}e{}", self.exponent);
+        match width {
+            Width::F32 => text.parse().is_ok_and(|read: f32| f64::from(read) == magnitude),
+            _ => text.parse().is_ok_and(|read| width.round(read) == magnitude),
+        }
     }
 
     /// Reads what `{:e}` writes.
@@ -118,8 +128,8 @@ impl Decimal {
     }
 }
 
-/// The digits before and after the point of a finite number that is not negative, at most `precision` after it and no
-/// trailing zeros.
+/// The digits before and after the point of a finite number that is not negative, at most
+/// `precision` after it and no trailing zeros.
 pub(super) fn positional(magnitude: f64, width: Width, precision: usize) -> (String, String) {
     let (before, after) = Decimal::shortest(magnitude, width).positional();
     if after.len() <= precision {

@@ -29,7 +29,9 @@ impl ElementFormat {
                     im: FloatFormat::new(&im, width, Sign::Always),
                 }
             }
-            _ => Self::Int { width: values.iter().map(|value| integer(value).len()).max().unwrap_or(0) },
+            _ => Self::Int {
+                width: values.iter().map(|value| integer(value).len()).max().unwrap_or(0),
+            },
         }
     }
 

@@ -81,13 +81,15 @@ impl FloatFormat {
     }
 
     fn fit_exponents(&mut self, finite: &[f64]) {
-        let decimals = finite.iter().map(|value| Decimal::scientific(value.abs(), self.width, PRECISION));
+        let decimals =
+            finite.iter().map(|value| Decimal::scientific(value.abs(), self.width, PRECISION));
         let (fractions, exponents): (Vec<usize>, Vec<usize>) =
             decimals.map(|d| (d.digits.len() - 1, exponent_digits(d.exponent))).unzip();
         let precision = fractions.into_iter().max().unwrap_or(0);
         let digits = exponents.into_iter().max().unwrap_or(0);
         self.exponent = Some(Exponent { precision, digits });
-        self.pad_left = finite.iter().map(|&value| 1 + self.sign_of(value).len()).max().unwrap_or(0);
+        self.pad_left =
+            finite.iter().map(|&value| 1 + self.sign_of(value).len()).max().unwrap_or(0);
         self.pad_right = digits + 2 + precision;
     }
 
@@ -126,7 +128,8 @@ fn exponent_digits(exponent: i32) -> usize {
 /// NumPy's rule, computed in the precision of the elements.
 fn needs_exponent(finite: &[f64], width: Width) -> bool {
     let magnitudes = || finite.iter().map(|value| value.abs()).filter(|&value| value != 0.0);
-    let (Some(largest), Some(smallest)) = (magnitudes().reduce(f64::max), magnitudes().reduce(f64::min))
+    let (Some(largest), Some(smallest)) =
+        (magnitudes().reduce(f64::max), magnitudes().reduce(f64::min))
     else {
         return false;
     };

@@ -41,8 +41,11 @@ fn bodies_equal_numpys() {
         let mut cells = case.splitn(4, ' ');
         let mut cell = || cells.next().expect(case);
         let dtype: DType = cell().parse().unwrap();
-        let shape: Vec<usize> =
-            cell().split(',').filter(|len| !len.is_empty()).map(|len| len.parse().unwrap()).collect();
+        let shape: Vec<usize> = cell()
+            .split(',')
+            .filter(|len| !len.is_empty())
+            .map(|len| len.parse().unwrap())
+            .collect();
         let values: Vec<Scalar> = cell().split(',').map(|text| scalar(text, dtype)).collect();
         let expected = cell().replace("\\n", "\n");
         let at = |index: &[usize]| values[flat_index(index, &shape) % values.len()];
