@@ -1,7 +1,7 @@
 //! The class `Tensor`.
 
 use ndbridge::python::{python_owner, to_numpy_with_base, to_py_err};
-use ndbridge::{Casting, CopyOrder, CopyRule, Order, Request, Tensor};
+use ndbridge::{Casting, CopyRule, Order, Request, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -130,7 +130,7 @@ impl PyTensor {
 
     /// A copy in private memory; keeps the memory order.
     fn clone(&self) -> PyResult<Self> {
-        self.tensor.copy(CopyOrder::Keep).map(Self::from).map_err(to_py_err)
+        self.convert(&Request::new("clone").with_copy(CopyRule::Always))
     }
 
     /// Copies the elements of `src`, broadcast to this shape, into this tensor; returns it.

@@ -3,7 +3,7 @@
 use ndbridge_tensor::{Index, Layout, LayoutError, Order, Parts, broadcast_shapes};
 
 fn of(shape: &[usize]) -> Layout {
-    Layout::contiguous(shape, 4, Order::C).unwrap()
+    Layout::contiguous(shape, 4, Order::C).expect("small")
 }
 
 #[test]

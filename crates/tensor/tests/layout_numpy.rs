@@ -7,11 +7,15 @@ use ndbridge_tensor::{Index, Layout, LayoutError, Order, Parts, broadcast_shapes
 
 const CASES: &str = include_str!("layout_cases/views.txt");
 
+fn number<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect(text)
+}
+
 fn list<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> Vec<T> {
     if text.is_empty() {
         return Vec::new();
     }
-    text.split(',').map(|number| number.parse().expect(text)).collect()
+    text.split(',').map(number).collect()
 }
 
 fn joined<T: ToString>(numbers: &[T]) -> String {
@@ -23,7 +27,7 @@ fn index_entry(text: &str) -> Index {
         "N" => Index::NewAxis,
         "..." => Index::Ellipsis,
         _ if text.contains(':') => {
-            let bound = |part: &str| (!part.is_empty()).then(|| part.parse().unwrap());
+            let bound = |part: &str| (!part.is_empty()).then(|| number(part));
             let parts: Vec<&str> = text.split(':').collect();
             Index::Slice {
                 start: bound(parts[0]),
@@ -31,7 +35,7 @@ fn index_entry(text: &str) -> Index {
                 step: bound(parts[2]).unwrap_or(1),
             }
         }
-        _ => Index::At(text.parse().unwrap()),
+        _ => Index::At(number(text)),
     }
 }
 
@@ -122,9 +126,8 @@ fn answer(
 fn replay(line: &str) {
     let cells: Vec<&str> = line.splitn(6, ';').collect();
     let [item, shape, strides, offset, call, expected] = cells[..] else { panic!("{line}") };
-    let item = item.parse().unwrap();
-    let base =
-        Layout::new(&list(shape), &list(strides), offset.parse().unwrap(), item).expect(line);
+    let item = number(item);
+    let base = Layout::new(&list(shape), &list(strides), number(offset), item).expect(line);
     let (operation, args) = call.split_once(' ').expect(line);
     let found = match answer(&base, item, operation, args, expected) {
         Ok(found) => found,

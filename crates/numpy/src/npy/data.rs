@@ -41,7 +41,8 @@ pub(crate) fn read_tensor<R: Read>(
 
 /// New memory, seen as bytes.
 fn new_bytes(len: usize) -> Result<Tensor, NumpyError> {
-    let layout = Layout::contiguous(&[len], 1, Order::C).map_err(ndbridge_tensor::TensorError::from)?;
+    let layout =
+        Layout::contiguous(&[len], 1, Order::C).map_err(ndbridge_tensor::TensorError::from)?;
     let storage = Storage::zeroed(len).map_err(ndbridge_tensor::TensorError::from)?;
     Ok(Tensor::from_parts(storage, DType::U8, layout)?)
 }

@@ -74,10 +74,7 @@ impl Directory {
     }
 }
 
-fn read_entries<R: Read + Seek>(
-    reader: &mut R,
-    extent: &Extent,
-) -> Result<Vec<Entry>, NumpyError> {
+fn read_entries<R: Read + Seek>(reader: &mut R, extent: &Extent) -> Result<Vec<Entry>, NumpyError> {
     reader.seek(SeekFrom::Start(extent.start))?;
     let reader = BufReader::with_capacity(READ_BYTES, reader);
     let mut rest = Rest { reader, at: extent.start, left: extent.len_bytes };

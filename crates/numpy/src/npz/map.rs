@@ -11,7 +11,7 @@ use crate::error::{NumpyError, Place};
 use crate::npy::{self, Header};
 use crate::npz::directory::{Directory, Entry};
 use crate::npz::member::Member;
-use crate::npz::read::{check_size, find, get_entry};
+use crate::npz::read::{check_all, check_size, find, get_entry};
 use crate::npz::record::STORED;
 
 /// Maps an archive, read-only: its stored arrays share the file's pages.
@@ -97,8 +97,11 @@ impl Mapped {
     /// # Errors
     /// As [`get`](Self::get), for any of the members.
     pub fn all(&self) -> Result<Vec<(String, Tensor)>, NumpyError> {
+        let entries = &self.directory.entries;
+        let bytes = self.bytes.bytes()?;
+        check_all(&mut Cursor::new(&*bytes), entries, bytes.len() as u64, &self.place)?;
         let named = |entry: &Entry| Ok((entry.key().to_owned(), self.get(entry.key())?));
-        self.directory.entries.iter().map(named).collect()
+        entries.iter().map(named).collect()
     }
 
     fn get_entry(&self, entry: &Entry) -> Result<Tensor, NumpyError> {

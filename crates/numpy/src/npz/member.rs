@@ -132,7 +132,8 @@ fn check_packing(entry: &Entry) -> Result<(), FormatError> {
 
 /// Where the data of a member begins, if it ends where it has to.
 fn data_start(entry: &Entry, record: &[u8]) -> Result<u64, FormatError> {
-    let header_bytes = LOCAL_BYTES as u64 + u64::from(record.u16_at(26)) + u64::from(record.u16_at(28));
+    let header_bytes =
+        LOCAL_BYTES as u64 + u64::from(record.u16_at(26)) + u64::from(record.u16_at(28));
     let data_at = entry.header_at.saturating_add(header_bytes);
     let (end, limit) = (data_at.saturating_add(entry.packed_bytes), entry.limit);
     if end > limit {

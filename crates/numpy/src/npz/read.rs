@@ -89,7 +89,8 @@ impl<R: Read + Seek> Npz<R> {
             let len_bytes = reader.seek(SeekFrom::End(0))?;
             Ok((len_bytes, Directory::read(reader, len_bytes)?))
         };
-        let (len_bytes, directory) = read(&mut reader).map_err(|error: NumpyError| error.at(&place))?;
+        let (len_bytes, directory) =
+            read(&mut reader).map_err(|error: NumpyError| error.at(&place))?;
         Ok(Self { reader, directory, len_bytes, place })
     }
 
@@ -138,23 +139,13 @@ impl<R: Read + Seek> Npz<R> {
     /// As [`get`](Self::get), for any of the members.
     pub fn load_all(&mut self) -> Result<Vec<(String, Tensor)>, NumpyError> {
         let Self { reader, directory, len_bytes, place } = self;
-        let at = |entry: &Entry| place.member(&entry.name);
-        let entries = &directory.entries;
-        let is_large = entries
-            .iter()
-            .try_fold(0, |sum: u64, entry| sum.checked_add(entry.unpacked_bytes))
-            .is_none_or(|sum| sum > len_bytes.saturating_add(UNCHECKED_BYTES));
-        if is_large {
-            for entry in entries {
-                check(reader, entry).map_err(|error| error.at(&at(entry)))?;
-            }
-        }
-        let mut arrays = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let array = unpack(reader, entry).map_err(|error| error.at(&at(entry)))?;
-            arrays.push((entry.key().to_owned(), array));
-        }
-        Ok(arrays)
+        check_all(reader, &directory.entries, *len_bytes, place)?;
+        let mut load = |entry: &Entry| {
+            let array = unpack(reader, entry);
+            let array = array.map_err(|error| error.at(&place.member(&entry.name)))?;
+            Ok((entry.key().to_owned(), array))
+        };
+        directory.entries.iter().map(&mut load).collect()
     }
 }
 
@@ -168,6 +159,21 @@ pub(super) fn find<'d>(
         let (place, name) = (place.clone(), name.to_owned());
         NumpyError::NoSuchName { place, name }
     })
+}
+
+/// Checks the members of an archive of `len_bytes` if all of them together are large.
+pub(super) fn check_all<R: Read + Seek>(
+    reader: &mut R,
+    entries: &[Entry],
+    len_bytes: u64,
+    place: &Place,
+) -> Result<(), NumpyError> {
+    let total = entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.unpacked_bytes));
+    if total <= len_bytes.saturating_add(UNCHECKED_BYTES) {
+        return Ok(());
+    }
+    let check = |entry| check(reader, entry).map_err(|error| error.at(&place.member(&entry.name)));
+    entries.iter().try_for_each(check)
 }
 
 /// Loads a member of an archive of `len_bytes`.
@@ -224,5 +230,8 @@ pub(super) fn check_size(header: &Header, entry: &Entry) -> Result<(), NumpyErro
     if expected == found {
         return Ok(());
     }
-    Err(NumpyError::format(header.data_offset() as u64, FormatError::MemberSize { expected, found }))
+    Err(NumpyError::format(
+        header.data_offset() as u64,
+        FormatError::MemberSize { expected, found },
+    ))
 }

@@ -34,7 +34,9 @@ pub enum ArrayError {
         dtype: DType,
     },
     /// Records, or elements that are arrays.
-    #[error("structured dtype {descr} cannot be carried: take one field, as in array['name'], which shares")]
+    #[error(
+        "structured dtype {descr} cannot be carried: take one field, as in array['name'], which shares"
+    )]
     Structured {
         /// NumPy's name of the data type.
         descr: String,
@@ -102,15 +104,15 @@ impl From<ArrayError> for PyErr {
 /// and values, `IndexError` for indices, `BufferError` for borrows, `MemoryError`, `OSError`.
 #[must_use]
 pub fn to_py_err(error: TensorError) -> PyErr {
-    let text = error.to_string();
+    let text = in_python_words(error.to_string());
     match error {
         TensorError::DType(error) => dtype_error(&error),
         TensorError::WrongDType { .. }
         | TensorError::LossyWrite { .. }
         | TensorError::OnDevice { .. } => PyTypeError::new_err(text),
-        TensorError::Refused { refusal: Refusal::Casting { .. } | Refusal::Device { .. }, .. } => {
-            PyTypeError::new_err(text)
-        }
+        TensorError::Refused {
+            refusal: Refusal::Casting { .. } | Refusal::Device { .. }, ..
+        } => PyTypeError::new_err(text),
         TensorError::OutOfBounds { .. } => PyIndexError::new_err(text),
         TensorError::Layout(error) => layout_error(&error),
         TensorError::Storage(error) => storage_error(error),
@@ -119,8 +121,22 @@ pub fn to_py_err(error: TensorError) -> PyErr {
     }
 }
 
+/// An error's text with Rust's calls replaced by those of the Python surface.
+fn in_python_words(text: String) -> String {
+    let mut text = text
+        .replace("copy(CopyOrder::Keep)", "clone()")
+        .replace("copy(CopyOrder::C)", "contiguous()")
+        .replace("Scalar::to_element", "tensor(value).astype(dtype, 'unsafe')");
+    for dtype in DType::ALL {
+        text = text
+            .replace(&format!("to_dtype(DType::{dtype:?})"), &format!("astype('{dtype}')"))
+            .replace(&format!("reinterpret(DType::{dtype:?})"), &format!("view('{dtype}')"));
+    }
+    text
+}
+
 fn dtype_error(error: &DTypeError) -> PyErr {
-    let text = error.to_string();
+    let text = in_python_words(error.to_string());
     match error {
         DTypeError::OutOfBounds { .. } | DTypeError::IntegerTooLarge { .. } => {
             PyOverflowError::new_err(text)
@@ -133,7 +149,7 @@ fn dtype_error(error: &DTypeError) -> PyErr {
 }
 
 fn layout_error(error: &LayoutError) -> PyErr {
-    let text = error.to_string();
+    let text = in_python_words(error.to_string());
     match error {
         LayoutError::IndexOutOfBounds { .. }
         | LayoutError::TooManyIndices { .. }
@@ -165,7 +181,7 @@ fn borrow_error(error: &BorrowError) -> PyErr {
 }
 
 fn file_error(error: NumpyError) -> PyErr {
-    let text = error.to_string();
+    let text = in_python_words(error.to_string());
     match error {
         NumpyError::Io { source, .. } => io_error(&source, text),
         NumpyError::Tensor(error) => to_py_err(error),

@@ -69,7 +69,10 @@ fn fil_3_a_killed_process_leaves_the_old_file_or_the_new_one() {
     let mut seen = std::collections::BTreeSet::new();
     for round in 0..20 {
         let mut saver = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "atomic_save::fil_3_a_killed_process_leaves_the_old_file_or_the_new_one"])
+            .args([
+                "--exact",
+                "atomic_save::fil_3_a_killed_process_leaves_the_old_file_or_the_new_one",
+            ])
             .env(SAVER, &path)
             .stdout(std::process::Stdio::null())
             .spawn()

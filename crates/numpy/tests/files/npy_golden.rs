@@ -88,7 +88,8 @@ fn writing_gives_numpys_bytes() {
     for path in arrays() {
         let name = name_of(&path);
         // NumPy itself writes none of these any more when it saves the array again.
-        if name.contains("_be_") || ["version_2.npy", "version_3.npy", "python2.npy"].contains(&name)
+        if name.contains("_be_")
+            || ["version_2.npy", "version_3.npy", "python2.npy"].contains(&name)
         {
             continue;
         }

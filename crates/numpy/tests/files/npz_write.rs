@@ -39,7 +39,11 @@ fn dty_1_archives_come_back_equal() {
             let mapped = mapped.get(name).unwrap();
             assert_eq!(name, loaded_name);
             for found in [loaded, &mapped] {
-                assert_eq!((found.dtype(), found.shape()), (array.dtype(), array.shape()), "{name}");
+                assert_eq!(
+                    (found.dtype(), found.shape()),
+                    (array.dtype(), array.shape()),
+                    "{name}"
+                );
                 assert!(array_equal(found, array).unwrap(), "{name}");
             }
             assert_eq!(mapped.receipt().is_shared(), path == &stored, "{name}");

@@ -113,13 +113,20 @@ fn fil_1_members_that_lie_are_refused() {
         ("two members give the array \"b\"", with(|part| part.name = b"b".to_vec())),
         ("is not UTF-8", with(|part| (part.flags, part.name) = (1 << 11, vec![0xff; 4]))),
         ("extra field is broken", with(|part| part.extra = vec![7, 0, 9, 0, 1])),
-        ("zip64 extra field is broken", with(|part| {
-            (part.packed, part.extra) = (u32::MAX, vec![1, 0, 4, 0, 1, 2, 3, 4]);
-        })),
-        ("overlap", with(|part| {
-            // A zip64 length that wraps every sum.
-            (part.packed, part.extra) = (u32::MAX, [[1, 0, 8, 0].as_slice(), &[0xff; 8]].concat());
-        })),
+        (
+            "zip64 extra field is broken",
+            with(|part| {
+                (part.packed, part.extra) = (u32::MAX, vec![1, 0, 4, 0, 1, 2, 3, 4]);
+            }),
+        ),
+        (
+            "overlap",
+            with(|part| {
+                // A zip64 length that wraps every sum.
+                (part.packed, part.extra) =
+                    (u32::MAX, [[1, 0, 8, 0].as_slice(), &[0xff; 8]].concat());
+            }),
+        ),
         ("not an .npy file", archive(&[part("a.npy", &[b'x'; 300])])),
         ("never executed", archive(&[part("a.npy", &[b"\x80\x04".as_slice(), &[0; 99]].concat())])),
         ("header of 10 B, file has 0 B left", archive(&[part("a.npy", b"")])),
@@ -183,7 +190,10 @@ fn fil_1_claims_of_huge_sizes_take_no_memory() {
         ("cannot unpack", stretched),
         ("cannot unpack", archive(&[Part { crc: honest.crc ^ 1, ..honest.clone() }])),
         ("cannot unpack", archive(&[good_named("b.npy"), Part { crc: 0, ..honest.clone() }])),
-        ("cannot unpack", archive(&[Part { data: half(&honest.data), packed: packed / 2, ..honest.clone() }])),
+        (
+            "cannot unpack",
+            archive(&[Part { data: half(&honest.data), packed: packed / 2, ..honest.clone() }]),
+        ),
         ("cannot unpack", {
             let mut part = deflated("a.npy", &npy_claiming(1000, LARGE_BYTES));
             part.unpacked = 1128;

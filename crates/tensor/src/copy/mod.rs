@@ -3,9 +3,12 @@
 //! A pair of layouts is first brought to its simplest form ([`pair`]); then runs along its
 //! innermost axis are copied or cast one after the other ([`run`]).
 
+#[expect(unsafe_code, reason = "hands borrowed memory to the kernels")]
 mod assign;
+#[expect(unsafe_code, reason = "fills new memory and says that it is filled")]
 mod fresh;
 mod pair;
+#[expect(unsafe_code, reason = "reads and writes runs of elements")]
 mod run;
 mod swap;
 

@@ -9,7 +9,7 @@ impl Layout {
     /// ```
     /// use ndbridge_tensor::{Index, Layout, Order};
     /// let layout = Layout::contiguous(&[2, 3], 4, Order::C)?;
-    /// let view = layout.index(&[Index::At(-1), Index::NewAxis, (1..9).into()])?; // a[-1, None, 1:9]
+    /// let view = layout.index(&[Index::At(-1), Index::NewAxis, (1..9).into()])?; // [-1, None, 1:9]
     /// assert_eq!((view.shape(), view.strides(), view.offset()), (&[1, 2][..], &[0, 4][..], 16));
     /// # Ok::<(), ndbridge_tensor::LayoutError>(())
     /// ```

@@ -1,0 +1,164 @@
+//! Every order in which threads can meet in the ledger:
+//! `RUSTFLAGS="--cfg loom" cargo test -p ndbridge-storage --test loom_ledger --release`.
+#![cfg(loom)]
+#![expect(unsafe_code, reason = "writes the bytes that the borrows are about")]
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use loom::cell::UnsafeCell;
+use loom::thread;
+use ndbridge_storage::ledger::Ledger;
+use ndbridge_storage::{Access, BorrowError, BorrowKind, Footprint, Region, Storage, gate};
+
+use BorrowKind::{Read, Write};
+
+/// A ledger and bytes that loom watches: two users at once, one writing, fail the model.
+struct Watched {
+    ledger: Ledger,
+    bytes: UnsafeCell<u64>,
+}
+
+impl Watched {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { ledger: Ledger::new(), bytes: UnsafeCell::new(0) })
+    }
+
+    fn try_write(&self) -> bool {
+        let Ok(token) = self.ledger.acquire(Write, &word(), Location::caller()) else {
+            return false;
+        };
+        // SAFETY: borrowed for writing; loom checks it.
+        self.bytes.with_mut(|bytes| unsafe { *bytes += 1 });
+        self.ledger.release(token);
+        true
+    }
+
+    fn try_read(&self) -> Option<u64> {
+        let token = self.ledger.acquire(Read, &word(), Location::caller()).ok()?;
+        // SAFETY: borrowed for reading; loom checks it.
+        let value = self.bytes.with(|bytes| unsafe { *bytes });
+        self.ledger.release(token);
+        Some(value)
+    }
+}
+
+fn word() -> Footprint {
+    Footprint::of(&Region { start: 64, item_bytes: 8, shape: &[], strides: &[] }).unwrap()
+}
+
+#[test]
+fn mut_1_writers_exclude_each_other() {
+    loom::model(|| {
+        let watched = Watched::new();
+        let other = watched.clone();
+        let thread = thread::spawn(move || other.try_write());
+        let here = watched.try_write();
+        let there = thread.join().unwrap();
+        assert!(here || there, "one of two gets in");
+        // What was written is seen after release.
+        assert_eq!(watched.try_read(), Some(u64::from(here) + u64::from(there)));
+    });
+}
+
+#[test]
+fn mut_1_a_writer_excludes_readers() {
+    loom::model(|| {
+        let watched = Watched::new();
+        let other = watched.clone();
+        let thread = thread::spawn(move || other.try_write());
+        let seen = watched.try_read();
+        let written = thread.join().unwrap();
+        assert!(seen.is_some() || written);
+        assert!(seen.is_none_or(|value| value <= u64::from(written)));
+    });
+}
+
+#[test]
+fn mut_1_readers_do_not_wait_for_each_other() {
+    loom::model(|| {
+        let watched = Watched::new();
+        let other = watched.clone();
+        let thread = thread::spawn(move || other.try_read());
+        assert_eq!(watched.try_read(), Some(0));
+        assert_eq!(thread.join().unwrap(), Some(0));
+        assert!(watched.ledger.is_idle());
+    });
+}
+
+#[test]
+fn mut_1_a_released_slot_hands_its_bytes_on() {
+    loom::model(|| {
+        let watched = Watched::new();
+        // The slot is taken before the threads start, and released by one without the lock.
+        let token = watched.ledger.acquire(Write, &word(), Location::caller()).unwrap();
+        // SAFETY: borrowed for writing.
+        watched.bytes.with_mut(|bytes| unsafe { *bytes = 5 });
+        let other = watched.clone();
+        let thread = thread::spawn(move || other.try_read());
+        watched.ledger.release(token);
+        assert!(matches!(thread.join().unwrap(), None | Some(5)));
+    });
+}
+
+#[test]
+fn mut_1_beyond_the_slots() {
+    loom::model(|| {
+        let watched = Watched::new();
+        let far = |k: usize| {
+            let region = Region { start: 1024 + 8 * k, item_bytes: 8, shape: &[], strides: &[] };
+            Footprint::of(&region).unwrap()
+        };
+        let full: Vec<_> = (0..4)
+            .map(|k| watched.ledger.acquire(Write, &far(k), Location::caller()).unwrap())
+            .collect();
+        let other = watched.clone();
+        let thread = thread::spawn(move || other.try_write());
+        let here = watched.try_write();
+        let there = thread.join().unwrap();
+        assert!(here || there);
+        full.into_iter().for_each(|token| watched.ledger.release(token));
+        assert!(watched.ledger.is_idle());
+    });
+}
+
+fn borrow_all(storage: &Storage) -> Result<ndbridge_storage::Borrow<'_>, BorrowError> {
+    let start = storage.as_ptr() as usize;
+    storage.borrow(Write, &Region { start, item_bytes: 8, shape: &[], strides: &[] })
+}
+
+#[test]
+fn mut_4_lending_and_borrowing_meet() {
+    loom::model(|| {
+        let storage = Storage::zeroed(8).unwrap();
+        let other = storage.clone();
+        let lender = thread::spawn(move || other.lend(Arc::new(gate::Never)).is_ok());
+        let borrow = borrow_all(&storage);
+        let borrowed_while = borrow.is_ok().then(|| storage.access());
+        let kept = borrow.is_ok();
+        let lent = lender.join().unwrap();
+        // A borrow was entered before lending, or met the closed gate: never both.
+        match (kept, lent) {
+            (true, true) => panic!("lent under a live borrow"),
+            (true, false) => assert_eq!(borrowed_while, Some(Access::Private)),
+            (false, true) => assert!(matches!(borrow, Err(BorrowError::Gate(_)))),
+            (false, false) => panic!("nobody got in"),
+        }
+        drop(borrow);
+    });
+}
+
+#[test]
+fn mut_4_a_borrow_that_loses_the_race_goes_to_the_common_ledger() {
+    loom::model(|| {
+        let storage = Storage::zeroed(8).unwrap();
+        let other = storage.clone();
+        let lender = thread::spawn(move || other.lend(Arc::new(gate::Always)).is_ok());
+        let borrow = borrow_all(&storage).unwrap();
+        assert!(borrow_all(&storage).is_err());
+        drop(borrow);
+        let lent = lender.join().unwrap();
+        assert_eq!(storage.access() == Access::Lent, lent);
+        assert!(borrow_all(&storage).is_ok(), "released where it was entered");
+    });
+}
