@@ -1,6 +1,6 @@
 //! Whatever Python code may pass as an array.
 
-use ndbridge::python::{array_facts, convert_gathered, is_array, numpy_dtype, to_py_err};
+use ndbridge::python::{Importer, array_facts, is_array, numpy_dtype, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{Plan, Request, Tensor, plan};
 use pyo3::buffer::PyUntypedBuffer;
@@ -9,6 +9,11 @@ use pyo3::types::{PyDict, PyMemoryView};
 
 use crate::scalar::is_numpy_scalar;
 use crate::tensor::PyTensor;
+
+/// Knows the memory of tensors again that comes back by way of NumPy.
+pub const IMPORTER: Importer = Importer {
+    storage_of: |object| Some(object.cast::<PyTensor>().ok()?.get().tensor.storage().clone()),
+};
 
 /// An array-like object, with its elements in one place.
 pub enum Source<'py> {
@@ -49,7 +54,7 @@ impl<'py> Source<'py> {
     pub fn convert(&self, request: &Request) -> PyResult<Tensor> {
         match self {
             Self::Tensor(tensor) => tensor.convert(request).map_err(to_py_err),
-            Self::Array { array, facts } => convert_gathered(array, facts, request),
+            Self::Array { array, facts } => IMPORTER.convert(array, facts, request),
         }
     }
 }

@@ -73,6 +73,8 @@ impl NoCopy {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
         let scope = SCOPES.with_borrow_mut(Vec::pop);
-        scope.map(drop).ok_or_else(|| PyRuntimeError::new_err("no_copy scope left on a thread that did not enter it"))
+        scope.map(drop).ok_or_else(|| {
+            PyRuntimeError::new_err("no_copy scope left on a thread that did not enter it")
+        })
     }
 }

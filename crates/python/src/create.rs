@@ -1,12 +1,12 @@
 //! Tensors from whatever Python has.
 
-use ndbridge::python::{from_numpy as share_numpy, to_py_err};
+use ndbridge::python::to_py_err;
 use ndbridge::tensor::Receipt;
 use ndbridge::{CopyRule, DType, Device, Request, Scalar, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::argument::{Source, array_of_buffer};
+use crate::argument::{IMPORTER, Source, array_of_buffer};
 use crate::dtype::DTypeArgument;
 use crate::scalar::scalar;
 use crate::tensor::PyTensor;
@@ -15,7 +15,7 @@ use crate::tensor::PyTensor;
 #[pyfunction]
 #[pyo3(signature = (a, /))]
 pub fn from_numpy(a: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
-    share_numpy(a).map(PyTensor::from)
+    IMPORTER.from_numpy(a).map(PyTensor::from)
 }
 
 /// A tensor that shares the memory of any object with the buffer protocol, keeping its shape and
@@ -23,7 +23,7 @@ pub fn from_numpy(a: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
 #[pyfunction]
 #[pyo3(signature = (b, /))]
 pub fn from_buffer(b: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
-    let tensor = share_numpy(&array_of_buffer(b)?)?;
+    let tensor = IMPORTER.from_numpy(&array_of_buffer(b)?)?;
     Ok(tensor.with_receipt(Receipt::shared("from_buffer")).into())
 }
 
@@ -115,8 +115,9 @@ pub fn full(
     fill_value: &Bound<'_, PyAny>,
     dtype: Option<DTypeArgument>,
 ) -> PyResult<PyTensor> {
-    let value = scalar(fill_value)?
-        .ok_or_else(|| PyTypeError::new_err("fill_value must be a number: use tensor() for arrays"))?;
+    let value = scalar(fill_value)?.ok_or_else(|| {
+        PyTypeError::new_err("fill_value must be a number: use tensor() for arrays")
+    })?;
     let dtype = dtype.map_or_else(|| default_dtype(value), |dtype| dtype.0);
     Tensor::full(&shape.0, value, dtype).map(PyTensor::from).map_err(to_py_err)
 }

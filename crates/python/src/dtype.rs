@@ -1,7 +1,7 @@
 //! Data types as Python objects.
 
-use ndbridge::{ByteOrder, DType};
 use ndbridge::python::{dtype_from_python, numpy_dtype};
+use ndbridge::{ByteOrder, DType};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 

@@ -38,9 +38,9 @@ impl Read for PyFile<'_, '_> {
         let chunk = self.0.call_method1("read", (into.len(),))?;
         let chunk = chunk.cast_into::<PyBytes>().map_err(PyErr::from)?;
         let bytes = chunk.as_bytes();
-        let room = into.get_mut(..bytes.len()).ok_or_else(|| {
-            io::Error::other("read(n) of the file object gave more than n bytes")
-        })?;
+        let room = into
+            .get_mut(..bytes.len())
+            .ok_or_else(|| io::Error::other("read(n) of the file object gave more than n bytes"))?;
         room.copy_from_slice(bytes);
         Ok(bytes.len())
     }

@@ -1,8 +1,8 @@
 //! Numbers between Python and here.
 
+use ndbridge::Scalar;
 use ndbridge::dtype::{Complex, DTypeError};
 use ndbridge::python::ArrayError;
-use ndbridge::Scalar;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt};
@@ -63,8 +63,6 @@ pub fn to_python(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
         Scalar::Int(value) => value.into_py_any(py),
         Scalar::UInt(value) => value.into_py_any(py),
         Scalar::Float(value) => value.into_py_any(py),
-        Scalar::Complex(value) => {
-            PyComplex::from_doubles(py, value.re, value.im).into_py_any(py)
-        }
+        Scalar::Complex(value) => PyComplex::from_doubles(py, value.re, value.im).into_py_any(py),
     }
 }

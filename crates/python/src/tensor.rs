@@ -134,10 +134,7 @@ impl PyTensor {
     }
 
     /// Copies the elements of `src`, broadcast to this shape, into this tensor; returns it.
-    fn copy_<'py>(
-        slf: &Bound<'py, Self>,
-        src: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, Self>> {
+    fn copy_<'py>(slf: &Bound<'py, Self>, src: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         let request = Request::new("copy_");
         let source = Source::of(src, &request)?.convert(&request)?;
         slf.get().tensor.assign(&source).map_err(to_py_err)?;
@@ -145,10 +142,7 @@ impl PyTensor {
     }
 
     /// Writes one number to every element; returns the tensor.
-    fn fill_<'py>(
-        slf: &Bound<'py, Self>,
-        value: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, Self>> {
+    fn fill_<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         let value = scalar(value)?
             .ok_or_else(|| PyTypeError::new_err("fill_ takes a number: use copy_ for arrays"))?;
         slf.get().tensor.fill(value).map_err(to_py_err)?;

@@ -87,9 +87,9 @@ fn integers(arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
     {
         return Ok(sequence);
     }
-    arguments.extract::<Vec<isize>>().map_err(|_| {
-        PyTypeError::new_err("expected integers, one by one or as one tuple or list")
-    })
+    arguments
+        .extract::<Vec<isize>>()
+        .map_err(|_| PyTypeError::new_err("expected integers, one by one or as one tuple or list"))
 }
 
 /// One integer, or a sequence of them.

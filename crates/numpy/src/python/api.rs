@@ -105,8 +105,10 @@ impl NumpyApi {
         let capsule = module.getattr("_ARRAY_API")?.cast_into::<PyCapsule>()?;
         let table = capsule.pointer_checked(None)?.cast::<*mut c_void>();
         let missing = || PyImportError::new_err("NumPy's C function table has a hole");
-        // SAFETY: NumPy's table holds at least 283 entries since NumPy 1.7.
-        let entry = |position: usize| NonNull::new(unsafe { *table.as_ptr().add(position) });
+        // SAFETY: NumPy's table holds more than this many entries since NumPy 1.7, and lives as
+        // long as the interpreter.
+        let table = unsafe { std::slice::from_raw_parts(table.as_ptr(), SET_BASE_OBJECT + 1) };
+        let entry = |position: usize| NonNull::new(table[position]);
         let descr_from_type = entry(DESCR_FROM_TYPE).ok_or_else(missing)?;
         let new_from_descr = entry(NEW_FROM_DESCR).ok_or_else(missing)?;
         let set_base_object = entry(SET_BASE_OBJECT).ok_or_else(missing)?;

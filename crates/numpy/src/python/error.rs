@@ -55,9 +55,6 @@ pub enum ArrayError {
         /// The byte order asked for.
         order: ByteOrder,
     },
-    /// A shape that no array has.
-    #[error("array with a negative length")]
-    NegativeLength,
     /// Views of views without end.
     #[error("array is a view of more than {limit} arrays, one through the other")]
     LongChain {
@@ -92,9 +89,7 @@ impl From<ArrayError> for PyErr {
             ArrayError::Tensor(error) => to_py_err(error),
             ArrayError::DType(error) => dtype_error(&error),
             ArrayError::File(error) => file_error(error),
-            ArrayError::NegativeLength | ArrayError::LongChain { .. } => {
-                PyValueError::new_err(error.to_string())
-            }
+            ArrayError::LongChain { .. } => PyValueError::new_err(error.to_string()),
             _ => PyTypeError::new_err(error.to_string()),
         }
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
-use ndbridge_tensor::{CopyRule, Facts, Layout, Plan, Receipt, Request, Tensor, TensorError, plan};
+use ndbridge_tensor::{CopyRule, Facts, Layout, Plan, Request, Tensor, TensorError, plan};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyWeakrefReference};
+use pyo3::types::{PyBytes, PyMemoryView, PyWeakrefReference};
 
 use super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, NumpyApi, WRITEABLE};
 use super::dtypes::dtype_of_descr;
@@ -35,32 +35,66 @@ pub fn is_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// `TypeError` for anything but an array and for data types that cannot be carried; `ValueError`
 /// for arrays in the other byte order, which cannot be shared.
 pub fn from_numpy(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    convert_array(object, &Request::new("from_numpy").with_copy(CopyRule::Never))
+    Importer::default().from_numpy(object)
 }
 
-/// What `request` asks for of a NumPy array: shared or copied as the plan decides.
-///
-/// # Errors
-/// `TypeError` for anything but an array and for data types that cannot be carried; where the
-/// request is refused or cannot be carried out, as [`to_py_err`](super::to_py_err).
-pub fn convert_array(object: &Bound<'_, PyAny>, request: &Request) -> PyResult<Tensor> {
-    convert_gathered(object, &array_facts(object)?, request)
+/// Takes NumPy arrays in, and knows its own memory again.
+#[derive(Clone, Copy, Debug)]
+pub struct Importer {
+    /// The storage behind a Python object that arrays were made over, if the object is one of the
+    /// caller's: arrays over it then come back as views of that storage, and round trips do not
+    /// pile up owners.
+    pub storage_of: fn(&Bound<'_, PyAny>) -> Option<Storage>,
 }
 
-/// As [`convert_array`], for an array that was gathered from another object: `facts` are that
-/// object's.
-///
-/// # Errors
-/// As [`convert_array`].
-pub fn convert_gathered(
-    object: &Bound<'_, PyAny>,
-    facts: &Facts,
-    request: &Request,
-) -> PyResult<Tensor> {
-    if let Plan::Refuse(refusal) = plan(facts, request) {
-        return Err(to_py_err(TensorError::Refused { call: request.call, refusal }));
+impl Default for Importer {
+    /// Every array is somebody else's.
+    fn default() -> Self {
+        Self { storage_of: |_| None }
     }
-    share(object, facts.dtype)?.convert_from(facts, request).map_err(to_py_err)
+}
+
+impl Importer {
+    /// As the function [`from_numpy`].
+    ///
+    /// # Errors
+    /// As [`from_numpy`].
+    pub fn from_numpy(self, object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+        let request = Request::new("from_numpy").with_copy(CopyRule::Never);
+        self.convert(object, &array_facts(object)?, &request)
+    }
+
+    /// What `request` asks for of a NumPy array, shared or copied as the plan decides. `facts` are
+    /// the array's, or those of the list or number that it was gathered from.
+    ///
+    /// # Errors
+    /// As [`from_numpy`]; where the request is refused or cannot be carried out, as
+    /// [`to_py_err`](super::to_py_err).
+    pub fn convert(
+        self,
+        object: &Bound<'_, PyAny>,
+        facts: &Facts,
+        request: &Request,
+    ) -> PyResult<Tensor> {
+        if let Plan::Refuse(refusal) = plan(facts, request) {
+            return Err(to_py_err(TensorError::Refused { call: request.call, refusal }));
+        }
+        self.share(object, facts.dtype)?.convert_from(facts, request).map_err(to_py_err)
+    }
+
+    /// A tensor over the memory of an array of `dtype`.
+    fn share(self, object: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Tensor> {
+        let array = array_of(object)?;
+        let chain = Chain::of(object)?;
+        let known = chain.end.as_ref().and_then(self.storage_of);
+        let tensor = match known {
+            Some(storage) => view_of(&storage, array, dtype),
+            None => share_foreign(object, array, chain, dtype),
+        };
+        let tensor = tensor.map_err(to_py_err)?;
+        let is_writable = array.flags & WRITEABLE != 0;
+        Ok(if is_writable { tensor } else { tensor.into_read_only() })
+    }
 }
 
 /// What a plan needs to know of a NumPy array.
@@ -74,7 +108,7 @@ pub fn array_facts(object: &Bound<'_, PyAny>) -> PyResult<Facts> {
     Ok(Facts {
         dtype,
         byte_order,
-        len: axes(array)?.0.iter().product(),
+        len: axes(array).0.iter().product(),
         c_contiguous: has(C_CONTIGUOUS),
         f_contiguous: has(F_CONTIGUOUS),
         aligned: has(ALIGNED),
@@ -96,29 +130,42 @@ fn dtype_of(object: &Bound<'_, PyAny>, array: &ArrayObject) -> PyResult<(DType, 
 }
 
 /// Shape and strides (bytes) of an array.
-fn axes(array: &ArrayObject) -> PyResult<(Vec<usize>, Vec<isize>)> {
+fn axes(array: &ArrayObject) -> (Vec<usize>, Vec<isize>) {
     let ndim = usize::try_from(array.ndim).unwrap_or(0);
     if ndim == 0 {
-        return Ok((Vec::new(), Vec::new()));
+        return (Vec::new(), Vec::new());
     }
     // SAFETY: NumPy keeps `ndim` lengths there, and does not change them while this thread is
     // attached.
     let shape = unsafe { std::slice::from_raw_parts(array.shape, ndim) };
     // SAFETY: as above, for strides.
     let strides = unsafe { std::slice::from_raw_parts(array.strides, ndim) };
-    let shape = shape.iter().map(|&len| usize::try_from(len));
-    let shape = shape.collect::<Result<_, _>>().map_err(|_| ArrayError::NegativeLength)?;
-    Ok((shape, strides.to_vec()))
+    let shape = shape.iter().map(|&len| usize::try_from(len).unwrap_or(usize::MAX));
+    // A negative length, which no array has, is then too large for a layout.
+    (shape.collect(), strides.to_vec())
 }
 
-/// A tensor over the memory of an array of `dtype`.
-fn share(object: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Tensor> {
-    let array = array_of(object)?;
-    let (shape, strides) = axes(array)?;
+/// An array over memory that is known as `storage`.
+fn view_of(storage: &Storage, array: &ArrayObject, dtype: DType) -> Result<Tensor, TensorError> {
+    let (shape, strides) = axes(array);
+    // An array without elements may point anywhere.
+    let is_empty = shape.contains(&0);
+    let offset =
+        if is_empty { 0 } else { array.data.addr().wrapping_sub(storage.addresses().start) };
+    let layout = Layout::new(&shape, &strides, offset, dtype.item_bytes())?;
+    Tensor::from_parts(storage.clone(), dtype, layout)
+}
+
+/// An array over somebody else's memory.
+fn share_foreign(
+    object: &Bound<'_, PyAny>,
+    array: &ArrayObject,
+    chain: Chain<'_>,
+    dtype: DType,
+) -> Result<Tensor, TensorError> {
+    let (shape, strides) = axes(array);
     let (below, len_bytes) = extent(&shape, &strides, dtype.item_bytes());
-    let layout = Layout::new(&shape, &strides, below, dtype.item_bytes())
-        .map_err(|error| ArrayError::from(TensorError::from(error)))?;
-    let chain = Chain::of(object)?;
+    let layout = Layout::new(&shape, &strides, below, dtype.item_bytes())?;
     let foreign = Foreign {
         name: "numpy.ndarray",
         ptr: array.data.wrapping_sub(below),
@@ -131,10 +178,8 @@ fn share(object: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Tensor> {
     // SAFETY: the extent covers exactly the elements of a live array, whose memory stays where it
     // is while the owner holds the array and pins it and its bases; Python writes only when some
     // thread is attached, which the gate (or immutable bytes) accounts for.
-    let storage = unsafe { Storage::from_foreign(foreign) };
-    let storage = storage.map_err(|error| ArrayError::from(TensorError::from(error)))?;
-    let tensor = Tensor::from_parts(storage, dtype, layout).map_err(ArrayError::from)?;
-    Ok(tensor.with_receipt(Receipt::shared("from_numpy")))
+    let storage = unsafe { Storage::from_foreign(foreign)? };
+    Tensor::from_parts(storage, dtype, layout)
 }
 
 fn mutability(array: &ArrayObject) -> Mutability {
@@ -158,34 +203,51 @@ fn extent(shape: &[usize], strides: &[isize], item_bytes: usize) -> (usize, usiz
 }
 
 /// The array, the arrays it is a view of, and what these stand on in the end.
-struct Chain {
+struct Chain<'py> {
     pins: Vec<Py<PyAny>>,
-    ends_in_bytes: bool,
+    end: Option<Bound<'py, PyAny>>,
 }
 
-impl Chain {
-    fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+impl<'py> Chain<'py> {
+    fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         let api = NumpyApi::get(object.py())?;
         let mut pins = Vec::with_capacity(2);
         let mut link = object.clone();
-        while let Some(array) = api.array_of(&link) {
-            if pins.len() == LONGEST_CHAIN {
-                return Err(ArrayError::LongChain { limit: LONGEST_CHAIN }.into());
-            }
-            pins.push(PyWeakrefReference::new(&link)?.into_any().unbind());
-            // SAFETY: null, or an object that the array keeps alive.
-            let base = unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), array.base) };
-            let Some(base) = base else { return Ok(Self { pins, ends_in_bytes: false }) };
-            link = base;
+        for _ in 0..LONGEST_CHAIN {
+            let next = match api.array_of(&link) {
+                Some(array) => {
+                    pins.push(PyWeakrefReference::new(&link)?.into_any().unbind());
+                    // SAFETY: null, or an object that the array keeps alive.
+                    unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), array.base) }
+                }
+                None => match behind(&link)? {
+                    None => return Ok(Self { pins, end: Some(link) }),
+                    next => next,
+                },
+            };
+            let Some(next) = next else { return Ok(Self { pins, end: None }) };
+            link = next;
         }
-        Ok(Self { pins, ends_in_bytes: link.is_exact_instance_of::<PyBytes>() })
+        Err(ArrayError::LongChain { limit: LONGEST_CHAIN }.into())
     }
 
     fn access(&self) -> ForeignAccess {
-        if self.ends_in_bytes {
-            ForeignAccess::Frozen
-        } else {
-            ForeignAccess::Lent(Arc::new(PythonGate))
+        match &self.end {
+            Some(end) if end.is_exact_instance_of::<PyBytes>() => ForeignAccess::Frozen,
+            _ => ForeignAccess::Lent(Arc::new(PythonGate)),
         }
     }
+}
+
+/// What stands behind an object that only passes memory on: a memoryview, or the stand-in that
+/// `as_strided` and `sliding_window_view` leave as a base.
+fn behind<'py>(link: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if link.is_exact_instance_of::<PyMemoryView>() {
+        return link.getattr("obj").map(Some);
+    }
+    let kind = link.get_type();
+    if kind.name()? == "DummyArray" && kind.module()?.to_str()?.starts_with("numpy.") {
+        return link.getattr("base").map(Some);
+    }
+    Ok(None)
 }

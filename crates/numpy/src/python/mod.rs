@@ -30,5 +30,5 @@ pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
-pub use import::{array_facts, convert_array, convert_gathered, from_numpy, is_array};
+pub use import::{Importer, array_facts, from_numpy, is_array};
 pub use owner::{PythonOwner, python_owner};

@@ -16,7 +16,7 @@ struct Pipe<'a> {
 impl Read for Pipe<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.turn += 1;
-        if self.turn % 5 == 0 {
+        if self.turn.is_multiple_of(5) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         let len = buffer.len().min(self.bytes.len()).min(1 + self.turn * 37 % 5000);

@@ -1,4 +1,5 @@
 //! FIL-1 and FIL-2: files made to hurt give errors, within the memory that their size allows.
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 #[expect(unsafe_code, reason = "a global allocator that counts")]
 mod ledger;
