@@ -79,5 +79,6 @@ fn gather<'py>(object: &Bound<'py, PyAny>, request: &Request) -> PyResult<Bound<
     if let Some(dtype) = request.dtype.and_then(|dtype| numpy_dtype(py, dtype).ok()) {
         options.set_item("dtype", dtype)?;
     }
-    py.import("numpy")?.call_method("asarray", (object,), Some(&options))
+    // Not asarray, which would drop the mask of a masked array unseen.
+    py.import("numpy")?.call_method("asanyarray", (object,), Some(&options))
 }

@@ -49,8 +49,12 @@ impl Read for PyFile<'_, '_> {
 impl Write for PyFile<'_, '_> {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
         let written = self.0.call_method1("write", (PyBytes::new(self.0.py(), from),))?;
-        // Text-like wrappers answer None for "all of it".
-        Ok(written.extract().unwrap_or(from.len()))
+        // Some file objects answer None for "all of it".
+        let written = if written.is_none() { from.len() } else { written.extract()? };
+        if written > from.len() {
+            return Err(io::Error::other("write(b) of the file object wrote more than it was given"));
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -32,8 +32,9 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
     let python = ["check", "--package", "ndbridge-numpy", "--features", "python"];
     steps.command("numpy crate with python", &mut workspace.cargo(python));
     // Every interleaving of the ledger's threads, on loom's atomics.
-    let mut loom = workspace.cargo(["test", "--release", "--package", "ndbridge-storage", "--lib"]);
-    loom.arg("--target-dir").arg(workspace.target.join("loom")).args(["--", "loom"]);
+    let tests = ["test", "--release", "--package", "ndbridge-storage", "--test", "loom_ledger"];
+    let mut loom = workspace.cargo(tests);
+    loom.arg("--target-dir").arg(workspace.target.join("loom"));
     steps.command("loom", loom.env("RUSTFLAGS", "--cfg loom"));
 }
 

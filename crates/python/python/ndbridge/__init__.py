@@ -7,5 +7,3 @@ afterwards (``t.receipt``). ``from_*``, views and ``numpy()`` share; ``tensor``,
 
 from ._ndbridge import *
 from ._ndbridge import __all__, __version__
-
-__all__ = [*__all__, "__version__"]
