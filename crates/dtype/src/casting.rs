@@ -76,8 +76,8 @@ const fn allowed(table: &[(DType, &[u8; 17]); 17], from: DType, to: DType) -> bo
 }
 
 // Rows are the type cast from, columns the type cast to, both in the order of `DType::ALL`:
-//   bool, int8 16 32 64, uint8 16 32 64, float16, bfloat16, float32, float64, complex64, complex128,
-//   float8_e4m3fn, float8_e5m2.
+//   bool, int8 16 32 64, uint8 16 32 64, float16, bfloat16, float32, float64,
+//   complex64, complex128, float8_e4m3fn, float8_e5m2.
 // The rows and columns of bfloat16 and float8 are what ml_dtypes registers. They are uneven, and
 // written down as they are: complex64 to bfloat16 is "same_kind", int8 to float8 is "safe".
 

@@ -1,6 +1,7 @@
 //! From a data type known at run time to code compiled for its element type.
 
-/// Evaluates an expression with a type name standing for the element type of a [`DType`](crate::DType).
+/// Evaluates an expression in which a name stands for the element type of a
+/// [`DType`](crate::DType).
 ///
 /// The expression is compiled once for each of the 17 types and all must give the same type. It may
 /// use `?` and `return`.

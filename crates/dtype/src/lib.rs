@@ -1,7 +1,7 @@
 //! Data types of n-dimensional arrays: names, casting and promotion tables, value conversion.
 //!
-//! - [`DType`]: one of seventeen data types. [`Element`]: the Rust type of each. [`match_dtype!`] goes
-//!   from the first to the second.
+//! - [`DType`]: one of seventeen data types. [`Element`]: the Rust type of each. [`match_dtype!`]
+//!   goes from the first to the second.
 //! - [`str::parse`] and [`parse_type_string`] read what NumPy reads. What cannot be carried is
 //!   [`Refused`] by name, with the call that leads to something that can.
 //! - [`can_cast`], [`promote_types`], [`result_type`] answer as NumPy with `ml_dtypes` does,
@@ -24,8 +24,8 @@
 //! | complex | real | the real part is converted, the imaginary part dropped |
 //! | real | complex | the imaginary part is 0 |
 //!
-//! A float too large for a float type becomes infinity, or NaN in float8_e4m3fn, which has no infinity
-//! (as in `ml_dtypes`; torch saturates there). Subnormal numbers and the sign of zero are kept.
+//! A float too large for a float type becomes infinity, or NaN in float8_e4m3fn, which has no
+//! infinity (as in `ml_dtypes`; torch saturates there). Subnormal numbers and the sign of zero are kept.
 //!
 //! A NaN stays a NaN of the same sign. Its payload is no part of the promise, except that a
 //! conversion of a type to itself keeps every bit.
@@ -39,7 +39,7 @@
 //! ```
 //! use ndbridge_dtype::{bf16, convert};
 //!
-//! let just_above_a_tie = 1.0 + 2f64.powi(-8) + 2f64.powi(-40);
+//! let just_above_a_tie = 1.003_906_250_000_909_5; // 1 + 2⁻⁸ + 2⁻⁴⁰
 //! assert_eq!(convert::<f64, bf16>(just_above_a_tie).to_f64(), 1.0078125);
 //! ```
 #![forbid(unsafe_code)]

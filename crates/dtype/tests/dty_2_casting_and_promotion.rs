@@ -1,5 +1,9 @@
 //! DTY-2: casting and promotion equal NumPy's tables; torch's promotion stands beside it.
 
+// Tables are compared with tables: nothing that Miri could find, and it takes minutes.
+#![cfg(not(miri))]
+#![expect(clippy::unwrap_used, reason = "clippy knows only the test functions as tests")]
+
 use ndbridge_dtype::{
     Casting, DType, DTypeError, Operand, can_cast, promote_types, promote_types_torch, result_type,
 };
@@ -155,7 +159,7 @@ fn operand(text: &str) -> Operand {
 #[test]
 fn dty_2_result_type_ignores_order() {
     let (_, rows) = table(include_str!("tables/result_type_ml_dtypes.csv"));
-    for row in rows.step_by(if cfg!(miri) { 50 } else { 1 }) {
+    for row in rows {
         let mut operands: Vec<Operand> = row[0].split(';').map(operand).collect();
         let expected = result_type(&operands).ok();
         for _ in 0..operands.len() {

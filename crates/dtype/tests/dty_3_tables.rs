@@ -1,6 +1,8 @@
 //! DTY-3: values convert as NumPy's `astype`, cell by cell; where C leaves the result undefined, by
 //! our own rule: toward zero, saturated, NaN to 0.
 
+#![expect(clippy::unwrap_used, reason = "clippy knows only the test functions as tests")]
+
 use ndbridge_dtype::{Complex, DType, Element, Kind, Scalar, convert, match_dtype};
 
 /// Cells in which `ml_dtypes` rounds twice, first to float32, and we once.
@@ -28,8 +30,8 @@ fn check(text: &str, rows: usize) {
     let targets: Vec<&str> = lines.next().unwrap().split(',').skip(2).collect();
     let mut checked = 0;
     let mut wrong = Vec::new();
-    // The whole table takes Miri minutes; rows 0, 7, 14, .. are of every kind.
-    let step = if cfg!(miri) { 7 } else { 1 };
+    // The whole table takes Miri minutes; every 47th row is enough for every source.
+    let step = if cfg!(miri) { 47 } else { 1 };
     for line in lines.step_by(step) {
         let cells: Vec<&str> = line.split(',').collect();
         let (source, value) = (cells[0], cells[1]);

@@ -1,9 +1,9 @@
 //! Whatever Python code may pass as an array.
 
-use ndbridge::python::{Importer, array_facts, is_array, numpy_dtype, to_py_err};
+use ndbridge::python::{ArrayError, Importer, array_facts, is_array, numpy_dtype, to_py_err};
+use ndbridge::dtype::Kind;
 use ndbridge::tensor::Facts;
-use ndbridge::{Plan, Request, Tensor, plan};
-use pyo3::buffer::PyUntypedBuffer;
+use ndbridge::{DType, Plan, Request, Tensor, plan};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMemoryView};
 
@@ -32,7 +32,8 @@ impl<'py> Source<'py> {
         if is_array(object)? {
             return Ok(Self::Array { array: object.clone(), facts: array_facts(object)? });
         }
-        if has_buffer(object)? {
+        // A NumPy scalar has a buffer, too, but is a number here.
+        if !is_numpy_scalar(object)? && PyMemoryView::from(object).is_ok() {
             let array = array_of_buffer(object)?;
             let facts = array_facts(&array)?;
             return Ok(Self::Array { array, facts });
@@ -40,6 +41,27 @@ impl<'py> Source<'py> {
         let array = gather(object, request)?;
         let facts = Facts { is_array: false, ..array_facts(&array)? };
         Ok(Self::Array { array, facts })
+    }
+
+    /// The elements of `object`, to be written into a tensor of `dtype`. A list's integers have no
+    /// data type of their own: any that `dtype` can hold will do.
+    pub fn for_target(
+        call: &'static str,
+        object: &Bound<'py, PyAny>,
+        dtype: DType,
+    ) -> PyResult<Tensor> {
+        let request = Request::new(call);
+        let source = Self::of(object, &request)?;
+        let values = source.convert(&request)?;
+        let is_list = matches!(&source, Self::Array { facts, .. } if !facts.is_array);
+        let are_integers = |dtype: DType| matches!(dtype.kind(), Kind::Int | Kind::UInt);
+        if !is_list || !are_integers(dtype) || !(values.is_empty() || are_integers(values.dtype())) {
+            return Ok(values);
+        }
+        for value in values.scalars().map_err(to_py_err)? {
+            value.fits(dtype).map_err(ArrayError::from)?;
+        }
+        values.to_dtype(dtype).map_err(to_py_err)
     }
 
     /// What would be done for `request`.
@@ -57,12 +79,6 @@ impl<'py> Source<'py> {
             Self::Array { array, facts } => IMPORTER.convert(array, facts, request),
         }
     }
-}
-
-/// Whether `object` lends its memory by the buffer protocol. A NumPy scalar does, too, but is a
-/// number here.
-fn has_buffer(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(!is_numpy_scalar(object)? && PyUntypedBuffer::get(object).is_ok())
 }
 
 /// The NumPy array of a buffer: shares, keeps shape and format, holds the buffer's export.

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
 use ndbridge::python::lend_to_python;
-use ndbridge::{DType, Order, Tensor};
+use ndbridge::{DType, Layout, Order, Tensor};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -41,7 +41,7 @@ impl PyTensor {
         let axes = Box::new(Axes {
             // Lengths fit isize.
             shape: tensor.shape().iter().map(|&len| len as isize).collect(),
-            strides: tensor.strides().to_vec(),
+            strides: lent_strides(tensor),
         });
         let with = |wanted: bool, pointer: *const isize| {
             if wanted { pointer.cast_mut() } else { ptr::null_mut() }
@@ -80,6 +80,17 @@ impl PyTensor {
         // SAFETY: made by `Box::into_raw` above, and released once.
         drop(unsafe { Box::from_raw(axes) });
     }
+}
+
+/// The strides to lend: those that contiguous elements usually have, also on axes of length 1,
+/// where any stride would do. NumPy lends the same, for consumers that look at every stride.
+fn lent_strides(tensor: &Tensor) -> Vec<isize> {
+    let orders = [Order::C, Order::F];
+    let order = orders.into_iter().find(|&order| tensor.is_contiguous(order));
+    let usual = order.and_then(|order| {
+        Layout::contiguous(tensor.shape(), tensor.dtype().item_bytes(), order).ok()
+    });
+    usual.map_or_else(|| tensor.strides().to_vec(), |layout| layout.strides().to_vec())
 }
 
 /// Why the tensor cannot be lent as `flags` ask.

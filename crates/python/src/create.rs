@@ -2,7 +2,7 @@
 
 use ndbridge::python::to_py_err;
 use ndbridge::tensor::Receipt;
-use ndbridge::{CopyRule, DType, Device, Request, Scalar, Tensor};
+use ndbridge::{CopyRule, DType, Device, Order, Request, Scalar, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -54,18 +54,21 @@ pub fn asarray(
 pub fn constant(
     x: &Bound<'_, PyAny>,
     dtype: Option<DTypeArgument>,
-    shape: Option<Vec<usize>>,
+    shape: Option<Shape>,
 ) -> PyResult<PyTensor> {
-    let values = copied("constant", x, dtype)?;
+    let request = request("constant", dtype, Some(true), None)?;
+    // Only in C order does every shape have a view.
+    let request = if shape.is_some() { request.with_order(Order::C) } else { request };
+    let values = Source::of(x, &request)?.convert(&request)?;
     let receipt = *values.receipt();
     let shaped = match shape {
         None => values,
         Some(shape) if values.len() == 1 => {
             let value = values.item().map_err(to_py_err)?;
-            Tensor::full(&shape, value, values.dtype()).map_err(to_py_err)?
+            Tensor::full(&shape.0, value, values.dtype()).map_err(to_py_err)?
         }
         Some(shape) => {
-            let lens: Vec<isize> = shape.iter().map(|&len| len as isize).collect();
+            let lens: Vec<isize> = shape.0.iter().map(|&len| len as isize).collect();
             values.reshape(&lens).map_err(to_py_err)?
         }
     };
@@ -176,10 +179,9 @@ impl<'py> FromPyObject<'_, 'py> for Shape {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let lens = if let Ok(len) = object.extract::<isize>() {
-            vec![len]
-        } else {
-            object.extract::<Vec<isize>>()?
+        let lens = match object.extract::<isize>() {
+            Ok(len) => vec![len],
+            Err(_) => object.extract::<Vec<isize>>().map_err(|_| not_a_shape(&object))?,
         };
         let lens = lens.into_iter().map(|len| {
             usize::try_from(len)
@@ -187,4 +189,9 @@ impl<'py> FromPyObject<'_, 'py> for Shape {
         });
         lens.collect::<PyResult<_>>().map(Self)
     }
+}
+
+fn not_a_shape(object: &Bound<'_, PyAny>) -> PyErr {
+    let found = object.repr().map_or_else(|_| "another object".into(), |text| text.to_string());
+    PyTypeError::new_err(format!("a shape is an integer or a sequence of integers, got {found}"))
 }

@@ -46,7 +46,8 @@ impl PyDType {
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.extract::<DTypeArgument>().is_ok_and(|other| other.0 == self.0)
+        // As an argument, None means the default data type.
+        !other.is_none() && other.extract::<DTypeArgument>().is_ok_and(|other| other.0 == self.0)
     }
 
     // Equal to its name, so hashed as it.

@@ -28,21 +28,25 @@ fn index(entry: &Bound<'_, PyAny>) -> PyResult<Index> {
         let step = bound("step")?.unwrap_or(1);
         return Ok(Index::Slice { start: bound("start")?, stop: bound("stop")?, step });
     }
-    if entry.is_instance_of::<PyBool>() || !is_integer(entry)? {
-        return Err(PyTypeError::new_err(
+    let at = integer(entry)?.ok_or_else(|| {
+        PyTypeError::new_err(
             "indices are integers, slices, None and Ellipsis: a list, array or bool would copy, \
              use t.numpy()[...] for that",
-        ));
-    }
-    entry.extract().map(Index::At).map_err(|_| PyIndexError::new_err("index does not fit an axis"))
+        )
+    })?;
+    at.extract().map(Index::At).map_err(|_| PyIndexError::new_err("index does not fit an axis"))
 }
 
-fn is_integer(entry: &Bound<'_, PyAny>) -> PyResult<bool> {
-    if !entry.hasattr("__index__")? {
-        return Ok(false);
+/// The integer that an entry stands for; `None` if it stands for none.
+fn integer<'py>(entry: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if entry.is_instance_of::<PyBool>() || !entry.hasattr("__index__")? {
+        return Ok(None);
     }
-    // An array has __index__, too; only one that is a number may be used as one.
-    Ok(entry.call_method0("__index__").is_ok())
+    match entry.call_method0("__index__") {
+        // An array has __index__, too, and refuses unless it is a number.
+        Err(error) if error.is_instance_of::<PyTypeError>(entry.py()) => Ok(None),
+        answer => answer.map(Some),
+    }
 }
 
 /// A slice bound; one that no axis is long enough for counts as the largest that is.

@@ -12,6 +12,7 @@ mod dtype;
 mod files;
 mod index;
 mod planning;
+mod rows;
 mod scalar;
 #[expect(unsafe_code, reason = "makes itself the base object of the arrays it lends")]
 mod tensor;

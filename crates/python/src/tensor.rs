@@ -1,6 +1,6 @@
 //! The class `Tensor`.
 
-use ndbridge::python::{python_owner, to_numpy_with_base, to_py_err};
+use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
 use ndbridge::{Casting, CopyRule, Order, Request, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -10,6 +10,7 @@ use crate::argument::Source;
 use crate::dtype::{DTypeArgument, PyDType};
 use crate::index::indices;
 use crate::planning::PyReceipt;
+use crate::rows::Rows;
 use crate::scalar::{scalar, to_python};
 
 /// An n-dimensional array whose memory may belong to NumPy, Rust, a file or another framework.
@@ -135,8 +136,7 @@ impl PyTensor {
 
     /// Copies the elements of `src`, broadcast to this shape, into this tensor; returns it.
     fn copy_<'py>(slf: &Bound<'py, Self>, src: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
-        let request = Request::new("copy_");
-        let source = Source::of(src, &request)?.convert(&request)?;
+        let source = Source::for_target("copy_", src, slf.get().tensor.dtype())?;
         slf.get().tensor.assign(&source).map_err(to_py_err)?;
         Ok(slf.clone())
     }
@@ -203,8 +203,7 @@ impl PyTensor {
         if let Some(value) = scalar(value)? {
             return target.fill(value).map_err(to_py_err);
         }
-        let request = Request::new("__setitem__");
-        let source = Source::of(value, &request)?.convert(&request)?;
+        let source = Source::for_target("__setitem__", value, target.dtype())?;
         target.assign(&without_leading_ones(source, target.ndim())?).map_err(to_py_err)
     }
 
@@ -213,10 +212,9 @@ impl PyTensor {
         first.ok_or_else(|| PyTypeError::new_err("len() of a tensor of no axes"))
     }
 
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let rows = (0..slf.get().__len__()?).map(|at| slf.get().row(at));
-        let rows = rows.collect::<PyResult<Vec<_>>>()?;
-        Ok(PyList::new(slf.py(), rows)?.try_iter()?.into_any())
+    fn __iter__(&self) -> PyResult<Rows> {
+        self.__len__()?;
+        Ok(Rows::of(self.tensor.clone()))
     }
 
     fn __bool__(&self) -> PyResult<bool> {
@@ -252,7 +250,8 @@ impl PyTensor {
     }
 
     fn __repr__(&self) -> String {
-        self.tensor.to_string()
+        // A bool tensor with a byte other than 0 and 1 says so, and what to call.
+        in_python_words(self.tensor.to_string())
     }
 }
 
@@ -261,10 +260,6 @@ impl PyTensor {
         self.tensor.convert(request).map(Self::from).map_err(to_py_err)
     }
 
-    fn row(&self, at: usize) -> PyResult<Self> {
-        // A length fits isize: so does every position below it.
-        self.tensor.select(0, at as isize).map(Self::from).map_err(to_py_err)
-    }
 }
 
 /// Assignment ignores axes of length 1 in front of those of the target, as NumPy's does.

@@ -17,6 +17,28 @@ use crate::{
 ///
 /// It gives no access by itself: it is what a guard holds beside its pointer. Leaking it
 /// (`std::mem::forget`) keeps the bytes borrowed.
+///
+/// The storage outlives it:
+///
+/// ```
+/// # use ndbridge_storage::{BorrowKind, Region, Storage};
+/// let storage = Storage::from_vec(vec![1u8]);
+/// let start = storage.as_ptr() as usize;
+/// let region = Region { start, item_bytes: 1, shape: &[], strides: &[] };
+/// let borrow = storage.borrow(BorrowKind::Read, &region).unwrap();
+/// drop(borrow);
+/// drop(storage);
+/// ```
+///
+/// ```compile_fail,E0505
+/// # use ndbridge_storage::{BorrowKind, Region, Storage};
+/// let storage = Storage::from_vec(vec![1u8]);
+/// let start = storage.as_ptr() as usize;
+/// let region = Region { start, item_bytes: 1, shape: &[], strides: &[] };
+/// let borrow = storage.borrow(BorrowKind::Read, &region).unwrap();
+/// drop(storage);
+/// drop(borrow);
+/// ```
 #[must_use = "the bytes are borrowed only while this lives"]
 pub struct Borrow<'s> {
     storage: &'s Storage,

@@ -1,4 +1,5 @@
 //! Who may borrow what: readers, writers, sharers, gates.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

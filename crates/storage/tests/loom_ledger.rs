@@ -2,6 +2,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p ndbridge-storage --test loom_ledger --release`.
 #![cfg(loom)]
 #![expect(unsafe_code, reason = "writes the bytes that the borrows are about")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::panic::Location;
 use std::sync::Arc;

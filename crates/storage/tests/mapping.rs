@@ -1,5 +1,6 @@
 //! Mapped files share with the file, as far as their mode says.
 #![expect(unsafe_code, reason = "looks into mapped memory")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;

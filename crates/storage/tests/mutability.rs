@@ -1,5 +1,6 @@
 //! Read-only memory is never written.
 #![expect(unsafe_code, reason = "makes foreign memory")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::sync::Arc;
 

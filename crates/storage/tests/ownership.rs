@@ -1,5 +1,6 @@
 //! Owners live as long as any handle, and are dropped once.
 #![expect(unsafe_code, reason = "makes foreign memory and looks into it")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -100,7 +101,7 @@ fn own_1_a_borrow_with_its_own_handle_keeps_alive() {
     drop(storage);
     assert_eq!(count(&drops), 0);
     // SAFETY: borrowed, and the borrow keeps the storage.
-    assert_eq!(unsafe { *start.add(3) }, 3);
+    assert_eq!(unsafe { start.cast::<[u8; 8]>().read() }, [0, 1, 2, 3, 4, 5, 6, 7]);
     drop(held);
     assert_eq!(count(&drops), 1);
 }
@@ -191,11 +192,11 @@ fn own_3_a_vec_stays_while_others_hold_it() {
 fn own_3_a_vec_of_bool_comes_back_only_with_bools() {
     let storage = Storage::from_vec(vec![true, false, true]);
     // SAFETY: nothing borrows it; bytes of a storage may hold anything.
-    unsafe { storage.as_ptr().add(1).write(2) };
+    unsafe { storage.as_ptr().cast::<[u8; 3]>().write([1, 2, 1]) };
     let storage = storage.try_into_owner::<Vec<bool>>().unwrap_err();
     assert_eq!(read(&storage), [1, 2, 1]);
     // SAFETY: as above.
-    unsafe { storage.as_ptr().add(1).write(1) };
+    unsafe { storage.as_ptr().cast::<[u8; 3]>().write([1, 1, 1]) };
     assert_eq!(storage.try_into_owner::<Vec<bool>>().unwrap(), [true; 3]);
 }
 

@@ -145,6 +145,9 @@ impl Tensor {
     /// ndarray's own rule for arrays that are written: each step clears all that the shorter steps
     /// reach. It also refuses layouts whose axes interleave without meeting.
     fn check_ndarray_can_write(&self) -> Result<(), TensorError> {
+        if self.is_empty() {
+            return Ok(());
+        }
         let mut axes: Vec<(usize, usize)> = self
             .axes()
             .filter(|&(len, _)| len > 1)
@@ -157,7 +160,7 @@ impl Tensor {
             reach += step * (len - 1);
             clears
         });
-        if nested || self.is_empty() {
+        if nested {
             return Ok(());
         }
         let (shape, strides) = (self.shape().to_vec(), self.strides().to_vec());

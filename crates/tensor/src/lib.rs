@@ -2,6 +2,8 @@
 
 mod bool_check;
 mod build;
+#[cfg(doctest)]
+mod compile_fail;
 mod convert;
 #[expect(unsafe_code, reason = "the copy kernels walk raw memory")]
 mod copy;

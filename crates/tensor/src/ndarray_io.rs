@@ -138,9 +138,10 @@ impl Tensor {
             let reason = if self.is_read_only() { CopyReason::ReadOnly } else { CopyReason::Order };
             return self.copied_into_array(reason);
         };
-        match self.try_into_vec::<T>() {
+        let (storage, handle) = self.into_storage();
+        match storage.try_into_owner::<Vec<T>>() {
             Ok(values) => Ok((gapless.array(values), Receipt::shared("into_array"))),
-            Err(tensor) => tensor.copied_into_array(CopyReason::Owner),
+            Err(storage) => handle.with_storage(storage).copied_into_array(CopyReason::Owner),
         }
     }
 
@@ -176,12 +177,6 @@ impl Tensor {
         source.append_to(&mut values);
         crate::count::record(reasons, self.size_bytes());
         Ok(values)
-    }
-
-    /// The `Vec` behind this tensor, if nobody else holds it.
-    fn try_into_vec<T: Element>(self) -> Result<Vec<T>, Self> {
-        let (storage, rest) = self.into_storage();
-        storage.try_into_owner::<Vec<T>>().map_err(|storage| rest.with_storage(storage))
     }
 }
 

@@ -113,6 +113,10 @@ pub enum Refusal {
         reasons: CopyReasons,
         /// Bytes the copy would take.
         bytes: usize,
+        /// Data type of the source.
+        from: DType,
+        /// Data type that was asked for.
+        to: DType,
     },
     /// The data type may not change that far.
     Casting {
@@ -187,7 +191,9 @@ pub fn plan(facts: &Facts, request: &Request) -> Plan {
     // Lengths of one source always fit; a wider dtype may not, and then the allocation refuses.
     let bytes = facts.len.saturating_mul(dtype.item_bytes());
     match request.copy {
-        CopyRule::Never => Plan::Refuse(Refusal::NeedsCopy { reasons, bytes }),
+        CopyRule::Never => {
+            Plan::Refuse(Refusal::NeedsCopy { reasons, bytes, from: facts.dtype, to: dtype })
+        }
         CopyRule::IfNeeded | CopyRule::Always => Plan::Copy { reasons, bytes },
     }
 }
@@ -211,8 +217,10 @@ fn needed_reasons(facts: &Facts, request: &Request, dtype: DType) -> CopyReasons
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NeedsCopy { reasons, bytes } => {
-                write!(f, "cannot share ({reasons}): allow a copy (copies {})", Bytes(*bytes))
+            Self::NeedsCopy { reasons, bytes, from, to } => {
+                let dtypes = if from == to { format!("{from}") } else { format!("{from} as {to}") };
+                let size = Bytes(*bytes);
+                write!(f, "cannot share {dtypes} ({reasons}): allow a copy (copies {size})")
             }
             Self::Casting { from, to, casting } => {
                 write!(f, "cannot cast {from} to {to} under casting '{casting}'")

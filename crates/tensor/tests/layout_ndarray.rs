@@ -36,7 +36,7 @@ fn entry() -> impl Strategy<Value = SliceInfoElem> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 20 } else { 4000 },
+        cases: if cfg!(miri) { 4 } else { 4000 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -1,5 +1,6 @@
 //! Every operation that moves elements, over every pair of views of the zoo, beside the slow
 //! obvious way.
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its parts too")]
 
 mod zoo;
 
@@ -108,8 +109,8 @@ fn shr_4_assign_between_every_pair_of_views_writes_those_elements_and_no_other_b
 fn dty_3_assign_between_data_types_equals_convert() {
     for from_dtype in dtypes() {
         for to_dtype in dtypes() {
-            for from in same_shape(from_dtype).into_iter().step_by(3) {
-                for to in same_shape(to_dtype).into_iter().step_by(2) {
+            for from in same_shape(from_dtype).into_iter().step_by(5) {
+                for to in same_shape(to_dtype).into_iter().step_by(7) {
                     if !reaches_once(&to.tensor) {
                         continue;
                     }
@@ -229,13 +230,8 @@ fn array_equal_answers_as_numpy_does() {
     assert!(array_equal(&rounded, &next).unwrap(), "both are 2^63 as float64, as in NumPy");
     let none = Tensor::zeros(&[0, 3], DType::F32).unwrap();
     assert!(array_equal(&none, &none.copy(CopyOrder::F).unwrap()).unwrap());
-    assert!(
-        array_equal(
-            &Tensor::zeros(&[1], DType::BF16).unwrap(),
-            &Tensor::zeros(&[1], DType::F16).unwrap()
-        )
-        .is_ok()
-    );
+    let (brain, half) = (one.to_dtype(DType::BF16).unwrap(), one.to_dtype(DType::F16).unwrap());
+    assert!(array_equal(&brain, &half).is_err(), "NumPy has no common type of these either");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::Element;
 #[inline(always)]
 #[must_use]
 pub fn convert<S: Element, D: Element>(value: S) -> D {
-    value.convert_to()
+    value.cast_to()
 }
 
 /// Converts each element of `source` into the element of `target` at the same index.

@@ -4,7 +4,7 @@ use std::hint::select_unpredictable;
 
 /// What `value as Self` gives.
 pub(crate) trait Truncate<Float>: Copy {
-    fn truncate(value: Float) -> Self;
+    fn truncate_from(value: Float) -> Self;
 }
 
 /// LLVM has no vector code for the saturation of `as` on x86. This is arithmetic that it has vector
@@ -13,7 +13,7 @@ macro_rules! truncate_in_vectors {
     ($($T:ty),*) => {$(
         impl Truncate<f32> for $T {
             #[inline(always)]
-            fn truncate(value: f32) -> Self {
+            fn truncate_from(value: f32) -> Self {
                 const MANTISSA_BITS: u32 = 23;
                 // The first value whose last place is 1. A smaller one that is added to it loses
                 // its fraction and leaves its whole part, rounded, in the mantissa.
@@ -37,7 +37,7 @@ macro_rules! truncate_with_as {
     ($Float:ty => $($T:ty),*) => {$(
         impl Truncate<$Float> for $T {
             #[inline(always)]
-            fn truncate(value: $Float) -> Self {
+            fn truncate_from(value: $Float) -> Self {
                 value as Self
             }
         }

@@ -10,52 +10,54 @@ use super::small_float::{self, narrow, widen};
 use super::truncate::Truncate;
 
 /// A type that every element type converts to. Public in a private module: it seals `Element`.
+///
+/// Generic code sees these methods on every `T: Element`; no name here is one of `num_traits`.
 pub trait Value: Copy {
-    fn from_bool(value: bool) -> Self;
-    fn from_i8(value: i8) -> Self;
-    fn from_i16(value: i16) -> Self;
-    fn from_i32(value: i32) -> Self;
-    fn from_i64(value: i64) -> Self;
-    fn from_u8(value: u8) -> Self;
-    fn from_u16(value: u16) -> Self;
-    fn from_u32(value: u32) -> Self;
-    fn from_u64(value: u64) -> Self;
-    fn from_f32(value: f32) -> Self;
-    fn from_f64(value: f64) -> Self;
+    fn cast_from_bool(value: bool) -> Self;
+    fn cast_from_i8(value: i8) -> Self;
+    fn cast_from_i16(value: i16) -> Self;
+    fn cast_from_i32(value: i32) -> Self;
+    fn cast_from_i64(value: i64) -> Self;
+    fn cast_from_u8(value: u8) -> Self;
+    fn cast_from_u16(value: u16) -> Self;
+    fn cast_from_u32(value: u32) -> Self;
+    fn cast_from_u64(value: u64) -> Self;
+    fn cast_from_f32(value: f32) -> Self;
+    fn cast_from_f64(value: f64) -> Self;
 
     #[inline(always)]
-    fn from_f16(value: f16) -> Self {
-        Self::from_f32(widen(value.to_bits().into(), small_float::F16))
+    fn cast_from_f16(value: f16) -> Self {
+        Self::cast_from_f32(widen(value.to_bits().into(), small_float::F16))
     }
     #[inline(always)]
-    fn from_bf16(value: bf16) -> Self {
-        Self::from_f32(widen(value.to_bits().into(), small_float::BF16))
+    fn cast_from_bf16(value: bf16) -> Self {
+        Self::cast_from_f32(widen(value.to_bits().into(), small_float::BF16))
     }
     #[inline(always)]
-    fn from_f8e4m3(value: F8E4M3) -> Self {
-        Self::from_f32(widen(value.to_bits().into(), small_float::F8E4M3))
+    fn cast_from_f8e4m3(value: F8E4M3) -> Self {
+        Self::cast_from_f32(widen(value.to_bits().into(), small_float::F8E4M3))
     }
     #[inline(always)]
-    fn from_f8e5m2(value: F8E5M2) -> Self {
-        Self::from_f32(widen(value.to_bits().into(), small_float::F8E5M2))
+    fn cast_from_f8e5m2(value: F8E5M2) -> Self {
+        Self::cast_from_f32(widen(value.to_bits().into(), small_float::F8E5M2))
     }
     #[inline(always)]
-    fn from_c64(value: Complex<f32>) -> Self {
-        Self::from_f32(value.re)
+    fn cast_from_c64(value: Complex<f32>) -> Self {
+        Self::cast_from_f32(value.re)
     }
     #[inline(always)]
-    fn from_c128(value: Complex<f64>) -> Self {
-        Self::from_f64(value.re)
+    fn cast_from_c128(value: Complex<f64>) -> Self {
+        Self::cast_from_f64(value.re)
     }
 
     /// Calls the method of `D` that is named after `Self`.
-    fn convert_to<D: Value>(self) -> D;
+    fn cast_to<D: Value>(self) -> D;
 }
 
 macro_rules! convert_with {
     ($method:ident) => {
         #[inline(always)]
-        fn convert_to<D: Value>(self) -> D {
+        fn cast_to<D: Value>(self) -> D {
             D::$method(self)
         }
     };
@@ -75,24 +77,25 @@ macro_rules! int_value {
     ($($T:ty: $method:ident),*) => {$(
         impl Value for $T {
             cast_from!(
-                from_bool: bool, from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64,
-                from_u8: u8, from_u16: u16, from_u32: u32, from_u64: u64
+                cast_from_bool: bool, cast_from_i8: i8, cast_from_i16: i16, cast_from_i32: i32,
+                cast_from_i64: i64, cast_from_u8: u8, cast_from_u16: u16, cast_from_u32: u32,
+                cast_from_u64: u64
             );
             #[inline(always)]
-            fn from_f32(value: f32) -> Self {
-                Self::truncate(value)
+            fn cast_from_f32(value: f32) -> Self {
+                Self::truncate_from(value)
             }
             #[inline(always)]
-            fn from_f64(value: f64) -> Self {
-                Self::truncate(value)
+            fn cast_from_f64(value: f64) -> Self {
+                Self::truncate_from(value)
             }
             convert_with!($method);
         }
     )*};
 }
 int_value!(
-    i8: from_i8, i16: from_i16, i32: from_i32, i64: from_i64,
-    u8: from_u8, u16: from_u16, u32: from_u32, u64: from_u64
+    i8: cast_from_i8, i16: cast_from_i16, i32: cast_from_i32, i64: cast_from_i64,
+    u8: cast_from_u8, u16: cast_from_u16, u32: cast_from_u32, u64: cast_from_u64
 );
 
 /// True unless zero; NaN is true.
@@ -107,51 +110,52 @@ macro_rules! nonzero_from {
 
 impl Value for bool {
     nonzero_from!(
-        from_bool: bool, from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64, from_u8: u8,
-        from_u16: u16, from_u32: u32, from_u64: u64, from_f32: f32, from_f64: f64,
-        from_c64: Complex<f32>, from_c128: Complex<f64>
+        cast_from_bool: bool, cast_from_i8: i8, cast_from_i16: i16, cast_from_i32: i32,
+        cast_from_i64: i64, cast_from_u8: u8, cast_from_u16: u16, cast_from_u32: u32,
+        cast_from_u64: u64, cast_from_f32: f32, cast_from_f64: f64,
+        cast_from_c64: Complex<f32>, cast_from_c128: Complex<f64>
     );
-    convert_with!(from_bool);
+    convert_with!(cast_from_bool);
 }
 
 impl Value for f32 {
     cast_from!(
-        from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64,
-        from_u8: u8, from_u16: u16, from_u32: u32, from_u64: u64
+        cast_from_i8: i8, cast_from_i16: i16, cast_from_i32: i32, cast_from_i64: i64,
+        cast_from_u8: u8, cast_from_u16: u16, cast_from_u32: u32, cast_from_u64: u64
     );
     #[inline(always)]
-    fn from_bool(value: bool) -> Self {
+    fn cast_from_bool(value: bool) -> Self {
         f32::from(u8::from(value))
     }
     #[inline(always)]
-    fn from_f32(value: f32) -> Self {
+    fn cast_from_f32(value: f32) -> Self {
         value
     }
     #[inline(always)]
-    fn from_f64(value: f64) -> Self {
+    fn cast_from_f64(value: f64) -> Self {
         f64_to_f32(value)
     }
-    convert_with!(from_f32);
+    convert_with!(cast_from_f32);
 }
 
 impl Value for f64 {
     cast_from!(
-        from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64,
-        from_u8: u8, from_u16: u16, from_u32: u32, from_u64: u64
+        cast_from_i8: i8, cast_from_i16: i16, cast_from_i32: i32, cast_from_i64: i64,
+        cast_from_u8: u8, cast_from_u16: u16, cast_from_u32: u32, cast_from_u64: u64
     );
     #[inline(always)]
-    fn from_bool(value: bool) -> Self {
+    fn cast_from_bool(value: bool) -> Self {
         f64::from(u8::from(value))
     }
     #[inline(always)]
-    fn from_f32(value: f32) -> Self {
+    fn cast_from_f32(value: f32) -> Self {
         f32_to_f64(value)
     }
     #[inline(always)]
-    fn from_f64(value: f64) -> Self {
+    fn cast_from_f64(value: f64) -> Self {
         value
     }
-    convert_with!(from_f64);
+    convert_with!(cast_from_f64);
 }
 
 macro_rules! narrow_from {
@@ -167,13 +171,13 @@ macro_rules! small_float_value {
     ($T:ident, $Bits:ty, $format:expr, $method:ident) => {
         impl Value for $T {
             narrow_from!($Bits, $format;
-                from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64,
-                from_u8: u8, from_u16: u16, from_u32: u32, from_u64: u64,
-                from_f32: f32, from_f64: f64
+                cast_from_i8: i8, cast_from_i16: i16, cast_from_i32: i32, cast_from_i64: i64,
+                cast_from_u8: u8, cast_from_u16: u16, cast_from_u32: u32, cast_from_u64: u64,
+                cast_from_f32: f32, cast_from_f64: f64
             );
             #[inline(always)]
-            fn from_bool(value: bool) -> Self {
-                Self::from_u8(value.into())
+            fn cast_from_bool(value: bool) -> Self {
+                Self::cast_from_u8(value.into())
             }
             // The identity keeps every bit of a NaN.
             #[inline(always)]
@@ -184,10 +188,10 @@ macro_rules! small_float_value {
         }
     };
 }
-small_float_value!(f16, u16, small_float::F16, from_f16);
-small_float_value!(bf16, u16, small_float::BF16, from_bf16);
-small_float_value!(F8E4M3, u8, small_float::F8E4M3, from_f8e4m3);
-small_float_value!(F8E5M2, u8, small_float::F8E5M2, from_f8e5m2);
+small_float_value!(f16, u16, small_float::F16, cast_from_f16);
+small_float_value!(bf16, u16, small_float::BF16, cast_from_bf16);
+small_float_value!(F8E4M3, u8, small_float::F8E4M3, cast_from_f8e4m3);
+small_float_value!(F8E5M2, u8, small_float::F8E5M2, cast_from_f8e5m2);
 
 macro_rules! real_from {
     ($Part:ty; $($method:ident: $S:ty),*) => {$(
@@ -202,21 +206,21 @@ macro_rules! complex_value {
     ($Part:ident, $method:ident) => {
         impl Value for Complex<$Part> {
             real_from!($Part;
-                from_bool: bool, from_i8: i8, from_i16: i16, from_i32: i32, from_i64: i64,
-                from_u8: u8, from_u16: u16, from_u32: u32, from_u64: u64, from_f32: f32,
-                from_f64: f64
+                cast_from_bool: bool, cast_from_i8: i8, cast_from_i16: i16, cast_from_i32: i32,
+                cast_from_i64: i64, cast_from_u8: u8, cast_from_u16: u16, cast_from_u32: u32,
+                cast_from_u64: u64, cast_from_f32: f32, cast_from_f64: f64
             );
             #[inline(always)]
-            fn from_c64(value: Complex<f32>) -> Self {
-                Self::new($Part::from_f32(value.re), $Part::from_f32(value.im))
+            fn cast_from_c64(value: Complex<f32>) -> Self {
+                Self::new($Part::cast_from_f32(value.re), $Part::cast_from_f32(value.im))
             }
             #[inline(always)]
-            fn from_c128(value: Complex<f64>) -> Self {
-                Self::new($Part::from_f64(value.re), $Part::from_f64(value.im))
+            fn cast_from_c128(value: Complex<f64>) -> Self {
+                Self::new($Part::cast_from_f64(value.re), $Part::cast_from_f64(value.im))
             }
             convert_with!($method);
         }
     };
 }
-complex_value!(f32, from_c64);
-complex_value!(f64, from_c128);
+complex_value!(f32, cast_from_c64);
+complex_value!(f64, cast_from_c128);

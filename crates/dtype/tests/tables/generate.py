@@ -1,8 +1,12 @@
-"""Writes the tables of this folder that come from NumPy with ml_dtypes.
+"""Writes the tables `*_ml_dtypes.csv` of this folder, by NumPy with ml_dtypes.
 
     pip install numpy ml_dtypes && python generate.py
 
 Each table's first line names the versions. In casts, `!` marks what C leaves undefined.
+
+The tables `*_numpy.csv` and `promote_torch.csv` were measured with numpy 2.4.6, ml_dtypes 0.6.0 and
+torch 2.15.0 on x86-64 Linux. There `~` marks a warning, and `a|b` a result that depends on the length
+of the array.
 """
 
 import itertools

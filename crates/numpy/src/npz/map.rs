@@ -10,7 +10,7 @@ use ndbridge_tensor::{DType, Layout, Order, Receipt, Storage, Tensor, TensorErro
 use crate::error::{NumpyError, Place};
 use crate::npy::{self, Header};
 use crate::npz::directory::{Directory, Entry};
-use crate::npz::member::Member;
+use crate::npz::member;
 use crate::npz::read::{check_all, check_size, find, get_entry};
 use crate::npz::record::STORED;
 
@@ -106,14 +106,14 @@ impl Mapped {
 
     fn get_entry(&self, entry: &Entry) -> Result<Tensor, NumpyError> {
         let bytes = self.bytes.bytes()?;
-        let mut reader = Cursor::new(&*bytes);
         if entry.method != STORED {
-            return get_entry(&mut reader, entry, bytes.len() as u64);
+            return get_entry(&mut Cursor::new(&*bytes), entry, bytes.len() as u64);
         }
-        let data_at = Member::locate(&mut reader, entry)?.data_at;
+        // The directory was read from these bytes, so the member begins inside them.
+        let data_at = member::read_header(&mut &bytes[entry.header_at as usize..], entry)?;
         let header = read_header(&bytes, entry, data_at).map_err(|error| error.shifted(data_at))?;
         if npy::check_byte_order(&header).is_err() {
-            return get_entry(&mut reader, entry, bytes.len() as u64);
+            return get_entry(&mut Cursor::new(&*bytes), entry, bytes.len() as u64);
         }
         // The member ends inside the file, so this is no larger than the file.
         let layout = npy::layout_at(&header, data_at as usize + header.data_offset())?;
@@ -124,7 +124,7 @@ impl Mapped {
 }
 
 fn read_header(file: &[u8], entry: &Entry, data_at: u64) -> Result<Header, NumpyError> {
-    // `locate` checked that the member ends inside the file.
+    // `member::read_header` checked that the member ends inside the file.
     let mut data = &file[data_at as usize..][..entry.packed_bytes as usize];
     let header = Header::read(&mut data, Some(entry.packed_bytes))?;
     check_size(&header, entry)?;

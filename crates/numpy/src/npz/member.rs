@@ -21,7 +21,7 @@ const MAX_RATIO: u64 = 1032;
 pub(super) struct Member<'r, R: Read> {
     entry: &'r Entry,
     /// Where its data begins in the file.
-    pub data_at: u64,
+    data_at: u64,
     rest: BufReader<&'r mut R>,
 }
 
@@ -31,20 +31,9 @@ type Packed<'r, R> = Chain<io::Cursor<[u8; LOCAL_BYTES]>, Take<BufReader<&'r mut
 impl<'r, R: Read + Seek> Member<'r, R> {
     /// Goes to a member and checks its own header.
     pub(super) fn locate(reader: &'r mut R, entry: &'r Entry) -> Result<Self, NumpyError> {
-        check_packing(entry).map_err(|reason| NumpyError::format(entry.header_at, reason))?;
         reader.seek(SeekFrom::Start(entry.header_at))?;
         let mut rest = BufReader::with_capacity(READ_BYTES, reader);
-        let error = |reason| NumpyError::format(entry.header_at, reason);
-        let mut record = [0; LOCAL_BYTES];
-        rest.read_exact(&mut record)?;
-        if !record.starts_with(&LOCAL) {
-            return Err(error(FormatError::Record { record: "member header" }));
-        }
-        let data_at = data_start(entry, &record).map_err(error)?;
-        let mut name = vec![0; record.u16_at(26).into()];
-        rest.read_exact(&mut name)?;
-        check_agreement(entry, &record, &name).map_err(error)?;
-        io::copy(&mut (&mut rest).take(record.u16_at(28).into()), &mut io::sink())?;
+        let data_at = read_header(&mut rest, entry)?;
         Ok(Self { entry, data_at, rest })
     }
 
@@ -101,6 +90,23 @@ impl<R: Read> Read for Unpacked<'_, '_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.file.read(buffer)
     }
+}
+
+/// Reads a member's own header and checks it against the directory; gives where the data begins.
+pub(super) fn read_header<R: Read>(reader: &mut R, entry: &Entry) -> Result<u64, NumpyError> {
+    let error = |reason| NumpyError::format(entry.header_at, reason);
+    check_packing(entry).map_err(error)?;
+    let mut record = [0; LOCAL_BYTES];
+    reader.read_exact(&mut record)?;
+    if !record.starts_with(&LOCAL) {
+        return Err(error(FormatError::Record { record: "member header" }));
+    }
+    let data_at = data_start(entry, &record).map_err(error)?;
+    let mut name = vec![0; record.u16_at(26).into()];
+    reader.read_exact(&mut name)?;
+    check_agreement(entry, &record, &name).map_err(error)?;
+    io::copy(&mut reader.take(record.u16_at(28).into()), &mut io::sink())?;
+    Ok(data_at)
 }
 
 /// Says of an error whether the packed bytes caused it, or the file system.

@@ -139,6 +139,11 @@ impl NumpyApi {
         is_array.then(|| unsafe { &*object.as_ptr().cast::<ArrayObject>() })
     }
 
+    /// Whether `object` is an ndarray and of no subclass.
+    pub(super) fn is_plain(&self, object: &Bound<'_, PyAny>) -> bool {
+        object.get_type().as_type_ptr() == self.array_type.as_ptr()
+    }
+
     /// The NumPy data type of a type number.
     pub(super) fn descr<'py>(
         &self,

@@ -12,6 +12,9 @@ use super::error::ArrayError;
 /// NumPy's type numbers (`NPY_TYPES`), by what they are on every platform, and of C `long`.
 const LONG_IS_64: bool = size_of::<c_long>() == 8;
 
+/// Numbers from here on are of data types that NumPy itself does not have (`NPY_USERDEF`).
+const FIRST_ADDED: c_int = 256;
+
 fn dtype_of_number(type_num: c_int) -> Option<DType> {
     Some(match type_num {
         0 => DType::Bool,
@@ -85,6 +88,9 @@ fn refusal(descr: &Bound<'_, PyAny>) -> PyResult<ArrayError> {
     let has_fields = !descr.getattr("fields")?.is_none() || !descr.getattr("subdtype")?.is_none();
     if has_fields {
         return Ok(ArrayError::Structured { descr: name });
+    }
+    if descr.getattr("num")?.extract::<c_int>()? >= FIRST_ADDED {
+        return Ok(ArrayError::UnknownDType { descr: name });
     }
     let type_string: String = descr.getattr("str")?.extract()?;
     match parse_type_string(&type_string) {

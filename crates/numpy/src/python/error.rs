@@ -24,6 +24,12 @@ pub enum ArrayError {
         /// Name of its type.
         found: String,
     },
+    /// A masked array, whose mask a tensor does not have.
+    #[error(
+        "masked array: its mask would be lost: pass array.filled(value) (copies), or array.data \
+         and array.mask (share)"
+    )]
+    Masked,
     /// A data type that NumPy has only with the package ml_dtypes.
     #[error(
         "dtype {dtype} does not cross to NumPy: view the bytes as {}, on both sides",
@@ -116,8 +122,9 @@ pub fn to_py_err(error: TensorError) -> PyErr {
     }
 }
 
-/// An error's text with Rust's calls replaced by those of the Python surface.
-fn in_python_words(text: String) -> String {
+/// A text with Rust's calls replaced by those of the Python surface.
+#[must_use]
+pub fn in_python_words(text: String) -> String {
     let mut text = text
         .replace("copy(CopyOrder::Keep)", "clone()")
         .replace("copy(CopyOrder::C)", "contiguous()")
@@ -178,6 +185,12 @@ fn borrow_error(error: &BorrowError) -> PyErr {
 fn file_error(error: NumpyError) -> PyErr {
     let text = in_python_words(error.to_string());
     match error {
+        // What a Python file object raised goes on as it came.
+        NumpyError::Io { source, .. }
+            if source.get_ref().is_some_and(|inner| inner.is::<PyErr>()) =>
+        {
+            source.into()
+        }
         NumpyError::Io { source, .. } => io_error(&source, text),
         NumpyError::Tensor(error) => to_py_err(error),
         NumpyError::NoTypeCode { .. } => PyTypeError::new_err(text),
@@ -189,6 +202,7 @@ fn file_error(error: NumpyError) -> PyErr {
 fn io_error(source: &io::Error, text: String) -> PyErr {
     match source.raw_os_error() {
         Some(code) => PyOSError::new_err((code, text)),
-        None => PyOSError::new_err(text),
+        // A helper's error that kept only the kind.
+        None => io::Error::new(source.kind(), text).into(),
     }
 }

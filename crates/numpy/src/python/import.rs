@@ -7,7 +7,8 @@ use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::{CopyRule, Facts, Layout, Plan, Request, Tensor, TensorError, plan};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView, PyWeakrefReference};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyMemoryView, PyType, PyWeakrefReference};
 
 use super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, NumpyApi, WRITEABLE};
 use super::dtypes::dtype_of_descr;
@@ -103,6 +104,9 @@ impl Importer {
 /// `TypeError` for anything but an array and for data types that cannot be carried.
 pub fn array_facts(object: &Bound<'_, PyAny>) -> PyResult<Facts> {
     let array = array_of(object)?;
+    if is_masked(object)? {
+        return Err(ArrayError::Masked.into());
+    }
     let (dtype, byte_order) = dtype_of(object, array)?;
     let has = |flag: c_int| array.flags & flag != 0;
     Ok(Facts {
@@ -116,6 +120,16 @@ pub fn array_facts(object: &Bound<'_, PyAny>) -> PyResult<Facts> {
         device: Device::Cpu,
         is_array: true,
     })
+}
+
+/// Whether an array carries a mask beside its elements.
+fn is_masked(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static MASKED_ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = object.py();
+    if NumpyApi::get(py)?.is_plain(object) {
+        return Ok(false);
+    }
+    object.is_instance(MASKED_ARRAY.import(py, "numpy.ma", "MaskedArray")?)
 }
 
 fn array_of<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a ArrayObject> {
@@ -221,7 +235,10 @@ impl<'py> Chain<'py> {
                     unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), array.base) }
                 }
                 None => match behind(&link)? {
-                    None => return Ok(Self { pins, end: Some(link) }),
+                    None => {
+                        pins.extend(held_export(&link));
+                        return Ok(Self { pins, end: Some(link) });
+                    }
                     next => next,
                 },
             };
@@ -237,6 +254,15 @@ impl<'py> Chain<'py> {
             _ => ForeignAccess::Lent(Arc::new(PythonGate)),
         }
     }
+}
+
+/// An export of the object's buffer, if it has one: a `bytearray` then cannot be resized, nor an
+/// `mmap` closed. An array that was made with `buffer=` holds a mere reference.
+fn held_export(object: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
+    if object.is_exact_instance_of::<PyBytes>() {
+        return None;
+    }
+    Some(PyMemoryView::from(object).ok()?.into_any().unbind())
 }
 
 /// What stands behind an object that only passes memory on: a memoryview, or the stand-in that

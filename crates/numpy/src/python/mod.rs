@@ -12,7 +12,7 @@
 //!
 //! The reference keeps the memory alive. The weak references, one for the array and one for each
 //! array it is a view of, make NumPy refuse every `resize`, also with `refcheck=False`, which would
-//! move the memory away.
+//! move the memory away. A buffer at the end of the chain (`bytearray`, `mmap`) is held by an export.
 
 #[expect(unsafe_code, reason = "declares NumPy's C structures and looks up its C functions")]
 mod api;
@@ -27,7 +27,7 @@ mod import;
 mod owner;
 
 pub use dtypes::{dtype_from_python, numpy_dtype};
-pub use error::{ArrayError, to_py_err};
+pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
 pub use import::{Importer, array_facts, from_numpy, is_array};

@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 /// until some thread is attached, and after the interpreter has ended nothing is touched.
 pub struct PythonOwner {
     object: Py<PyAny>,
-    // Weak references to the arrays whose resizing would move the memory; NumPy refuses to resize
-    // an array as long as one exists.
+    // Weak references to the arrays whose resizing would move the memory, since NumPy refuses to
+    // resize an array as long as one exists; and an export of the buffer behind them.
     _pins: Vec<Py<PyAny>>,
 }
 

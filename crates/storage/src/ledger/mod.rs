@@ -235,3 +235,6 @@ pub(crate) fn of_lent_memory() -> &'static Ledger {
     }
     &LENT
 }
+
+#[cfg(test)]
+mod tests;

@@ -195,7 +195,7 @@ impl Layout {
 
 /// Bytes between the first and the last element of one axis; the axis is not empty.
 fn extent(len: usize, stride: isize) -> usize {
-    if len == 1 { 0 } else { (len - 1) * stride.unsigned_abs() }
+    (len - 1) * stride.unsigned_abs()
 }
 
 /// The axis counted from 0, where a negative one counts from the end.

@@ -69,7 +69,7 @@ impl Layout {
             view::check_size(shape, item_bytes)?;
             packed_strides(shape, item_bytes, Order::C)
         } else {
-            self.regroup(shape, item_bytes).ok_or_else(|| LayoutError::NeedsCopy {
+            self.regroup(shape).ok_or_else(|| LayoutError::NeedsCopy {
                 shape: self.shape().into(),
                 strides: self.strides().into(),
                 to: shape.into(),
@@ -80,7 +80,7 @@ impl Layout {
 
     /// Strides of the view of shape `new`, `None` if there are none: NumPy's
     /// `_attempt_nocopy_reshape`. There are elements, and as many in `new`.
-    fn regroup(&self, new: &[usize], item_bytes: usize) -> Option<Strides> {
+    fn regroup(&self, new: &[usize]) -> Option<Strides> {
         let old: Vec<(usize, isize)> = self.long_axes().collect();
         let mut strides = Strides::with_capacity(new.len());
         let mut rest = old.as_slice();
@@ -91,8 +91,9 @@ impl Layout {
             push_group(&mut strides, mergeable(group)?, &new[start..start + news]);
             rest = after;
         }
-        let last = strides.last().copied().unwrap_or(item_bytes as isize);
-        strides.resize(new.len(), last); // trailing axes of length 1
+        // Trailing axes of length 1. A layout of one element is packed and does not come here.
+        let last = *strides.last()?;
+        strides.resize(new.len(), last);
         Some(strides)
     }
 

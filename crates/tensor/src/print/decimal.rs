@@ -133,7 +133,6 @@ impl Decimal {
 pub(super) fn positional(magnitude: f64, width: Width, precision: usize) -> (String, String) {
     let (before, after) = Decimal::shortest(magnitude, width).positional();
     if after.len() <= precision {
-        let after = if magnitude == 0.0 { String::new() } else { after };
         return (before, after);
     }
     let text = format!("{magnitude:.precision$}");

@@ -36,8 +36,8 @@ fn flat_index(index: &[usize], shape: &[usize]) -> usize {
 
 #[test]
 fn bodies_equal_numpys() {
-    let step = if cfg!(miri) { 60 } else { 1 };
-    for case in CASES.lines().step_by(step) {
+    let (step, longest) = if cfg!(miri) { (40, 200) } else { (1, usize::MAX) };
+    for case in CASES.lines().filter(|case| case.len() < longest).step_by(step) {
         let mut cells = case.splitn(4, ' ');
         let mut cell = || cells.next().expect(case);
         let dtype: DType = cell().parse().unwrap();
@@ -72,10 +72,16 @@ fn the_dtype_is_always_shown_and_the_shape_where_elements_do_not_tell() {
         repr(&[1001], DType::BF16, one),
         "tensor([1., 1., 1., ..., 1., 1., 1.], shape=(1001,), dtype=bfloat16)"
     );
+    let ones = "1, ".repeat(17) + "1";
     assert_eq!(
-        repr(&[19], DType::I64, Scalar::Int(1)),
-        "tensor([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],\n       dtype=int64)"
+        repr(&[18], DType::I64, Scalar::Int(1)), // 75 characters
+        format!("tensor([{ones}], dtype=int64)")
     );
+    assert_eq!(
+        repr(&[18], DType::U64, Scalar::UInt(1)),
+        format!("tensor([{ones}],\n       dtype=uint64)")
+    );
+    assert!(!repr(&[1000], DType::Bool, Scalar::Bool(true)).contains("..."));
 }
 
 #[test]

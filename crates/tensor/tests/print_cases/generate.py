@@ -16,7 +16,7 @@ INTS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
 
 def some(array):
     """`array` with a few values that are not finite, or zeros of both signs."""
-    special = rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], len(array))
+    special = rng.choice([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0], len(array))
     return np.where(rng.random(len(array)) < 0.25, special, array)
 
 
@@ -61,15 +61,28 @@ def value_text(value):
     return str(int(value))
 
 
-def case(dtype):
-    shape = SHAPES[rng.integers(len(SHAPES))]
-    values = array(dtype, int(rng.integers(1, 13)))
+def random_case(dtype):
+    return case(SHAPES[rng.integers(len(SHAPES))], array(dtype, int(rng.integers(1, 13))))
+
+
+def case(shape, values):
     text = np.array2string(np.resize(values, shape), separator=", ", prefix="tensor(")
-    cells = [np.dtype(dtype).name, ",".join(map(str, shape)), ",".join(map(value_text, values))]
+    cells = [values.dtype.name, ",".join(map(str, shape)), ",".join(map(value_text, values))]
     return " ".join(cells) + " " + text.replace("\n", "\\n")
+
+
+# Where rounding to the precision of the elements decides the format, and a NaN with a sign.
+EDGES = [
+    np.array([1e-4, 1e-3], "f4"),
+    np.array([9.99e-5, 1e-3], "f4"),
+    np.array([999.5, 0.9995], "f2"),
+    np.array([0.10174561, 0.00010174513], "f2"),
+    np.array([1001.0, 1.0], "f4"),
+    np.array([np.copysign(np.nan, -1)]),
+]
 
 
 with np.errstate(all="ignore"):
     dtypes = FLOATS * 100 + INTS * 8 + ["bool"] * 10 + ["complex64", "complex128"] * 40
-    lines = [case(dtype) for dtype in dtypes]
+    lines = [random_case(dtype) for dtype in dtypes] + [case(values.shape, values) for values in EDGES]
 Path(__file__).with_name("arrays.txt").write_text("\n".join(lines) + "\n")

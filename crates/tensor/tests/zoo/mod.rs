@@ -16,7 +16,7 @@ pub struct Specimen {
 }
 
 /// Bytes of every storage of the zoo: room for the widest specimen of the widest item.
-const STORAGE_BYTES: usize = 1024;
+const STORAGE_BYTES: usize = 320;
 
 /// The shape that most specimens have, so that they can be assigned to each other.
 pub const SHAPE: [usize; 2] = [2, 3];
@@ -85,27 +85,22 @@ pub fn reaches_once(tensor: &Tensor) -> bool {
 pub fn is_whole(tensor: &Tensor) -> bool {
     let (item, align) = (tensor.dtype().item_bytes(), tensor.dtype().align_bytes());
     tensor.is_empty()
-        || tensor.as_ptr().addr() % align == 0
+        || tensor.as_ptr().addr().is_multiple_of(align)
             && tensor
                 .shape()
                 .iter()
                 .zip(tensor.strides())
-                .all(|(&len, &stride)| len == 1 || stride.unsigned_abs() % item == 0)
+                .all(|(&len, &stride)| len == 1 || stride.unsigned_abs().is_multiple_of(item))
 }
 
 /// Valid elements at every item boundary; at odd offsets the bytes of two neighbours mix, which
 /// gives valid elements too, since bools are one byte wide.
 fn storage(dtype: DType) -> Storage {
-    let item = dtype.item_bytes();
-    let storage = Storage::zeroed(STORAGE_BYTES).expect("1 KiB");
-    let bytes = bytes_tensor(&storage);
-    let mut guard = bytes.write::<u8>().expect("new memory");
-    for at in 0..STORAGE_BYTES / item {
-        let value = match_dtype!(dtype, T => bytes_of(&sample::<T>(at)).to_vec());
-        value.iter().enumerate().for_each(|(byte, &value)| guard[[at * item + byte]] = value);
-    }
-    drop(guard);
-    storage
+    let bytes = match_dtype!(dtype, T => {
+        let values: Vec<T> = (0..STORAGE_BYTES / size_of::<T>()).map(sample).collect();
+        bytemuck::cast_slice::<T, u8>(&values).to_vec()
+    });
+    Storage::copied_from(&bytes).expect("a few bytes")
 }
 
 /// A value that tells which one it is, small enough for every type.
@@ -131,11 +126,14 @@ pub fn bytes_tensor(storage: &Storage) -> Tensor {
 
 /// A copy of all bytes of the storage.
 pub fn snapshot(tensor: &Tensor) -> Vec<u8> {
-    bytes_tensor(tensor.storage()).read::<u8>().expect("not borrowed").iter().copied().collect()
+    bytes_tensor(tensor.storage()).bytes().expect("not borrowed").to_vec()
 }
 
 /// Every index of a shape, last axis fastest.
 pub fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
+    if shape.contains(&0) {
+        return Vec::new(); // the other lengths may be beyond counting
+    }
     shape.iter().fold(vec![vec![]], |heads, &len| {
         let longer = |head: &Vec<usize>| {
             let head = head.clone();

@@ -1,0 +1,108 @@
+"""What several test files need: data types, arrays of them, views of every layout."""
+
+import gc
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import ndbridge as nd
+
+#: Every data type that NumPy and ndbridge both have.
+NUMPY_DTYPES = [
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64", "complex64", "complex128",
+]  # fmt: skip
+#: Those that NumPy has through ml_dtypes only.
+ML_DTYPES = {
+    "bfloat16": ml_dtypes.bfloat16,
+    "float8_e4m3fn": ml_dtypes.float8_e4m3fn,
+    "float8_e5m2": ml_dtypes.float8_e5m2,
+}
+
+
+def random_array(rng, shape, dtype):
+    """Random values of every kind: any bits, but no signalling NaN and only 0 and 1 in bool."""
+    dtype = np.dtype(dtype)
+    if dtype == bool:
+        return rng.integers(0, 2, shape).astype(bool)
+    if dtype.kind in "iu":
+        return np.frombuffer(rng.bytes(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape).copy()
+    real = rng.standard_normal(shape) * 10.0 ** rng.integers(-3, 4, shape)
+    real = np.where(rng.random(shape) < 0.05, rng.choice([np.nan, np.inf, -np.inf, -0.0], shape), real)
+    if dtype.kind == "c":
+        return np.asarray(real + 1j * rng.standard_normal(shape)).astype(dtype)
+    return np.asarray(real).astype(dtype)
+
+
+def zoo(dtype):
+    """Arrays of `dtype` by name of their layout."""
+    rng = np.random.default_rng(7)
+    base = random_array(rng, (4, 6), dtype)
+    record = np.zeros(5, [("a", "u1"), ("x", dtype), ("b", "u2")])
+    record["x"] = random_array(rng, 5, dtype)
+    raw = bytearray(1 + base.nbytes)
+    unaligned = np.frombuffer(raw, dtype, base.size, offset=1).reshape(base.shape)
+    unaligned[...] = base
+    return {
+        "C": base,
+        "F": np.asfortranarray(base),
+        "offset": base[1:, 2:],
+        "reversed": base[::-1, ::-1],
+        "stepped": base[::2, ::3],
+        "column": base[:, 3],
+        "transposed": base.T,
+        "broadcast": np.broadcast_to(base[:1], (3, 6)),
+        "rank 0": base[1, 1, ...],
+        "zero-size": base[:0],
+        "size-1 axes": base[:1, None, :1],
+        "unaligned": unaligned,
+        "record field": record["x"],
+        "overlapping": np.lib.stride_tricks.sliding_window_view(base[0], 3),
+        "64 axes": base[0, :2].reshape((1,) * 63 + (2,)),
+    }
+
+
+LAYOUTS = list(zoo("float64"))
+
+
+def same_bits(a, b):
+    """Whether two arrays agree in data type, shape and every bit."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def copied_bytes(function):
+    """What `function` returns, and the bytes that ndbridge copied for it."""
+    before = nd.copies().bytes
+    result = function()
+    return result, nd.copies().bytes - before
+
+
+def is_collected(reference):
+    gc.collect()
+    return reference() is None
+
+
+def run_python(code, *arguments, timeout=120):
+    """Runs `code` in a new interpreter that must end well and say nothing on stderr."""
+    command = [sys.executable, "-X", "faulthandler", "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    assert (done.returncode, done.stderr) == (0, ""), f"{code}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(params=NUMPY_DTYPES)
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request):
+    return request.param

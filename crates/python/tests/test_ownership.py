@@ -1,0 +1,406 @@
+"""Memory lives as long as any handle, view or export of it, and cannot be moved meanwhile."""
+
+import array
+import gc
+import itertools
+import mmap
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from conftest import is_collected, run_python
+
+import ndbridge as nd
+
+
+class Watched(np.ndarray):
+    """An array that takes weak references and attributes like any Python object."""
+
+
+def watched(values):
+    array = np.asarray(values).copy()
+    return array.view(Watched)
+
+
+def test_own_1_a_tensor_keeps_the_array_alive():
+    a = watched([1.0, 2.0, 3.0])
+    alive = weakref.ref(a)
+    t = nd.from_numpy(a)
+    del a
+    assert not is_collected(alive)
+    assert t.tolist() == [1.0, 2.0, 3.0]
+    del t
+    assert is_collected(alive)
+
+
+def test_own_1_a_view_of_a_tensor_keeps_the_array_alive():
+    a = watched(np.arange(12.0))
+    alive = weakref.ref(a)
+    view = nd.from_numpy(a)[2:8].reshape(2, 3).T[::-1]
+    del a
+    assert not is_collected(alive)
+    assert view.tolist() == [[4.0, 7.0], [3.0, 6.0], [2.0, 5.0]]
+    del view
+    assert is_collected(alive)
+
+
+EXPORTS = {
+    "numpy()": lambda t: t.numpy(),
+    "numpy.asarray": np.asarray,
+    "memoryview": memoryview,
+    "view of numpy()": lambda t: t.numpy()[1:],
+    "memoryview of numpy()": lambda t: memoryview(t.numpy()),
+    "tensor of numpy()": lambda t: nd.from_numpy(t.numpy()),
+    "tensor of memoryview": lambda t: nd.from_buffer(memoryview(t)),
+    "row": lambda t: t[0:1],
+    "iterator": iter,
+}
+
+
+@pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS)
+def test_own_1_an_export_keeps_the_array_alive(export):
+    a = watched([1.0, 2.0, 3.0])
+    alive = weakref.ref(a)
+    exported = export(nd.from_numpy(a))
+    del a
+    assert not is_collected(alive)
+    del exported
+    assert is_collected(alive)
+
+
+@pytest.mark.parametrize("export", EXPORTS.values(), ids=EXPORTS)
+def test_own_1_an_export_keeps_rust_memory_alive(export):
+    rest = [export(nd.full(1000, float(i))) for i in range(50)]
+    gc.collect()
+    others = [nd.zeros(1000) for _ in range(50)]
+    for i, exported in enumerate(rest):
+        first = next(exported).item() if hasattr(exported, "__next__") else np.asarray(exported)[0]
+        assert first == float(i)
+    del others
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_own_1_any_order_of_deletion(order):
+    a = watched([1.0, 2.0, 3.0, 4.0])
+    alive = weakref.ref(a)
+    t = nd.from_numpy(a)
+    holders = [a, t, t[1:], t.numpy()]
+    del a, t
+    for index in order[:-1]:
+        holders[index] = None
+        assert not is_collected(alive)
+        last = [holder for holder in holders if holder is not None][-1]
+        assert np.asarray(last)[-1] == 4.0
+    holders[order[-1]] = None
+    # A failed assertion would hold `last`.
+    del last
+    assert is_collected(alive)
+
+
+def test_own_2_the_leak_check_can_fail():
+    kept = []
+    assert leaks(lambda: kept.append(object()), rounds=3)
+
+
+def test_own_2_one_reference_is_taken_and_given_back():
+    a = np.arange(6.0)
+    before = sys.getrefcount(a)
+    t = nd.from_numpy(a)
+    assert sys.getrefcount(a) == before + 1
+    views = [t[i:] for i in range(5)] + [t.numpy() for _ in range(5)]
+    assert sys.getrefcount(a) == before + 1, "views share the one reference"
+    del t, views
+    gc.collect()
+    assert sys.getrefcount(a) == before
+
+
+def refused(call, *arguments):
+    with pytest.raises((TypeError, ValueError, IndexError, BufferError, OverflowError)):
+        call(*arguments)
+
+
+def test_own_2_refusals_give_every_reference_back():
+    a = np.arange(6.0)
+    t = nd.from_numpy(a)
+    before = sys.getrefcount(a), sys.getrefcount(t)
+    foreign = a.astype(">f8")
+    counts = sys.getrefcount(foreign)
+    for _ in range(200):
+        refused(nd.from_numpy, foreign)
+        refused(lambda: nd.asarray(a, dtype="float32", copy=False))
+        refused(lambda: t[9])
+        refused(lambda: t[[0]])
+        refused(lambda: t.reshape(7))
+        refused(lambda: t.fill_("x"))
+        refused(lambda: t.copy_(np.zeros(5)))
+        refused(lambda: t.astype("int8"))
+        refused(lambda: memoryview(nd.zeros(3, "bfloat16")))
+    gc.collect()
+    assert (sys.getrefcount(a), sys.getrefcount(t)) == before
+    assert sys.getrefcount(foreign) == counts
+
+
+def leaks(work, rounds=20, times=500):
+    """Whether calls leave objects behind in every round; caches fill up in the first ones."""
+    for _ in range(rounds):
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(times):
+            work()
+        gc.collect()
+        if sys.getallocatedblocks() < before + times // 10:
+            return False
+    return True
+
+
+def test_own_2_conversions_do_not_leak_objects():
+    a, b = np.arange(6.0), b"abcdefgh"
+
+    def work():
+        t = nd.from_numpy(a)
+        np.asarray(t), memoryview(t), t.numpy(), list(t), repr(t), t.tolist(), t.receipt, t.shape
+        nd.from_buffer(b), nd.tensor([1, 2]), nd.plan(a), t.dtype, nd.copies(), t == a
+        with nd.no_copy():
+            t[::2].T.reshape(-1, 1).squeeze()
+
+    work()
+    before = sys.getrefcount(a), sys.getrefcount(b)
+    assert not leaks(work)
+    assert (sys.getrefcount(a), sys.getrefcount(b)) == before
+
+
+ROUND_TRIPS = {
+    "numpy()": lambda t: nd.from_numpy(t.numpy()),
+    "numpy.asarray": lambda t: nd.from_numpy(np.asarray(t)),
+    "memoryview": lambda t: nd.from_buffer(memoryview(t)),
+    "asarray": lambda t: nd.asarray(t.numpy()[...]),
+    "as_strided": lambda t: nd.from_numpy(np.lib.stride_tricks.as_strided(t.numpy())),
+}
+
+
+@pytest.mark.parametrize("trip", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
+def test_own_1_round_trips_do_not_pile_up_owners(trip):
+    a = np.arange(6.0)
+    t = nd.from_numpy(a)
+
+    def work():
+        nonlocal t
+        t = trip(t)
+
+    assert not leaks(work)
+    assert t.data_ptr() == a.ctypes.data
+    assert t.owner is a
+
+
+def test_own_1_a_hundred_thousand_round_trips_end_well():
+    run_python(
+        """
+import numpy as np, ndbridge as nd
+for t in (nd.from_numpy(np.arange(3.0)), nd.zeros(3), nd.zeros(0)):
+    for _ in range(100_000):
+        t = nd.from_numpy(t.numpy())
+    del t
+"""
+    )
+
+
+def test_own_1_threads_take_and_drop_handles():
+    a = watched(np.arange(1000.0))
+    alive = weakref.ref(a)
+    t = nd.from_numpy(a)
+    wrong = []
+
+    def work():
+        for _ in range(300):
+            handles = [t[i:] for i in range(10)] + [t.numpy(), memoryview(t)]
+            if np.asarray(handles[3])[0] != 3.0:
+                wrong.append(handles)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    del a, t, work, threads, thread
+    assert is_collected(alive)
+
+
+def test_own_1_the_last_handle_dropped_on_another_thread():
+    a = watched(np.arange(10.0))
+    alive = weakref.ref(a)
+    holders = [nd.from_numpy(a)]
+    del a
+    thread = threading.Thread(target=holders.clear)
+    thread.start()
+    thread.join()
+    assert is_collected(alive)
+
+
+@pytest.mark.parametrize("refcheck", [True, False])
+@pytest.mark.parametrize("new_size", [100, 3, 0])
+def test_own_5_an_array_cannot_be_resized(refcheck, new_size):
+    a = np.arange(6.0)
+    t = nd.from_numpy(a)
+    with pytest.raises(ValueError, match="cannot resize"):
+        a.resize(new_size, refcheck=refcheck)
+    assert t.tolist() == [0, 1, 2, 3, 4, 5]
+    del t
+    gc.collect()
+    a.resize(new_size, refcheck=refcheck)
+    assert a.size == new_size
+
+
+VIEWS = {
+    "slice": lambda a: a[1:],
+    "view of view": lambda a: a[1:][::2].T,
+    "reshape": lambda a: a.reshape(2, 3),
+    "subclass": lambda a: a.view(Watched),
+    "view of subclass": lambda a: a.view(Watched)[1:],
+    "as_strided": lambda a: np.lib.stride_tricks.as_strided(a, (3,), (16,)),
+    "sliding windows": lambda a: np.lib.stride_tricks.sliding_window_view(a, 2),
+    "broadcast": lambda a: np.broadcast_to(a, (2, 6)),
+    "other dtype": lambda a: a.view("int32"),
+    "memoryview": lambda a: np.asarray(memoryview(a)),
+    "frombuffer": np.frombuffer,
+    "buffer=": lambda a: np.ndarray(6, buffer=a),
+    "real": lambda a: a.real,
+    "diagonal": lambda a: a.reshape(2, 3).diagonal(),
+    "dlpack": np.from_dlpack,
+    "array interface": lambda a: np.asarray(Interface(a)),
+    "record field": lambda a: a.view([("x", "f4"), ("y", "f4")])["y"],
+}
+
+
+class Interface:
+    """Lends an array by the array interface."""
+
+    def __init__(self, array):
+        self.__array_interface__ = array.__array_interface__
+        self.array = array
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_own_5_the_base_of_a_view_cannot_be_resized(view):
+    a = np.arange(6.0)
+    t = nd.from_numpy(view(a))
+    before = t.tolist()
+    if "dlpack" in view.__name__ or isinstance(t.owner.base, Interface):
+        pytest.xfail("the array stands behind an object that tells nobody of it")
+    with pytest.raises((ValueError, BufferError), match="cannot resize|exist"):
+        a.resize(100_000, refcheck=False)
+    assert t.tolist() == before
+    del t
+    gc.collect()
+    a.resize(100, refcheck=False)
+    assert a.size == 100
+
+
+def test_own_5_views_keep_the_array_fixed_after_the_first_handle_is_gone():
+    a = np.arange(6.0)
+    view = nd.from_numpy(a)[2:]
+    exported = view.numpy()
+    del view
+    gc.collect()
+    with pytest.raises(ValueError, match="cannot resize"):
+        a.resize(100, refcheck=False)
+    assert exported.tolist() == [2, 3, 4, 5]
+
+
+def test_own_5_a_copy_leaves_the_array_free():
+    a = np.arange(6.0)
+    t = nd.tensor(a)
+    a.resize(100, refcheck=False)
+    assert t.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+LENDINGS = {
+    "from_buffer": nd.from_buffer,
+    "asarray": nd.asarray,
+    "frombuffer": lambda b: nd.from_numpy(np.frombuffer(b, "u1")),
+    "buffer=": lambda b: nd.from_numpy(np.ndarray(6, "u1", buffer=b)),
+    "memoryview": lambda b: nd.from_numpy(np.asarray(memoryview(b))[1:]),
+}
+
+
+@pytest.mark.parametrize("lend", LENDINGS.values(), ids=LENDINGS)
+def test_own_5_a_buffer_cannot_be_resized(lend):
+    resizings = [
+        (bytearray(b"abcdef"), lambda b: b.extend(b"x" * 1000)),
+        (bytearray(b"abcdef"), lambda b: b.clear()),
+        (array.array("B", b"abcdef"), lambda b: b.frombytes(b"x" * 1000)),
+        (mmap.mmap(-1, 4096), lambda b: b.close()),
+    ]
+    for buffer, resize in resizings:
+        t = lend(buffer)
+        with pytest.raises(BufferError):
+            resize(buffer)
+        del t
+        gc.collect()
+        resize(buffer)
+
+
+def test_own_5_a_released_memoryview_changes_nothing():
+    buffer = bytearray(b"abcdef")
+    view = memoryview(buffer)
+    t = nd.from_buffer(view)
+    view.release()
+    with pytest.raises(BufferError):
+        buffer.clear()
+    assert bytes(t.tolist()) == b"abcdef"
+
+
+def test_own_5_a_memmap_stays_mapped(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(1000.0))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    t = nd.from_numpy(mapped)
+    with pytest.raises(BufferError):
+        mapped._mmap.close()
+    del mapped
+    gc.collect()
+    assert t.numpy().sum() == 499500.0
+
+
+def test_own_5_changed_shape_and_strides_of_the_array_change_nothing():
+    a = np.arange(12.0)
+    t = nd.from_numpy(a)
+    a.shape = (3, 4)
+    a.dtype = "int64"
+    assert (t.shape, t.strides, str(t.dtype)) == ((12,), (8,), "float64")
+    assert t.numpy().tolist() == list(range(12))
+
+
+ENDS = {
+    "tensor of an array": "t = nd.from_numpy(np.arange(1000.0))",
+    "array of a tensor": "a = nd.zeros(1000).numpy()",
+    "memoryview": "m = memoryview(nd.zeros(1000))",
+    "iterator": "i = iter(nd.from_numpy(np.arange(1000.0)))",
+    "round trip": "t = nd.from_numpy(nd.from_numpy(np.arange(9.0)).numpy()); a = np.asarray(t)",
+    "cycle": "l = [nd.from_numpy(np.arange(9.0))]; l.append(l)",
+    "in a module": "import math; math.t = nd.from_numpy(np.arange(9.0)); np.t = math.t",
+    "no_copy scope left open": "scope = nd.no_copy(); scope.__enter__()",
+    "daemon thread": (
+        "import threading, time\n"
+        "def work():\n"
+        "    while True: nd.from_numpy(np.arange(9.0)).numpy()\n"
+        "threading.Thread(target=work, daemon=True).start(); time.sleep(0.05)"
+    ),
+    "thread local": "import threading; l = threading.local(); l.t = nd.from_numpy(np.arange(9.0))",
+    "exit handler": "import atexit; t = nd.from_numpy(np.arange(9.0)); atexit.register(lambda: t.clone())",
+    "finalizer": (
+        "class Late:\n"
+        "    def __init__(self): self.t = nd.from_numpy(np.arange(9.0))\n"
+        # This late nobody can tell whether a thread is attached: the gate may refuse.
+        "    def __del__(self):\n"
+        "        try: self.t[0] = 5.0; self.t.tolist()\n"
+        "        except BufferError: pass\n"
+        "late = Late(); late.cycle = late"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
+def test_own_2_the_interpreter_ends_with_live_memory(code):
+    run_python(f"import numpy as np, ndbridge as nd\n{code}")

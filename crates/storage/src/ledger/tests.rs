@@ -1,0 +1,126 @@
+//! Thousands of live borrows against a plain count of who holds each byte.
+
+use super::*;
+use crate::Region;
+
+/// One borrow in words that can be walked byte by byte.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    kind: BorrowKind,
+    start: usize,
+    shape: [usize; 2],
+    strides: [usize; 2],
+}
+
+const ITEM_BYTES: usize = 2;
+const ADDRESSES: usize = 32_768;
+
+impl Plain {
+    fn footprint(&self) -> Footprint {
+        let Self { start, shape, .. } = self;
+        let strides = self.strides.map(|stride| stride as isize);
+        let region = Region { start: *start, item_bytes: ITEM_BYTES, shape, strides: &strides };
+        Footprint::of(&region).unwrap()
+    }
+
+    fn bytes(self) -> impl Iterator<Item = usize> {
+        let ([rows, columns], [down, right]) = (self.shape, self.strides);
+        let items = (0..rows).flat_map(move |i| (0..columns).map(move |j| i * down + j * right));
+        items.flat_map(move |item| (0..ITEM_BYTES).map(move |k| self.start + item + k))
+    }
+}
+
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+
+    /// Mostly short ranges, some strided, a few long; one address space for all.
+    fn plain(&mut self) -> Plain {
+        let kind = BorrowKind::ALL[[0, 0, 0, 1, 1, 2][self.below(6)]];
+        let shape = match self.below(200) {
+            0 => [40, 40],
+            odd if odd % 2 == 1 => [1, 1 + self.below(6)],
+            _ => [1 + self.below(3), 1 + self.below(4)],
+        };
+        let strides = [20 + 20 * self.below(2), 2 + 2 * self.below(3)];
+        Plain { kind, start: self.below(ADDRESSES - 2_000), shape, strides }
+    }
+}
+
+/// For each byte, how many borrows of each kind hold it.
+struct Held(Vec<[u16; BorrowKind::ALL.len()]>);
+
+impl Held {
+    fn add(&mut self, plain: Plain, change: i16) {
+        for byte in std::collections::BTreeSet::from_iter(plain.bytes()) {
+            let count = &mut self.0[byte][plain.kind as usize];
+            *count = count.checked_add_signed(change).unwrap();
+        }
+    }
+
+    fn refuses(&self, plain: Plain) -> bool {
+        let others =
+            BorrowKind::ALL.into_iter().filter(|kind| !kind.is_compatible_with(plain.kind));
+        others.into_iter().any(|kind| plain.bytes().any(|byte| self.0[byte][kind as usize] > 0))
+    }
+}
+
+#[test]
+fn mut_1_thousands_of_borrows_equal_a_count() {
+    let (rounds, most) = if cfg!(miri) { (100, 50) } else { (40_000, 2_000) };
+    let (ledger, mut numbers, mut refused) = (Ledger::new(), Numbers(7), 0);
+    let mut held = Held(vec![[0; BorrowKind::ALL.len()]; ADDRESSES]);
+    let mut live: Vec<(Plain, Token)> = Vec::new();
+    for round in 0..rounds {
+        if live.len() >= most || (!live.is_empty() && numbers.below(5) == 0) {
+            let (plain, token) = live.swap_remove(numbers.below(live.len()));
+            held.add(plain, -1);
+            ledger.release(token);
+        }
+        let wanted = numbers.plain();
+        let expected = held.refuses(wanted);
+        refused += usize::from(expected);
+        match ledger.acquire(wanted.kind, &wanted.footprint(), Location::caller()) {
+            Ok(token) => {
+                assert!(!expected, "round {round}: {wanted:?} was let in");
+                held.add(wanted, 1);
+                live.push((wanted, token));
+            }
+            Err(holder) => assert!(expected, "round {round}: {wanted:?} refused for {holder:?}"),
+        }
+    }
+    if !cfg!(miri) {
+        assert!((rounds / 10..rounds * 9 / 10).contains(&refused), "{refused} of {rounds} refused");
+        assert!(live.len() > 500, "{} live borrows", live.len());
+    }
+    live.into_iter().for_each(|(_, token)| ledger.release(token));
+    assert!(ledger.is_idle());
+}
+
+#[test]
+fn mut_1_one_long_borrow_among_many_short_ones() {
+    let ledger = Ledger::new();
+    let at = Location::caller();
+    let acquire = |kind, start, len| {
+        let region = Region { start, item_bytes: 1, shape: &[len], strides: &[1] };
+        ledger.acquire(kind, &Footprint::of(&region).unwrap(), at)
+    };
+    let far: Vec<_> =
+        (0..100).map(|k| acquire(BorrowKind::Write, 8 * k + 64, 8).unwrap()).collect();
+    let long = acquire(BorrowKind::Write, 10_000, 50_000).unwrap();
+    for (start, len) in [(9_999, 2), (35_000, 1), (59_999, 100), (0, 100_000)] {
+        assert!(acquire(BorrowKind::Read, start, len).is_err(), "{start}+{len}");
+    }
+    for (start, len) in [(9_999, 1), (60_000, 100), (864, 9_136), (0, 64)] {
+        let beside = acquire(BorrowKind::Read, start, len);
+        ledger.release(beside.unwrap_or_else(|held| panic!("{start}+{len}: {held:?}")));
+    }
+    ledger.release(long);
+    far.into_iter().for_each(|token| ledger.release(token));
+    assert!(ledger.is_idle());
+}
