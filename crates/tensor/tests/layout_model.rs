@@ -52,7 +52,7 @@ prop_compose! {
         let (shape, strides): (Vec<_>, Vec<_>) = axes.into_iter().unzip();
         let below = |(&n, &s): (&usize, &isize)| n.saturating_sub(1) * s.min(0).unsigned_abs();
         let offset = slack + shape.iter().zip(&strides).map(below).sum::<usize>();
-        Layout::new(&shape, &strides, offset, 4).unwrap()
+        Layout::new(&shape, &strides, offset, 4).expect("in range")
     }
 }
 

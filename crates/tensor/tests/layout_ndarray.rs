@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 fn counting(shape: &[usize]) -> ArrayD<usize> {
     let values = (0..shape.iter().product()).collect();
-    ArrayD::from_shape_vec(shape, values).unwrap()
+    ArrayD::from_shape_vec(shape, values).expect("as many values")
 }
 
 /// The view's shape and elements over an array that counts its elements.

@@ -18,7 +18,8 @@ const PIECE_BYTES: usize = 1 << 20;
 ///
 /// The path is used as it is; `.npy` is not appended. A symbolic link stays and its target is
 /// replaced. The permissions of a replaced file are kept. Who has the old file open or mapped
-/// keeps the old file. A pipe or device is written directly.
+/// keeps the old file. A process that is killed meanwhile leaves a file `.ndbridge-*` behind. A pipe
+/// or device is written directly.
 ///
 /// # Errors
 /// The system refuses; the tensor cannot be read; its dtype has no NumPy type code. In all these

@@ -68,7 +68,7 @@ fn fil_3_a_killed_process_leaves_the_old_file_or_the_new_one() {
     let array = |value: u8| Tensor::from_vec(vec![value; 200_000]);
     if let Some(path) = std::env::var_os(SAVER) {
         // It ends by itself should nobody be left to kill it.
-        for value in (0..=255).cycle().take(10_000) {
+        for value in (0..255).cycle().take(10_000) {
             npy::save(&path, &array(value)).unwrap();
         }
         return;

@@ -1,5 +1,7 @@
 //! Thousands of live borrows against a plain count of who holds each byte.
 
+use std::collections::{HashMap, HashSet};
+
 use super::*;
 use crate::Region;
 
@@ -53,12 +55,13 @@ impl Numbers {
 }
 
 /// For each byte, how many borrows of each kind hold it.
-struct Held(Vec<[u16; BorrowKind::ALL.len()]>);
+#[derive(Default)]
+struct Held(HashMap<usize, [u16; BorrowKind::ALL.len()]>);
 
 impl Held {
     fn add(&mut self, plain: Plain, change: i16) {
-        for byte in std::collections::BTreeSet::from_iter(plain.bytes()) {
-            let count = &mut self.0[byte][plain.kind as usize];
+        for byte in HashSet::<usize>::from_iter(plain.bytes()) {
+            let count = &mut self.0.entry(byte).or_default()[plain.kind as usize];
             *count = count.checked_add_signed(change).unwrap();
         }
     }
@@ -66,7 +69,8 @@ impl Held {
     fn refuses(&self, plain: Plain) -> bool {
         let others =
             BorrowKind::ALL.into_iter().filter(|kind| !kind.is_compatible_with(plain.kind));
-        others.into_iter().any(|kind| plain.bytes().any(|byte| self.0[byte][kind as usize] > 0))
+        let counts = |byte| self.0.get(&byte).copied().unwrap_or_default();
+        others.into_iter().any(|kind| plain.bytes().any(|byte| counts(byte)[kind as usize] > 0))
     }
 }
 
@@ -74,7 +78,7 @@ impl Held {
 fn mut_1_thousands_of_borrows_equal_a_count() {
     let (rounds, most) = if cfg!(miri) { (100, 50) } else { (40_000, 2_000) };
     let (ledger, mut numbers, mut refused) = (Ledger::new(), Numbers(7), 0);
-    let mut held = Held(vec![[0; BorrowKind::ALL.len()]; ADDRESSES]);
+    let mut held = Held::default();
     let mut live: Vec<(Plain, Token)> = Vec::new();
     for round in 0..rounds {
         if live.len() >= most || (!live.is_empty() && numbers.below(5) == 0) {
