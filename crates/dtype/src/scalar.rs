@@ -3,6 +3,7 @@
 use std::fmt;
 
 use num_complex::Complex;
+use num_traits::ToPrimitive;
 
 use crate::{DType, DTypeError, Element, Kind, convert};
 
@@ -121,12 +122,16 @@ impl Scalar {
 
 /// Whether an integer is within the bounds of an integer data type.
 fn integer_is_in(value: i128, dtype: DType) -> bool {
-    let bits = 8 * dtype.item_bytes();
-    let bounds = match dtype.kind() {
-        Kind::UInt => 0..(1 << bits),
-        _ => -(1 << (bits - 1))..(1 << (bits - 1)),
-    };
-    bounds.contains(&value)
+    match dtype {
+        DType::I8 => value.to_i8().is_some(),
+        DType::I16 => value.to_i16().is_some(),
+        DType::I32 => value.to_i32().is_some(),
+        DType::I64 => value.to_i64().is_some(),
+        DType::U8 => value.to_u8().is_some(),
+        DType::U16 => value.to_u16().is_some(),
+        DType::U32 => value.to_u32().is_some(),
+        _ => value.to_u64().is_some(),
+    }
 }
 
 impl fmt::Display for Scalar {

@@ -74,6 +74,18 @@ def same_bits(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
+def defined(values, target):
+    """Where NumPy's astype to `target` has one answer on every platform."""
+    target = np.dtype(target)
+    if target.kind not in "iu" or values.dtype.kind in "biu":
+        return np.ones(values.shape, bool)
+    with np.errstate(invalid="ignore"):
+        real = np.trunc(values.real.astype("float64"))
+    # The largest of 64 bits is no float64: the next power of two is, and does not fit.
+    low, high = np.iinfo(target).min, np.iinfo(target).max
+    return np.isfinite(real) & (real >= float(low)) & (real < float(high) + (high < 2**53))
+
+
 def address(array):
     return array.__array_interface__["data"][0]
 

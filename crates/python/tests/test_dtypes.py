@@ -6,7 +6,7 @@ import warnings
 import ml_dtypes
 import numpy as np
 import pytest
-from conftest import ML_DTYPES, NUMPY_DTYPES, random_array, same_bits, zoo
+from conftest import ML_DTYPES, NUMPY_DTYPES, defined, random_array, same_bits, zoo
 
 import ndbridge as nd
 
@@ -138,17 +138,6 @@ def test_dty_2_answers_are_dtypes():
         nd.promote_types("int8", "int33")
     with pytest.raises(ValueError):
         nd.result_type()
-
-
-def defined(values, target):
-    """Where NumPy's astype has one answer on every platform."""
-    target = np.dtype(target)
-    if target.kind not in "iu" or values.dtype.kind in "biu":
-        return np.ones(values.shape, bool)
-    real = values.real.astype("float64")
-    low, high = np.iinfo(target).min, np.iinfo(target).max
-    with np.errstate(invalid="ignore"):
-        return np.isfinite(real) & (np.trunc(real) >= float(low)) & (np.trunc(real) < float(high) + (high < 2**53))
 
 
 @pytest.mark.parametrize("source", NUMPY_DTYPES)

@@ -338,7 +338,7 @@ def test_fil_1_npz_both_ways(tmp_path, compressed):
         assert archive.files == list(arrays)
 
 
-NAMES = ["file", "x", "arr_9", "self", "args", "a/b", "日本", "with space", "ü", "a.b", "x.npy", "a" * 200]
+NAMES = ["file", "x", "arr_9", "self", "args", "a/b", "日本", "with space", "ü", "a.b", "y.npy", "a" * 200]
 
 
 def test_fil_1_npz_names(tmp_path):
@@ -408,7 +408,7 @@ def test_fil_3_members_outlive_the_archive(tmp_path):
 def test_fil_1_a_zip_where_an_array_was_expected_and_the_other_way(tmp_path):
     np.savez(tmp_path / "a.npz", a=[1])
     np.save(tmp_path / "a.npy", [1])
-    with pytest.raises(ValueError, match="load_npz|magic|NUMPY"):
+    with pytest.raises(ValueError, match="call load_npz"):
         nd.load(tmp_path / "a.npz")
     with pytest.raises(ValueError):
         nd.load_npz(tmp_path / "a.npy")

@@ -87,12 +87,6 @@ impl BorrowKind {
             (BorrowKind::Read, BorrowKind::Read) | (BorrowKind::Shared, BorrowKind::Shared)
         )
     }
-
-    /// Whether the holder may change bytes.
-    #[inline]
-    pub const fn writes(self) -> bool {
-        !matches!(self, BorrowKind::Read)
-    }
 }
 
 impl fmt::Display for BorrowKind {

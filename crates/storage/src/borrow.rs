@@ -190,7 +190,8 @@ impl Storage {
         region: &Region<'_>,
         at: &'static Location<'static>,
     ) -> Result<Token, Box<BorrowError>> {
-        if kind.writes() {
+        // A sharer may only look; each of its stores asks for itself.
+        if kind == BorrowKind::Write {
             self.check_writable(kind)?;
         }
         match Footprint::contiguous_span(region) {

@@ -37,10 +37,11 @@ fn mut_2_read_only_memory_is_read_and_never_written() {
         let storage = foreign(Mutability::ReadOnly, access);
         assert!(storage.is_read_only());
         assert_eq!(borrow(&storage, Read), Ok(()), "{storage:?}");
+        assert_eq!(borrow(&storage, Shared), Ok(()), "others may write it: {storage:?}");
+        let refused = |wanted| Err(BorrowError::ReadOnly { wanted, owner: "a list" });
+        assert_eq!(borrow(&storage, Write), refused(Write), "{storage:?}");
         for wanted in [Write, Shared] {
-            let refused = BorrowError::ReadOnly { wanted, owner: "a list" };
-            assert_eq!(borrow(&storage, wanted), Err(refused.clone()), "{storage:?}");
-            assert_eq!(storage.check_writable(wanted), Err(refused), "{storage:?}");
+            assert_eq!(storage.check_writable(wanted), refused(wanted), "{storage:?}");
         }
         // SAFETY: it is a vector.
         unsafe { storage.assume_writable() };
@@ -66,9 +67,10 @@ fn mut_2_unknown_memory_is_written_only_when_asked() {
         let other = storage.clone();
         assert!(!storage.is_read_only());
         assert_eq!(borrow(&storage, Read), Ok(()));
+        let refused = |wanted| Err(BorrowError::UnknownMutability { wanted, owner: "a list" });
+        assert_eq!(borrow(&storage, Write), refused(Write));
         for wanted in [Write, Shared] {
-            let refused = BorrowError::UnknownMutability { wanted, owner: "a list" };
-            assert_eq!(borrow(&storage, wanted), Err(refused));
+            assert_eq!(storage.check_writable(wanted), refused(wanted));
         }
         // SAFETY: it is a vector.
         unsafe { storage.assume_writable() };

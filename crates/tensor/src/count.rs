@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 use crate::error::TensorError;
-use crate::receipt::{CopyReason, CopyReasons};
+use crate::receipt::{CopyReason, CopyReasons, Receipt};
 
 thread_local! {
     static COUNT: Cell<CopyCount> = const { Cell::new(CopyCount::ZERO) };
@@ -79,25 +79,54 @@ impl Drop for NoCopy {
     }
 }
 
-/// Asks before `call` copies `bytes`: an error inside a `no_copy` scope.
-pub(crate) fn allow(
+/// A copy that is allowed and not made yet.
+///
+/// For those who copy into tensors by ways of their own, as readers of files do.
+///
+/// ```
+/// use ndbridge_tensor::{CopyReason, PendingCopy, copies};
+/// let before = copies().bytes;
+/// let pending = PendingCopy::begin("load", CopyReason::Requested.into(), 4096)?;
+/// // .. read 4096 bytes ..
+/// let receipt = pending.finish();
+/// assert_eq!(copies().bytes - before, 4096);
+/// assert_eq!(receipt.copied_bytes(), 4096);
+/// # Ok::<(), ndbridge_tensor::TensorError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a copy counts once it is finished"]
+pub struct PendingCopy {
     call: &'static str,
     reasons: CopyReasons,
     bytes: usize,
-) -> Result<(), TensorError> {
-    if FORBIDDEN.get() == 0 {
-        return Ok(());
-    }
-    Err(TensorError::CopyForbidden { call, reasons, bytes })
 }
 
-/// Counts a copy that was made.
-pub(crate) fn record(reasons: CopyReasons, bytes: usize) {
-    let mut count = COUNT.get();
-    count.copies += 1;
-    count.bytes += bytes as u64;
-    for reason in reasons.iter() {
-        count.by_reason[reason as usize] += bytes as u64;
+impl PendingCopy {
+    /// Asks before `call` copies `bytes` for `reasons`.
+    ///
+    /// # Errors
+    /// [`TensorError::CopyForbidden`] inside a `no_copy` scope.
+    pub fn begin(
+        call: &'static str,
+        reasons: CopyReasons,
+        bytes: usize,
+    ) -> Result<Self, TensorError> {
+        if FORBIDDEN.get() > 0 {
+            return Err(TensorError::CopyForbidden { call, reasons, bytes });
+        }
+        Ok(Self { call, reasons, bytes })
     }
-    COUNT.set(count);
+
+    /// Counts the copy, which was made.
+    pub fn finish(self) -> Receipt {
+        let Self { call, reasons, bytes } = self;
+        let mut count = COUNT.get();
+        count.copies += 1;
+        count.bytes += bytes as u64;
+        for reason in reasons.iter() {
+            count.by_reason[reason as usize] += bytes as u64;
+        }
+        COUNT.set(count);
+        Receipt::copied(call, reasons, bytes)
+    }
 }

@@ -27,7 +27,7 @@ mod shared;
 mod tensor;
 mod views;
 
-pub use count::{CopyCount, NoCopy, copies, no_copy};
+pub use count::{CopyCount, NoCopy, PendingCopy, copies, no_copy};
 pub use equal::array_equal;
 pub use error::TensorError;
 pub use guard::{BytesGuard, ReadGuard, WriteGuard};

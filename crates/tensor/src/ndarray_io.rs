@@ -8,6 +8,7 @@ use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
 use smallvec::SmallVec;
 
 use crate::copy::Source;
+use crate::count::PendingCopy;
 use crate::error::TensorError;
 use crate::layout::Layout;
 use crate::receipt::{CopyReason, CopyReasons, Receipt};
@@ -97,11 +98,10 @@ impl Tensor {
         let layout = source.keep_order(size_of::<T>(), size_of::<T>())?;
         let bytes = layout.len() * size_of::<T>();
         let reasons = CopyReasons::from(CopyReason::Requested);
-        crate::count::allow("copy_of", reasons, bytes)?;
+        let pending = PendingCopy::begin("copy_of", reasons, bytes)?;
         let tensor = Self::from_parts(Storage::zeroed(bytes)?, T::DTYPE, layout)?;
         tensor.write::<T>()?.assign(array);
-        crate::count::record(reasons, bytes);
-        Ok(tensor.with_receipt(Receipt::copied("copy_of", reasons, bytes)))
+        Ok(tensor.with_receipt(pending.finish()))
     }
 
     /// A copy of the elements as an array in C order.
@@ -168,14 +168,14 @@ impl Tensor {
             let (expected, found) = (T::DTYPE, self.dtype());
             return Err(TensorError::WrongDType { expected, found, copy_bytes });
         }
-        crate::count::allow("to_array", reasons, self.size_bytes())?;
+        let pending = PendingCopy::begin("to_array", reasons, self.size_bytes())?;
         let source = Source::borrow_values(self)?;
         let mut values = Vec::new();
         values.try_reserve_exact(self.len()).map_err(|_| {
             ndbridge_storage::StorageError::OutOfMemory { len_bytes: self.size_bytes() }
         })?;
         source.append_to(&mut values);
-        crate::count::record(reasons, self.size_bytes());
+        pending.finish();
         Ok(values)
     }
 }

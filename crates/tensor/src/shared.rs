@@ -93,6 +93,7 @@ impl<T: Element> SharedView<'_, T> {
         if self.tensor.is_read_only() {
             return Err(TensorError::ReadOnly { copy_bytes: self.tensor.size_bytes() });
         }
+        self.tensor.storage().check_writable(BorrowKind::Shared)?;
         if self.reaches_twice {
             return Err(BorrowError::ReachesTwice { wanted: BorrowKind::Shared }.into());
         }

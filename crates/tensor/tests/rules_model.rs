@@ -53,7 +53,7 @@ fn to_vec_equals_model<T: Element>(tensor: &Tensor, name: &str) {
 #[test]
 fn dty_3_casts_of_every_pair_of_data_types_equal_convert() {
     for from in dtypes() {
-        for to in DType::ALL {
+        for to in dtypes() {
             for case in zoo(from) {
                 let cast = case.tensor.to_dtype(to).unwrap();
                 let expected = match_dtype!(from, S => match_dtype!(to, D =>
@@ -71,7 +71,7 @@ fn dty_3_casts_of_the_hardest_values_equal_convert() {
     let source = Tensor::from_vec(hard.to_vec());
     for via in [DType::F64, DType::F32, DType::F16, DType::BF16, DType::C128, DType::F8E5M2] {
         let source = source.to_dtype(via).unwrap();
-        for to in DType::ALL {
+        for to in dtypes() {
             let expected = match_dtype!(via, S => match_dtype!(to, D =>
                 bytes_of_each(&model::<S>(&source).into_iter().map(convert::<S, D>).collect::<Vec<_>>())));
             assert_eq!(element_bytes(&source.to_dtype(to).unwrap()), expected, "{via} to {to}");
@@ -91,8 +91,8 @@ fn written(to: &Tensor, values: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn shr_4_assign_between_every_pair_of_views_writes_those_elements_and_no_other_byte() {
     for dtype in dtypes() {
-        for from in same_shape(dtype) {
-            for to in same_shape(dtype) {
+        for from in same_shape(dtype).into_iter().step_by(zoo::stride(3)) {
+            for to in same_shape(dtype).into_iter().step_by(zoo::stride(5)) {
                 let what = format!("{dtype}: {} to {}", from.name, to.name);
                 let before = zoo::snapshot(&to.tensor);
                 let expected = written(&to.tensor, &element_bytes(&from.tensor));
@@ -171,7 +171,7 @@ fn shr_4_overlapping_assign_equals_assign_from_a_copy() {
         (13, 4, 3),
         (0, 0, 12),
     ];
-    for &(a, b, at) in &layouts {
+    for &(a, b, at) in layouts.iter().step_by(zoo::stride(4)) {
         for &(c, d, to) in &layouts {
             let view = |tensor: &Tensor, strides: [isize; 2], offset| {
                 let layout = ndbridge_tensor::Layout::new(&[2, 3], &strides, offset, 4).unwrap();

@@ -126,7 +126,7 @@ fn mut_1_every_pair_of_views_conflicts_where_they_share_a_byte() {
         Tensor::from_parts(storage.clone(), DType::U16, tensor.layout().clone()).unwrap()
     };
     let views: Vec<_> = specimens.iter().map(|case| (case.name, on_one(&case.tensor))).collect();
-    for (one_name, one) in &views {
+    for (one_name, one) in views.iter().step_by(zoo::stride(5)) {
         for (other_name, other) in &views {
             let bytes = |tensor: &Tensor| -> std::collections::BTreeSet<usize> {
                 zoo::element_offsets(tensor).into_iter().flat_map(|at| [at, at + 1]).collect()

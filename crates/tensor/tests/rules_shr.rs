@@ -72,7 +72,7 @@ fn shr_6_every_view_shares_and_copies_nothing() {
 
 #[test]
 fn shr_6_views_of_views_of_the_zoo_share() {
-    for case in zoo(DType::I16) {
+    for case in zoo(DType::I16).into_iter().step_by(zoo::stride(3)) {
         for (name, view_of) in VIEWS {
             let (view, bytes) = counted(|| view_of(&case.tensor));
             let Ok(view) = view else { continue };
@@ -284,7 +284,7 @@ fn shr_5_a_change_of_data_type_is_asked_for_and_copies() {
 #[test]
 fn shr_7_copies_are_contiguous_aligned_private_and_writable() {
     for dtype in dtypes() {
-        for case in zoo(dtype) {
+        for case in zoo(dtype).into_iter().step_by(zoo::stride(3)) {
             let tensor = case.tensor.into_read_only();
             for (order, copy) in [
                 (CopyOrder::C, tensor.copy(CopyOrder::C).unwrap()),
@@ -472,8 +472,8 @@ fn shr_8_receipts_say_what_happened() {
 
 #[test]
 fn dty_1_views_and_copies_keep_the_data_type() {
-    for dtype in DType::ALL {
-        for case in same_shape(dtype) {
+    for dtype in dtypes() {
+        for case in same_shape(dtype).into_iter().step_by(zoo::stride(4)) {
             for (name, view_of) in VIEWS.iter().filter(|(name, _)| !name.starts_with("reinterpret"))
             {
                 let Ok(view) = view_of(&case.tensor) else { continue };

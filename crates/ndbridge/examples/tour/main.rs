@@ -34,9 +34,8 @@ fn from_ndarray(table: &mut Table) -> Outcome<Tensor> {
     let array = Array2::from_shape_fn((480, 640), |(y, x)| (640 * y + x) as f64);
     let address = array.as_ptr().addr();
     let image = || Tensor::from_array(array);
-    let image = table.shares("Tensor::from_array(array)", image, |image| {
-        Ok(image.as_ptr().addr() == address)
-    })?;
+    let image = table
+        .shares("Tensor::from_array(array)", image, |image| Ok(image.as_ptr().addr() == address))?;
 
     let array = Array2::<f64>::zeros((480, 640)).into_shared();
     let constant = || Tensor::from_arc_array(array.clone());
@@ -54,25 +53,41 @@ fn views_and_copies(table: &mut Table, image: &Tensor) -> Outcome {
         mirrored.write::<f64>()?[[0, 0]] = -1.0;
         Ok(image.read::<f64>()?[[0, 639]] == -1.0)
     })?;
-    table.shares("image.reshape(&[-1])", || image.reshape(&[-1]), |flat| {
-        flat.write::<f64>()?[[1]] = -2.0;
-        Ok(image.read::<f64>()?[[0, 1]] == -2.0)
-    })?;
+    table.shares(
+        "image.reshape(&[-1])",
+        || image.reshape(&[-1]),
+        |flat| {
+            flat.write::<f64>()?[[1]] = -2.0;
+            Ok(image.read::<f64>()?[[0, 1]] == -2.0)
+        },
+    )?;
 
     let columns = image.transpose()?;
     table.refuses("columns.reshape(&[-1])", || columns.reshape(&[-1]));
-    table.copies("columns.reshape_copy(&[-1])", || columns.reshape_copy(&[-1]), |flat| {
-        flat.write::<f64>()?[[1]] = -3.0;
-        Ok(image.read::<f64>()?[[1, 0]] == -3.0)
-    })?;
-    table.copies("image.copy(CopyOrder::C)", || image.copy(CopyOrder::C), |copy| {
-        copy.write::<f64>()?[[0, 0]] = -4.0;
-        Ok(image.read::<f64>()?[[0, 0]] == -4.0)
-    })?;
-    let single = table.copies("image.to_dtype(DType::F32)", || image.to_dtype(DType::F32), |f32s| {
-        f32s.write::<f32>()?[[0, 0]] = -5.0;
-        Ok(image.read::<f64>()?[[0, 0]] == -5.0)
-    })?;
+    table.copies(
+        "columns.reshape_copy(&[-1])",
+        || columns.reshape_copy(&[-1]),
+        |flat| {
+            flat.write::<f64>()?[[1]] = -3.0;
+            Ok(image.read::<f64>()?[[1, 0]] == -3.0)
+        },
+    )?;
+    table.copies(
+        "image.copy(CopyOrder::C)",
+        || image.copy(CopyOrder::C),
+        |copy| {
+            copy.write::<f64>()?[[0, 0]] = -4.0;
+            Ok(image.read::<f64>()?[[0, 0]] == -4.0)
+        },
+    )?;
+    let single = table.copies(
+        "image.to_dtype(DType::F32)",
+        || image.to_dtype(DType::F32),
+        |f32s| {
+            f32s.write::<f32>()?[[0, 0]] = -5.0;
+            Ok(image.read::<f64>()?[[0, 0]] == -5.0)
+        },
+    )?;
     table.note(format!("receipt of the cast: {}", single.receipt()));
     Ok(())
 }
@@ -96,28 +111,41 @@ fn refusals(table: &mut Table, image: &Tensor) -> Outcome {
 fn files(table: &mut Table, image: &Tensor) -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = &folder.path().join("image.npy");
-    table.writes("npy::save(path, &image)", || npy::save(path, image), || {
-        Ok(fs::read(path)?.ends_with(&image.bytes()?))
-    })?;
-    let mapped = table.shares("npy::map(path)", || npy::map(path), |mapped| {
-        overwrite_last(path, 7.0)?;
-        Ok(mapped.read::<f64>()?[[479, 639]] == 7.0)
-    })?;
-    let loaded = table.copies("npy::load(path)", || npy::load(path), |loaded| {
-        overwrite_last(path, 8.0)?;
-        Ok(loaded.read::<f64>()?[[479, 639]] == mapped.read::<f64>()?[[479, 639]])
-    })?;
-    table.copied(loaded.receipt().copied_bytes());
+    table.writes(
+        "npy::save(path, &image)",
+        || npy::save(path, image),
+        || Ok(fs::read(path)?.ends_with(&image.bytes()?)),
+    )?;
+    let mapped = table.shares(
+        "npy::map(path)",
+        || npy::map(path),
+        |mapped| {
+            overwrite_last(path, 7.0)?;
+            Ok(mapped.read::<f64>()?[[479, 639]] == 7.0)
+        },
+    )?;
+    table.copies(
+        "npy::load(path)",
+        || npy::load(path),
+        |loaded| {
+            overwrite_last(path, 8.0)?;
+            Ok(loaded.read::<f64>()?[[479, 639]] == mapped.read::<f64>()?[[479, 639]])
+        },
+    )?;
 
     let path = folder.path().join("images.npz");
     npz::save(&path, [("upright", image), ("mirrored", &image.slice(s![.., ..;-1])?)])?;
     let archive = npz::map(&path)?;
     let upright = archive.get("upright")?;
-    table.shares("npz::map(path)?.get(\"mirrored\")", || archive.get("mirrored"), |mirrored| {
-        // Both lie in the one mapping of the file, aligned.
-        let together = mirrored.storage().same_storage(upright.storage());
-        Ok(together && mirrored.as_ptr().addr() % 64 == 0)
-    })?;
+    table.shares(
+        "npz::map(path)?.get(\"mirrored\")",
+        || archive.get("mirrored"),
+        |mirrored| {
+            // Both lie in the one mapping of the file, aligned.
+            let together = mirrored.storage().same_storage(upright.storage());
+            Ok(together && mirrored.as_ptr().addr() % 64 == 0)
+        },
+    )?;
     Ok(())
 }
 
@@ -131,11 +159,15 @@ fn overwrite_last(path: &Path, value: f64) -> Outcome {
 fn back_to_ndarray(table: &mut Table, image: Tensor) -> Outcome {
     let address = image.as_ptr().addr();
     let other = image.clone();
-    table.copies("image.into_array(), not the only one", || other.into_array::<f64>(), |result| {
-        Ok(result.0.as_ptr().addr() == address)
-    })?;
-    table.shares("image.into_array()", || image.into_array::<f64>(), |result| {
-        Ok(result.0.as_ptr().addr() == address)
-    })?;
+    table.copies(
+        "image.into_array(), not the only one",
+        || other.into_array::<f64>(),
+        |result| Ok(result.0.as_ptr().addr() == address),
+    )?;
+    table.shares(
+        "image.into_array()",
+        || image.into_array::<f64>(),
+        |result| Ok(result.0.as_ptr().addr() == address),
+    )?;
     Ok(())
 }

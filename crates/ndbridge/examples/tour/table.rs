@@ -73,11 +73,6 @@ impl Table {
         self.notes.push(note);
     }
 
-    /// Sets the bytes of the last call: what was read from a file stands in its receipt only.
-    pub fn copied(&mut self, bytes: usize) {
-        self.last().copied_bytes = bytes as u64;
-    }
-
     pub fn is_kept(&self) -> bool {
         self.rows.iter().all(Row::is_kept)
     }
@@ -130,7 +125,10 @@ impl fmt::Display for Table {
         for row in &self.rows {
             let Row { call, promised, happened, copied_bytes, time } = row;
             let microseconds = time.as_secs_f64() * 1e6;
-            write!(f, "{call:36} {promised:9} {happened:9} {copied_bytes:12} {microseconds:8.1} us")?;
+            write!(
+                f,
+                "{call:36} {promised:9} {happened:9} {copied_bytes:12} {microseconds:8.1} us"
+            )?;
             writeln!(f, "{}", if row.is_kept() { "" } else { "  BROKEN" })?;
         }
         writeln!(f)?;

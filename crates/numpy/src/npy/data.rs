@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use ndbridge_dtype::{ByteOrder, DType};
-use ndbridge_tensor::{CopyReason, CopyReasons, Layout, Order, Receipt, Storage, Tensor};
+use ndbridge_tensor::{CopyReason, CopyReasons, Layout, Order, PendingCopy, Storage, Tensor};
 
 use crate::error::NumpyError;
 use crate::npy::header::{Header, read_up_to};
@@ -20,6 +20,12 @@ pub(crate) fn read_tensor<R: Read>(
     is_capped: bool,
     call: &'static str,
 ) -> Result<Tensor, NumpyError> {
+    let is_foreign = header.byte_order() != ByteOrder::NATIVE && header.dtype().item_bytes() > 1;
+    let mut reasons = CopyReasons::from(CopyReason::Requested);
+    if is_foreign {
+        reasons = reasons.with(CopyReason::ByteOrder);
+    }
+    let pending = PendingCopy::begin(call, reasons, header.data_bytes())?;
     let bytes = if is_capped || header.data_bytes() <= FIRST_PIECE_BYTES {
         let bytes = new_bytes(header.data_bytes())?;
         fill(&bytes, |memory| read_up_to(reader, memory), header)?;
@@ -27,16 +33,12 @@ pub(crate) fn read_tensor<R: Read>(
     } else {
         read_growing(reader, header)?
     };
-    let is_foreign = header.byte_order() != ByteOrder::NATIVE && header.dtype().item_bytes() > 1;
-    let mut reasons = CopyReasons::from(CopyReason::Requested);
     if is_foreign {
         swap(&bytes, header.dtype())?;
-        reasons = reasons.with(CopyReason::ByteOrder);
     }
-    let receipt = Receipt::copied(call, reasons, header.data_bytes());
     let layout = super::layout_at(header, 0)?;
     let tensor = Tensor::from_parts(bytes.storage().clone(), header.dtype(), layout)?;
-    Ok(tensor.with_receipt(receipt))
+    Ok(tensor.with_receipt(pending.finish()))
 }
 
 /// New memory, seen as bytes.

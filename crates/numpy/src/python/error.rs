@@ -128,6 +128,7 @@ pub fn in_python_words(text: String) -> String {
     let mut text = text
         .replace("copy(CopyOrder::Keep)", "clone()")
         .replace("copy(CopyOrder::C)", "contiguous()")
+        .replace("npz::load()", "load_npz()")
         .replace("Scalar::to_element", "tensor(value).astype(dtype, 'unsafe')");
     for dtype in DType::ALL {
         text = text

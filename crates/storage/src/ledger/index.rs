@@ -3,8 +3,12 @@
 //! An interval that reaches into the bytes wanted begins below their end, and above their start
 //! less its own length. Lengths differ widely (one big array beside many rows), so borrows are
 //! kept by class of length, a power of two, and each class is searched over its own short range.
+//!
+//! Only the keys are ordered. Records are large and stay where they are, in a place that is used
+//! again after the borrow; the token knows the place.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::panic::Location;
 
 use super::Held;
@@ -21,20 +25,27 @@ struct Key {
     id: u64,
 }
 
+impl Key {
+    /// All keys of the same kind and class.
+    fn class_range(self) -> RangeInclusive<Self> {
+        Self { start: 0, id: 0, ..self }..=Self { start: usize::MAX, id: u64::MAX, ..self }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Index {
-    records: BTreeMap<Key, Record>,
-    // By id, which is what a token knows.
-    keys: BTreeMap<u64, Key>,
+    // INVARIANT: the id of a key is its place, and a place with a key has a record.
+    keys: BTreeSet<Key>,
+    places: Vec<(Option<Key>, Record)>,
+    free: Vec<u64>,
     /// For each kind, a bit for each class that has records.
     classes: [u64; BorrowKind::ALL.len()],
-    next_id: u64,
 }
 
 impl Index {
-    pub(super) fn new(first_id: u64) -> Self {
-        let classes = [0; BorrowKind::ALL.len()];
-        Self { records: BTreeMap::new(), keys: BTreeMap::new(), classes, next_id: first_id }
+    pub(super) fn new() -> Self {
+        let (keys, classes) = (BTreeSet::new(), [0; BorrowKind::ALL.len()]);
+        Self { keys, places: Vec::new(), free: Vec::new(), classes }
     }
 
     #[cold]
@@ -45,24 +56,26 @@ impl Index {
         axes: &[Axis],
         at: &'static Location<'static>,
     ) -> u64 {
-        let mut record = Record::none();
-        record.fill(kind, span, axes, at);
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.places.push((None, Record::none()));
+            self.places.len() as u64 - 1
+        });
         let class = span.len_bytes().ilog2();
-        let id = self.next_id;
-        self.next_id += 1;
         let key = Key { kind, class, start: span.start, id };
+        let (place, record) = &mut self.places[id as usize];
+        record.fill(kind, span, axes, at);
+        *place = Some(key);
         self.classes[key.kind as usize] |= 1 << class;
-        self.records.insert(key, record);
-        self.keys.insert(id, key);
+        self.keys.insert(key);
         id
     }
 
     pub(super) fn remove(&mut self, id: u64) {
-        let Some(key) = self.keys.remove(&id) else { return };
-        self.records.remove(&key);
-        let first = Key { start: 0, id: 0, ..key };
-        let last = Key { start: usize::MAX, id: u64::MAX, ..key };
-        if self.records.range(first..=last).next().is_none() {
+        let place = self.places.get_mut(id as usize);
+        let Some(key) = place.and_then(|(key, _)| key.take()) else { return };
+        self.keys.remove(&key);
+        self.free.push(id);
+        if self.keys.range(key.class_range()).next().is_none() {
             self.classes[key.kind as usize] &= !(1 << key.class);
         }
     }
@@ -74,7 +87,7 @@ impl Index {
         span: Span,
         axes: &[Axis],
     ) -> Option<Box<Held>> {
-        if self.records.is_empty() { None } else { self.search(kind, span, axes) }
+        if self.keys.is_empty() { None } else { self.search(kind, span, axes) }
     }
 
     #[cold]
@@ -98,11 +111,15 @@ impl Index {
         let start = span.start.saturating_sub(longest);
         let first = Key { kind, class, start, id: 0 };
         let past = Key { kind, class, start: span.end, id: 0 };
-        self.records.range(first..past).map(|(_, record)| record)
+        self.keys.range(first..past).map(|key| self.record(key))
+    }
+
+    fn record(&self, key: &Key) -> &Record {
+        &self.places[key.id as usize].1
     }
 
     pub(super) fn any_held(&self) -> Option<Box<Held>> {
-        self.records.values().next().map(Record::held)
+        self.keys.first().map(|key| self.record(key).held())
     }
 }
 

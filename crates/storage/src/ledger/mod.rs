@@ -95,6 +95,10 @@ impl Token {
     fn of_slot(slot: usize) -> Self {
         Self(slot as u64 + 1)
     }
+
+    fn of_place(id: u64) -> Self {
+        Self(Self::FIRST_ID + id)
+    }
 }
 
 /// The borrow that stands in the way.
@@ -111,10 +115,7 @@ pub struct Held {
 impl Ledger {
     /// A ledger without borrows.
     pub fn new() -> Self {
-        let books = Books {
-            slots: std::array::from_fn(|_| Record::none()),
-            index: Index::new(Token::FIRST_ID),
-        };
+        let books = Books { slots: std::array::from_fn(|_| Record::none()), index: Index::new() };
         Self { live: std::array::from_fn(|_| AtomicBool::new(false)), books: Spin::new(books) }
     }
 
@@ -176,7 +177,7 @@ impl Ledger {
             return Err(held);
         }
         let Some(slot) = free else {
-            return Ok(Token(books.index.insert(kind, span, axes, at)));
+            return Ok(Token::of_place(books.index.insert(kind, span, axes, at)));
         };
         books.slots[slot].fill(kind, span, axes, at);
         self.live[slot].store(true, Ordering::Relaxed);
@@ -188,7 +189,9 @@ impl Ledger {
     pub fn release(&self, token: Token) {
         match token {
             Token::NOTHING => {}
-            Token(id @ Token::FIRST_ID..) => self.books.lock().content().index.remove(id),
+            Token(id @ Token::FIRST_ID..) => {
+                self.books.lock().content().index.remove(id - Token::FIRST_ID);
+            }
             Token(slot) => self.live[slot as usize - 1].store(false, Ordering::Release),
         }
     }

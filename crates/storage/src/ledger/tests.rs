@@ -76,7 +76,7 @@ impl Held {
 
 #[test]
 fn mut_1_thousands_of_borrows_equal_a_count() {
-    let (rounds, most) = if cfg!(miri) { (100, 50) } else { (40_000, 2_000) };
+    let (rounds, most) = if cfg!(miri) { (60, 20) } else { (40_000, 2_000) };
     let (ledger, mut numbers, mut refused) = (Ledger::new(), Numbers(7), 0);
     let mut held = Held::default();
     let mut live: Vec<(Plain, Token)> = Vec::new();

@@ -222,7 +222,9 @@ mod tests {
             ([64, 24, 8], [0, 2, 3]),
         ] {
             let sums: Vec<u64> = sums(steps, bounds);
-            for lo in 0..sums.iter().max().unwrap() + 9 {
+            // Safe code: Miri looks at a few.
+            let step = if cfg!(miri) { 41 } else { 1 };
+            for lo in (0..sums.iter().max().unwrap() + 9).step_by(step) {
                 for width in 0..5 {
                     let terms = (0..3).map(|k| Term { step: steps[k], bound: bounds[k] }).collect();
                     let expected = sums.iter().any(|sum| (lo..=lo + width).contains(sum));

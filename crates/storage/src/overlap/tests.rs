@@ -66,7 +66,13 @@ impl Layout {
 }
 
 fn cases(full: usize) -> usize {
-    if cfg!(miri) { 60 } else { full }
+    // Safe code: Miri looks at a few.
+    if cfg!(miri) { 6 } else { full }
+}
+
+fn both_often(counts: [usize; 2]) {
+    let all: usize = counts.iter().sum();
+    assert!(cfg!(miri) || counts.iter().all(|&count| count > all / 10), "one-sided: {counts:?}");
 }
 
 #[test]
@@ -85,7 +91,7 @@ fn mut_1_overlap_equals_sets_of_bytes() {
             assert_eq!(found, expected, "case {case}: {a:?} and {b:?}");
         }
     }
-    assert!(counts.iter().all(|&count| count > cases(12_000) / 10), "one-sided: {counts:?}");
+    both_often(counts);
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn mut_3_reaching_twice_equals_a_set_of_bytes() {
         let found = reaches_a_byte_twice(&layout.region(), DEFAULT_BUDGET);
         assert_eq!(found, Overlap::from_found(Some(expected)), "case {case}: {layout:?}");
     }
-    assert!(counts.iter().all(|&count| count > cases(12_000) / 10), "one-sided: {counts:?}");
+    both_often(counts);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ndbridge_dtype::{Casting, DType, Element, Scalar, can_cast};
 use ndbridge_storage::{BorrowKind, DEFAULT_BUDGET, may_overlap};
 
 use super::{Side, Source, copy_elements};
-use crate::count;
+use crate::count::PendingCopy;
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
@@ -44,7 +44,7 @@ impl Tensor {
         }
         let wide = source.broadcast_to(self.shape())?;
         let reasons = CopyReasons::from(CopyReason::Requested);
-        count::allow("assign", reasons, self.size_bytes())?;
+        let pending = PendingCopy::begin("assign", reasons, self.size_bytes())?;
         // What cannot be written is refused before anything is set aside.
         drop(self.borrow(BorrowKind::Write)?);
         // Searched no further than the ledger does: what it would take for a conflict is set aside.
@@ -55,7 +55,7 @@ impl Tensor {
             let copy = source.copy_for("assign", aside, from, CopyOrder::Keep)?;
             self.assign_disjoint(&copy.broadcast_to(self.shape())?)?;
         }
-        count::record(reasons, self.size_bytes());
+        pending.finish();
         Ok(())
     }
 

@@ -6,18 +6,18 @@ use ndbridge_dtype::{DType, Element};
 use ndbridge_storage::{Storage, UninitStorage};
 
 use super::{Side, Source, copy_elements};
-use crate::count;
+use crate::count::PendingCopy;
 use crate::error::TensorError;
 use crate::layout::{Layout, LayoutError, Order};
-use crate::receipt::{CopyReason, CopyReasons, Receipt};
+use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
 
-/// New memory of a layout without gaps, and the receipt its tensor will carry.
+/// New memory of a layout without gaps, and the copy into it.
 pub(super) struct Fresh {
     memory: UninitStorage,
     layout: Layout,
     dtype: DType,
-    receipt: Receipt,
+    pending: PendingCopy,
     is_filled: bool,
 }
 
@@ -32,10 +32,9 @@ impl Source<'_> {
     ) -> Result<Fresh, TensorError> {
         let layout = gapless(self.tensor, dtype.item_bytes(), order)?;
         let bytes = layout.len() * dtype.item_bytes();
-        count::allow(call, reasons, bytes)?;
+        let pending = PendingCopy::begin(call, reasons, bytes)?;
         let memory = Storage::uninit(bytes)?;
-        let receipt = Receipt::copied(call, reasons, bytes);
-        Ok(Fresh { memory, layout, dtype, receipt, is_filled: false })
+        Ok(Fresh { memory, layout, dtype, pending, is_filled: false })
     }
 }
 
@@ -63,8 +62,8 @@ impl Fresh {
         assert!(self.is_filled, "new memory is filled before it is read");
         // SAFETY: filled, and the layout has no gaps.
         let storage = unsafe { self.memory.assume_init() };
-        count::record(self.receipt.reasons(), self.receipt.copied_bytes());
-        Ok(Tensor::from_parts(storage, self.dtype, self.layout)?.with_receipt(self.receipt))
+        let tensor = Tensor::from_parts(storage, self.dtype, self.layout)?;
+        Ok(tensor.with_receipt(self.pending.finish()))
     }
 }
 

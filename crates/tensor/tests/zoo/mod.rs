@@ -171,9 +171,13 @@ pub fn bytes_of_each<T: Element>(values: &[T]) -> Vec<Vec<u8>> {
     values.iter().map(|value| bytes_of(value).to_vec()).collect()
 }
 
-/// The values behind the bytes; NaNs keep their payload as bytes, which floats do not compare.
+/// How far to step through many cases: one by one, but under Miri, which is slow, `miri` by `miri`.
+pub fn stride(miri: usize) -> usize {
+    if cfg!(miri) { miri } else { 1 }
+}
+
+/// Every data type; under Miri one of each size and kind.
 pub fn dtypes() -> impl Iterator<Item = DType> {
-    // Under Miri one type of each size and kind.
     let few = [DType::Bool, DType::I16, DType::F32, DType::C128];
     DType::ALL.into_iter().filter(move |dtype| !cfg!(miri) || few.contains(dtype))
 }
