@@ -255,7 +255,7 @@ def test_dty_4_a_masked_array_is_refused_for_its_mask(source):
 
 
 @pytest.mark.parametrize("name", ML_DTYPES)
-def test_dty_5_ml_dtypes_are_refused_on_the_way_out_with_the_view_that_works(name):
+def test_dty_4_ml_dtypes_are_refused_on_the_way_out_with_the_view_that_works(name):
     t = nd.tensor([1.0, -2.0, 0.5], name)
     view = f"uint{8 * t.itemsize}"
     for call in (lambda: t.numpy(), lambda: np.asarray(t), lambda: np.array(t, copy=False)):

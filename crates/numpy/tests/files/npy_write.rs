@@ -66,7 +66,7 @@ fn shr_8_contiguous_arrays_are_written_from_where_they_lie() {
 }
 
 #[test]
-fn dty_5_dtypes_without_a_code_are_refused_with_the_way_out() {
+fn dty_4_dtypes_without_a_code_are_refused_with_the_way_out() {
     for dtype in [DType::BF16, DType::F8E4M3, DType::F8E5M2] {
         let tensor = Tensor::zeros(&[2], dtype).unwrap();
         let error = npy::write(io::sink(), &tensor).unwrap_err().to_string();
