@@ -9,7 +9,7 @@ use criterion::Criterion;
 use ndarray::Array1;
 use ndbridge::dtype::f16;
 use ndbridge::{Casting, Element, Tensor};
-use ndbridge_benches::{SIZES, Size, group};
+use ndbridge_benches::{GAP_BYTES, SIZES, Size, group};
 
 fn main() {
     ndbridge_benches::run(&[floats, integers]);
@@ -68,8 +68,11 @@ fn cast_of_size<S: Element, D: Element>(
         });
     });
     group.bench_function("memcpy", |bencher| {
-        let source = vec![1_u8; len * (size_of::<S>() + size_of::<D>()) / 2];
+        let bytes = len * (size_of::<S>() + size_of::<D>()) / 2;
+        let source = vec![1_u8; bytes + GAP_BYTES];
         let mut destination = source.clone();
-        bencher.iter(|| black_box(&mut destination[..]).copy_from_slice(black_box(&source)));
+        bencher.iter(|| {
+            black_box(&mut destination[..bytes]).copy_from_slice(black_box(&source[..bytes]));
+        });
     });
 }

@@ -13,15 +13,11 @@ use std::hint::black_box;
 use criterion::Criterion;
 use ndarray::{Array2, ArrayView2, s};
 use ndbridge::{CopyOrder, Tensor};
-use ndbridge_benches::{SIZES, Size, group, matrix, tensor};
+use ndbridge_benches::{GAP_BYTES, SIZES, Size, group, matrix, tensor};
 
 fn main() {
     ndbridge_benches::run(&[memcpy, copy]);
 }
-
-/// Keeps source and destination apart within their pages: where they differ by a few bytes modulo
-/// 4096, as neighbours on the heap do, some processors copy twenty times slower.
-const LEAD_BYTES: usize = 1024;
 
 /// A layout of `matrix(_, columns_per_row)`, as both libraries make it.
 struct Case {
@@ -55,13 +51,13 @@ const CASES: [Case; 3] = [
 fn memcpy(criterion: &mut Criterion) {
     for size in SIZES {
         let mut group = group(criterion, "copy/bytes", size, size.bytes);
-        let source = LazyCell::new(|| vec![1_u8; LEAD_BYTES + size.bytes]);
+        let source = LazyCell::new(|| vec![1_u8; size.bytes + GAP_BYTES]);
         group.bench_function("memcpy_fresh", |bencher| {
-            bencher.iter(|| black_box(&source[LEAD_BYTES..]).to_vec());
+            bencher.iter(|| black_box(&source[..size.bytes]).to_vec());
         });
         let mut destination = LazyCell::new(|| vec![0_u8; size.bytes]);
         group.bench_function("memcpy", |bencher| {
-            let source = &source[LEAD_BYTES..];
+            let source = &source[..size.bytes];
             bencher.iter(|| black_box(&mut **destination).copy_from_slice(black_box(source)));
         });
     }
@@ -83,7 +79,7 @@ fn copy_of_size(criterion: &mut Criterion, case: &Case, size: Size) {
     });
     group.bench_function("ndarray_fresh", |bencher| {
         let view = (case.ndarray)(&array);
-        bencher.iter(|| black_box(&view).as_standard_layout().to_owned());
+        bencher.iter(|| black_box(&view).as_standard_layout().into_owned());
     });
     let destination = LazyCell::new(|| tensor(matrix(size.bytes, 1)));
     group.bench_function("ndbridge_assign", |bencher| {

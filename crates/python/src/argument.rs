@@ -1,7 +1,7 @@
 //! Whatever Python code may pass as an array.
 
-use ndbridge::python::{ArrayError, Importer, array_facts, is_array, numpy_dtype, to_py_err};
 use ndbridge::dtype::Kind;
+use ndbridge::python::{ArrayError, Importer, array_facts, is_array, numpy_dtype, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{DType, Plan, Request, Tensor, plan};
 use pyo3::prelude::*;
@@ -55,7 +55,8 @@ impl<'py> Source<'py> {
         let values = source.convert(&request)?;
         let is_list = matches!(&source, Self::Array { facts, .. } if !facts.is_array);
         let are_integers = |dtype: DType| matches!(dtype.kind(), Kind::Int | Kind::UInt);
-        if !is_list || !are_integers(dtype) || !(values.is_empty() || are_integers(values.dtype())) {
+        if !is_list || !are_integers(dtype) || !(values.is_empty() || are_integers(values.dtype()))
+        {
             return Ok(values);
         }
         for value in values.scalars().map_err(to_py_err)? {

@@ -52,7 +52,9 @@ impl Write for PyFile<'_, '_> {
         // Some file objects answer None for "all of it".
         let written = if written.is_none() { from.len() } else { written.extract()? };
         if written > from.len() {
-            return Err(io::Error::other("write(b) of the file object wrote more than it was given"));
+            return Err(io::Error::other(
+                "write(b) of the file object wrote more than it was given",
+            ));
         }
         Ok(written)
     }

@@ -259,7 +259,6 @@ impl PyTensor {
     fn convert(&self, request: &Request) -> PyResult<Self> {
         self.tensor.convert(request).map(Self::from).map_err(to_py_err)
     }
-
 }
 
 /// Assignment ignores axes of length 1 in front of those of the target, as NumPy's does.

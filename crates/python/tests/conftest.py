@@ -5,15 +5,14 @@ import subprocess
 import sys
 
 import ml_dtypes
+import ndbridge as nd
 import numpy as np
 import pytest
 
-import ndbridge as nd
-
 #: Every data type that NumPy and ndbridge both have.
 NUMPY_DTYPES = [
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
+    "float32", "float64", "complex64", "complex128",
 ]  # fmt: skip
 #: Those that NumPy has through ml_dtypes only.
 ML_DTYPES = {
@@ -26,12 +25,18 @@ ML_DTYPES = {
 def random_array(rng, shape, dtype):
     """Random values of every kind: any bits, but no signalling NaN and only 0 and 1 in bool."""
     dtype = np.dtype(dtype)
-    if dtype == bool:
+    if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
     if dtype.kind in "iu":
-        return np.frombuffer(rng.bytes(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape).copy()
+        return (
+            np.frombuffer(rng.bytes(int(np.prod(shape)) * dtype.itemsize), dtype)
+            .reshape(shape)
+            .copy()
+        )
     real = rng.standard_normal(shape) * 10.0 ** rng.integers(-3, 4, shape)
-    real = np.where(rng.random(shape) < 0.05, rng.choice([np.nan, np.inf, -np.inf, -0.0], shape), real)
+    real = np.where(
+        rng.random(shape) < 0.05, rng.choice([np.nan, np.inf, -np.inf, -0.0], shape), real
+    )
     if dtype.kind == "c":
         return np.asarray(real + 1j * rng.standard_normal(shape)).astype(dtype)
     return np.asarray(real).astype(dtype)
@@ -88,6 +93,10 @@ def defined(values, target):
 
 def address(array):
     return array.__array_interface__["data"][0]
+
+
+class Watched(np.ndarray):
+    """An array that takes weak references and attributes like any Python object."""
 
 
 def copied_bytes(function):

@@ -5,17 +5,26 @@ import hashlib
 import io
 import zlib
 
+import ndbridge as nd
 import numpy as np
 import pytest
-from conftest import NUMPY_DTYPES, address, copied_bytes, same_bits, zoo
 
-import ndbridge as nd
+from conftest import NUMPY_DTYPES, address, copied_bytes, same_bits, zoo
 
 
 def test_dty_1_memoryview_equals_numpy_s(layout, dtype):
     a = zoo(dtype)[layout]
     theirs, ours = memoryview(a), memoryview(nd.from_numpy(a))
-    for name in ("itemsize", "ndim", "shape", "nbytes", "readonly", "c_contiguous", "f_contiguous", "contiguous"):
+    for name in (
+        "itemsize",
+        "ndim",
+        "shape",
+        "nbytes",
+        "readonly",
+        "c_contiguous",
+        "f_contiguous",
+        "contiguous",
+    ):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert ours.strides == theirs.strides or not a.size
     # NumPy marks elements that lie off their alignment as standard-sized ("=f").
@@ -33,7 +42,13 @@ def test_dty_1_the_format_character_is_numpy_s(dtype):
 def test_shr_1_numpy_takes_tensors_by_sharing(layout, dtype):
     a = zoo(dtype)[layout]
     t = nd.from_numpy(a)
-    for take in (np.asarray, np.asanyarray, lambda t: np.array(t, copy=None), lambda t: np.array(t, copy=False), lambda t: t.__array__()):
+    for take in (
+        np.asarray,
+        np.asanyarray,
+        lambda t: np.array(t, copy=None),
+        lambda t: np.array(t, copy=False),
+        lambda t: t.__array__(),
+    ):
         taken, copied = copied_bytes(lambda: take(t))
         assert copied == 0
         assert (taken.dtype, taken.shape, address(taken)) == (a.dtype, a.shape, address(a))
@@ -101,9 +116,11 @@ class Getbuffer:
 
     class Buffer(ctypes.Structure):
         _fields_ = [
-            ("buf", ctypes.c_void_p), ("obj", ctypes.py_object), ("len", ctypes.c_ssize_t), ("itemsize", ctypes.c_ssize_t),
-            ("readonly", ctypes.c_int), ("ndim", ctypes.c_int), ("format", ctypes.c_char_p), ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
-            ("strides", ctypes.POINTER(ctypes.c_ssize_t)), ("suboffsets", ctypes.c_void_p), ("internal", ctypes.c_void_p),
+            ("buf", ctypes.c_void_p), ("obj", ctypes.py_object), ("len", ctypes.c_ssize_t),
+            ("itemsize", ctypes.c_ssize_t), ("readonly", ctypes.c_int), ("ndim", ctypes.c_int),
+            ("format", ctypes.c_char_p), ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
+            ("strides", ctypes.POINTER(ctypes.c_ssize_t)), ("suboffsets", ctypes.c_void_p),
+            ("internal", ctypes.c_void_p),
         ]  # fmt: skip
 
     SIMPLE, WRITABLE, FORMAT, ND, STRIDES = 0, 1, 4, 8, 0x18
@@ -142,10 +159,20 @@ def test_mut_2_what_is_not_asked_for_is_null():
     t = nd.ones((2, 3), "int16")
     G = Getbuffer
     simple = G(t, G.SIMPLE)
-    assert (simple.view.len, simple.view.itemsize, simple.view.readonly, simple.view.ndim) == (12, 2, 0, 2) or simple.view.ndim == 1
+    assert (simple.view.len, simple.view.itemsize, simple.view.readonly, simple.view.ndim) == (
+        12,
+        2,
+        0,
+        2,
+    ) or simple.view.ndim == 1
     assert not simple.view.shape and not simple.view.strides and simple.view.format is None
     full = G(t, G.STRIDES | G.FORMAT)
-    assert (full.view.ndim, full.view.shape[:2], full.view.strides[:2], full.view.format) == (2, [2, 3], [6, 2], b"h")
+    assert (full.view.ndim, full.view.shape[:2], full.view.strides[:2], full.view.format) == (
+        2,
+        [2, 3],
+        [6, 2],
+        b"h",
+    )
     assert full.view.buf == simple.view.buf == t.data_ptr()
     simple.release(), full.release()
 
@@ -177,7 +204,9 @@ HOSTILE = {
     "array gives a number": type("X", (), {"__array__": lambda self, *a, **k: 5})(),
     "array gives itself": type("X", (), {"__array__": lambda self, *a, **k: self})(),
     "array raises": type("X", (), {"__array__": lambda self, *a, **k: 1 / 0})(),
-    "len raises": type("X", (), {"__len__": lambda self: 1 / 0, "__getitem__": lambda self, i: 1})(),
+    "len raises": type(
+        "X", (), {"__len__": lambda self: 1 / 0, "__getitem__": lambda self, i: 1}
+    )(),
     "endless": type("X", (), {"__len__": lambda self: -1, "__getitem__": lambda self, i: self})(),
     "ragged": [[1], [2, 3]],
     "deep": __import__("functools").reduce(lambda x, _: [x], range(100), 1),
@@ -193,9 +222,19 @@ HOSTILE = {
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
 def test_dty_4_hostile_objects_are_errors(hostile):
-    calls = [nd.from_numpy, nd.asarray, nd.tensor, nd.constant, nd.plan, nd.zeros(3).copy_, nd.from_buffer]
+    calls = [
+        nd.from_numpy,
+        nd.asarray,
+        nd.tensor,
+        nd.constant,
+        nd.plan,
+        nd.zeros(3).copy_,
+        nd.from_buffer,
+    ]
     for call in calls:
-        with pytest.raises((TypeError, ValueError, OverflowError, AttributeError, ZeroDivisionError)):
+        with pytest.raises(
+            (TypeError, ValueError, OverflowError, AttributeError, ZeroDivisionError)
+        ):
             call(hostile)
 
 
@@ -210,7 +249,11 @@ class Index:
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, MemoryError])
 def test_dty_4_what_index_raises_goes_on(error):
     t = nd.zeros((3, 4))
-    for call in (lambda: t[Index(error)], lambda: t[Index(error) :], lambda: t.__setitem__(Index(error), 1)):
+    for call in (
+        lambda: t[Index(error)],
+        lambda: t[Index(error) :],
+        lambda: t.__setitem__(Index(error), 1),
+    ):
         with pytest.raises(error):
             call()
 
@@ -219,7 +262,12 @@ def test_dty_1_subclasses_are_shared_as_arrays():
     class Sub(np.ndarray):
         pass
 
-    for a in (np.arange(6.0).view(Sub), np.ones((1, 2)).view(np.matrix), np.zeros(3).view(np.recarray), np.char.array(["a"]).view("u4")):
+    for a in (
+        np.arange(6.0).view(Sub),
+        np.ones((1, 2)).view(np.matrix),
+        np.zeros(3).view(np.recarray),
+        np.char.array(["a"]).view("u4"),
+    ):
         a = a if a.dtype.kind in "fu" else np.asarray(a)
         t = nd.from_numpy(a)
         assert t.data_ptr() == address(a)

@@ -7,10 +7,10 @@ import collections
 import random
 import warnings
 
-import numpy as np
-from conftest import NUMPY_DTYPES, address, defined, random_array
-
 import ndbridge as nd
+import numpy as np
+
+from conftest import NUMPY_DTYPES, address, defined, random_array
 
 CASES = 24_000
 REFUSALS = (ValueError, IndexError, TypeError)
@@ -34,12 +34,21 @@ STEPS = {
     "permute": (lambda a, *axes: a.transpose(axes), lambda t, *axes: t.permute(axes)),
     "transpose": (lambda a, *axes: a.swapaxes(*axes), lambda t, *axes: t.transpose(*axes)),
     "T": (lambda a: a.T, lambda t: t.T),
-    "flip": (lambda a, *axes: np.flip(a, axes) if a.ndim or axes else a, lambda t, *axes: t.flip(*axes)),
+    "flip": (
+        lambda a, *axes: np.flip(a, axes) if a.ndim or axes else a,
+        lambda t, *axes: t.flip(*axes),
+    ),
     "squeeze": (squeezed, lambda t, axes: t.squeeze(axes)),
     "unsqueeze": (lambda a, axis: np.expand_dims(a, axis), lambda t, axis: t.unsqueeze(axis)),
-    "expand": (lambda a, *shape: np.broadcast_to(a, kept(a, shape)), lambda t, *shape: t.expand(*shape)),
+    "expand": (
+        lambda a, *shape: np.broadcast_to(a, kept(a, shape)),
+        lambda t, *shape: t.expand(*shape),
+    ),
     "diagonal": (lambda a, *where: a.diagonal(*where), lambda t, *where: t.diagonal(*where)),
-    "reshape": (lambda a, *shape: np.reshape(a, shape, copy=False), lambda t, *shape: t.reshape(*shape)),
+    "reshape": (
+        lambda a, *shape: np.reshape(a, shape, copy=False),
+        lambda t, *shape: t.reshape(*shape),
+    ),
     "view": (lambda a, dtype: a.view(dtype), lambda t, dtype: t.view(dtype)),
 }
 
@@ -55,9 +64,18 @@ def kept(a, shape):
 ENDS = {
     "clone": (lambda a: a.copy("K"), lambda t: t.clone()),
     "tensor": (lambda a: np.array(a, order="K"), nd.tensor),
-    "contiguous": (lambda a, order: np.array(a, order=order, copy=None), lambda t, order: t.contiguous(order)),
-    "reshape_copy": (lambda a, *shape: a.copy().reshape(shape), lambda t, *shape: t.reshape_copy(*shape)),
-    "astype": (lambda a, dtype: a.astype(dtype), lambda t, dtype: t.astype(dtype, casting="unsafe")),
+    "contiguous": (
+        lambda a, order: np.array(a, order=order, copy=None),
+        lambda t, order: t.contiguous(order),
+    ),
+    "reshape_copy": (
+        lambda a, *shape: a.copy().reshape(shape),
+        lambda t, *shape: t.reshape_copy(*shape),
+    ),
+    "astype": (
+        lambda a, dtype: a.astype(dtype),
+        lambda t, dtype: t.astype(dtype, casting="unsafe"),
+    ),
     "astype copy=False": (
         lambda a, dtype: a.astype(dtype, copy=False),
         lambda t, dtype: t.astype(dtype, casting="unsafe", copy=False),
@@ -97,7 +115,9 @@ class Generator:
 
     def case(self):
         r = self.random
-        shape = tuple(r.choice([0, 1, 1, 2, 3, 4, 5]) for _ in range(r.choice([0, 1, 2, 2, 3, 3, 4])))
+        shape = tuple(
+            r.choice([0, 1, 1, 2, 3, 4, 5]) for _ in range(r.choice([0, 1, 2, 2, 3, 3, 4]))
+        )
         wrap = r.choice(["C", "C", "F", "record", "inside", "reversed", "read-only"])
         case = Case(r.getrandbits(32), r.choice(NUMPY_DTYPES), shape, wrap, [], ())
         a = base_array(case)
@@ -220,7 +240,10 @@ def compare_layout(t, a, what):
     assert t.shape == a.shape, f"{what}: shape {t.shape}, NumPy {a.shape}"
     assert t.strides == a.strides, f"{what}: strides {t.strides}, NumPy {a.strides}"
     assert t.dtype == a.dtype, f"{what}: dtype {t.dtype}, NumPy {a.dtype}"
-    assert (t.is_contiguous("C"), t.is_contiguous("F")) == (a.flags.c_contiguous, a.flags.f_contiguous), what
+    assert (t.is_contiguous("C"), t.is_contiguous("F")) == (
+        a.flags.c_contiguous,
+        a.flags.f_contiguous,
+    ), what
 
 
 def compare_bits(t, a, what):
@@ -231,7 +254,9 @@ def compare_bits(t, a, what):
 def compare_sharing(t, a, others, what):
     for number, (u, b) in enumerate(others):
         expected = np.shares_memory(a, b)
-        assert nd.shares_memory(t, u) == expected, f"{what}: shares with view {number}, NumPy {expected}"
+        assert nd.shares_memory(t, u) == expected, (
+            f"{what}: shares with view {number}, NumPy {expected}"
+        )
     u, b = others[-1]
     assert nd.shares_memory(t, b) == np.shares_memory(a, b), f"{what}: shares with an array"
 
@@ -245,7 +270,9 @@ def compare_step(name, t, a, arguments, what):
     if failed[0]:
         if name == "reshape":
             copies = not isinstance(outcome(np.reshape, a, arguments), Exception)
-            assert ("reshape_copy" in str(ours)) == copies, f"{what}: {ours!r}, NumPy copies: {copies}"
+            assert ("reshape_copy" in str(ours)) == copies, (
+                f"{what}: {ours!r}, NumPy copies: {copies}"
+            )
         return None
     return ours, theirs
 

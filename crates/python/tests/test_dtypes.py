@@ -4,11 +4,11 @@ import itertools
 import warnings
 
 import ml_dtypes
+import ndbridge as nd
 import numpy as np
 import pytest
-from conftest import ML_DTYPES, NUMPY_DTYPES, defined, random_array, same_bits, zoo
 
-import ndbridge as nd
+from conftest import ML_DTYPES, NUMPY_DTYPES, defined, random_array, same_bits, zoo
 
 ALL_DTYPES = [*NUMPY_DTYPES, *ML_DTYPES]
 CASTINGS = ["no", "equiv", "safe", "same_kind", "unsafe"]
@@ -68,10 +68,15 @@ def test_dty_1_python_types_mean_what_they_mean_to_numpy():
         assert np.dtype(nd.zeros(1, kind).dtype) == np.dtype(kind)
     assert nd.zeros(1).dtype == nd.full(1, 2.5).dtype == "float64"
     for value in (True, 3, 2.5, 1j, np.float32(2), np.int8(3)):
-        assert np.dtype(nd.full(1, value).dtype) == np.full(1, value.item() if hasattr(value, "item") else value).dtype
+        assert (
+            np.dtype(nd.full(1, value).dtype)
+            == np.full(1, value.item() if hasattr(value, "item") else value).dtype
+        )
 
 
-@pytest.mark.parametrize("name", ["longlong", "ulonglong", "long", "ulong", "intc", "byte", "half", "intp"])
+@pytest.mark.parametrize(
+    "name", ["longlong", "ulonglong", "long", "ulong", "intc", "byte", "half", "intp"]
+)
 def test_dty_1_c_names_of_numpy(name):
     a = np.ones(3, getattr(np, name))
     t = nd.from_numpy(a)
@@ -115,7 +120,9 @@ def test_dty_2_result_type_equals_numpy_s():
     for n in (1, 2, 3):
         for dtypes in itertools.product(NUMPY_DTYPES, repeat=min(n, 2)):
             operands = [np.dtype(name) for name in dtypes]
-            assert promoted(nd.result_type, *operands) == promoted(np.result_type, *operands), dtypes
+            assert promoted(nd.result_type, *operands) == promoted(np.result_type, *operands), (
+                dtypes
+            )
             if n == 3:
                 for number in numbers:
                     case = (*operands, number)
@@ -155,7 +162,10 @@ def test_dty_3_astype_equals_numpy_s_where_defined(source, target):
         assert a.shape == b.shape
         # Which NaN it is, is not part of the value.
         assert np.array_equal(a[where], b[where], equal_nan=np.dtype(target).kind in "fc")
-        assert np.array_equal(np.signbit(a.real[where]), np.signbit(b.real[where])) or np.isnan(b.real).any()
+        assert (
+            np.array_equal(np.signbit(a.real[where]), np.signbit(b.real[where]))
+            or np.isnan(b.real).any()
+        )
 
 
 @pytest.mark.parametrize("name", ML_DTYPES)
@@ -175,7 +185,16 @@ def test_dty_3_astype_to_and_from_ml_dtypes(name, other):
 def test_dty_3_what_numpy_leaves_undefined_saturates():
     values = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, -1.5, 255.9, 300.0])
     assert nd.tensor(values).astype("uint8", "unsafe").tolist() == [0, 255, 0, 255, 0, 0, 255, 255]
-    assert nd.tensor(values).astype("int8", "unsafe").tolist() == [0, 127, -128, 127, -128, -1, 127, 127]
+    assert nd.tensor(values).astype("int8", "unsafe").tolist() == [
+        0,
+        127,
+        -128,
+        127,
+        -128,
+        -1,
+        127,
+        127,
+    ]
 
 
 def test_dty_3_astype_asks_before_it_loses():
@@ -211,7 +230,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("array", "name", "hint"), REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("call", [nd.from_numpy, nd.asarray, nd.tensor, nd.constant, nd.plan, nd.convert_to_tensor])
+@pytest.mark.parametrize(
+    "call", [nd.from_numpy, nd.asarray, nd.tensor, nd.constant, nd.plan, nd.convert_to_tensor]
+)
 def test_dty_4_what_cannot_be_carried_is_refused_by_name(array, name, hint, call):
     with pytest.raises(TypeError, match=name) as error:
         call(array)
@@ -241,7 +262,9 @@ class GivesMasked:
         return MASKED
 
 
-@pytest.mark.parametrize("source", [MASKED, np.ma.masked, np.ma.array([1, 2]), MASKED[1:], GivesMasked()])
+@pytest.mark.parametrize(
+    "source", [MASKED, np.ma.masked, np.ma.array([1, 2]), MASKED[1:], GivesMasked()]
+)
 def test_dty_4_a_masked_array_is_refused_for_its_mask(source):
     calls = [nd.asarray, nd.tensor, nd.constant, nd.convert_to_tensor, nd.plan]
     calls += [lambda m: nd.zeros(3).copy_(m), lambda m: nd.zeros(3).__setitem__(..., m)]
@@ -271,11 +294,14 @@ def test_dty_4_ml_dtypes_are_refused_on_the_way_out_with_the_view_that_works(nam
     assert nd.array_equal(back, t)
 
 
-@pytest.mark.parametrize("bad", ["int33", "O", "U3", ">f4", ">i8", object, str, "datetime64[s]", 5, np.dtype("V3")])
+@pytest.mark.parametrize(
+    "bad", ["int33", "O", "U3", ">f4", ">i8", object, str, "datetime64[s]", 5, np.dtype("V3")]
+)
 def test_dty_4_dtype_arguments_are_refused_by_name(bad):
     for call in (
-        lambda: nd.zeros(3, bad), lambda: nd.tensor([1], dtype=bad), lambda: nd.zeros(3).astype(bad),
-        lambda: nd.zeros(3).view(bad), lambda: nd.can_cast(bad, "int8"), lambda: nd.DType(bad),
+        lambda: nd.zeros(3, bad), lambda: nd.tensor([1], dtype=bad),
+        lambda: nd.zeros(3).astype(bad), lambda: nd.zeros(3).view(bad),
+        lambda: nd.can_cast(bad, "int8"), lambda: nd.DType(bad),
     ):  # fmt: skip
         with pytest.raises(TypeError):
             call()

@@ -2,10 +2,9 @@
 
 import itertools
 
+import ndbridge as nd
 import numpy as np
 import pytest
-
-import ndbridge as nd
 
 A = np.arange(6.0)
 READ_ONLY = A.view()

@@ -3,11 +3,11 @@
 import io
 import threading
 
+import ndbridge as nd
 import numpy as np
 import pytest
-from conftest import run_python
 
-import ndbridge as nd
+from conftest import run_python
 
 
 def in_threads(work, count=8):

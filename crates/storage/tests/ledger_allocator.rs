@@ -1,16 +1,14 @@
 //! An allocator that keeps books: every block is freed once, with the layout it was made with.
 //!
-//! Each block has a header in front that tells its layout. Freeing checks and spoils the header, so
-//! a wrong layout, a pointer that is no block, and a second free of a block are all noticed.
+//! A table tells the layout of each live block. A wrong layout, a pointer that is no block and a
+//! second free of a block end the process.
 #![expect(unsafe_code, reason = "is an allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use ndbridge_storage::{Storage, StorageError};
 
-const MAGIC: usize = 0x600d_b10c;
-const HEADER_BYTES: usize = 64;
 /// Blocks of these sizes are made by this test alone.
 const COUNTED: std::ops::Range<usize> = 70_000..71_000;
 /// No block is larger than this.
@@ -18,12 +16,44 @@ const MEMORY: usize = 1 << 32;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
-struct Books;
+/// More rows than the test and its harness have blocks.
+static TABLE: [Row; 4096] = [const { Row::empty() }; 4096];
 
-/// Layout of a block with its header in front, and how far in the block begins.
-fn with_header(layout: Layout) -> (Layout, usize) {
-    let front = HEADER_BYTES.max(layout.align());
-    (Layout::from_size_align(front + layout.size(), front).expect("below MEMORY"), front)
+/// Address, size and alignment of a block; address 0 if there is none.
+struct Row([AtomicUsize; 3]);
+
+impl Row {
+    const fn empty() -> Self {
+        Self([const { AtomicUsize::new(0) }; 3])
+    }
+
+    fn take_for(&self, address: usize, layout: Layout) -> bool {
+        let free = self.0[0].compare_exchange(0, address, Ordering::SeqCst, Ordering::SeqCst);
+        if free.is_ok() {
+            self.0[1].store(layout.size(), Ordering::SeqCst);
+            self.0[2].store(layout.align(), Ordering::SeqCst);
+        }
+        free.is_ok()
+    }
+
+    fn is_of(&self, address: usize) -> bool {
+        self.0[0].load(Ordering::SeqCst) == address
+    }
+
+    /// Whether the layout was right.
+    fn clear(&self, layout: Layout) -> bool {
+        let right = self.0[1].load(Ordering::SeqCst) == layout.size()
+            && self.0[2].load(Ordering::SeqCst) == layout.align();
+        self.0[0].store(0, Ordering::SeqCst);
+        right
+    }
+}
+
+/// A panic would allocate.
+fn end_unless(sound: bool) {
+    if !sound {
+        std::process::abort();
+    }
 }
 
 fn count(layout: Layout, change: isize) {
@@ -32,36 +62,29 @@ fn count(layout: Layout, change: isize) {
     }
 }
 
-// SAFETY: passes blocks of the system allocator on, less a header of which the caller knows nothing.
+struct Books;
+
+// SAFETY: passes blocks of the system allocator on.
 unsafe impl GlobalAlloc for Books {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() > MEMORY {
             return std::ptr::null_mut();
         }
-        count(layout, 1);
-        let (whole, front) = with_header(layout);
-        // SAFETY: not empty, it has a header.
-        let base = unsafe { System.alloc(whole) };
-        assert!(!base.is_null());
-        // SAFETY: the header is at the front of the block, and aligned.
-        unsafe { base.cast::<[usize; 3]>().write([MAGIC, layout.size(), layout.align()]) };
-        // SAFETY: `front` bytes are in the block.
-        unsafe { base.add(front) }
+        // SAFETY: promised by the caller.
+        let block = unsafe { System.alloc(layout) };
+        if !block.is_null() {
+            count(layout, 1);
+            end_unless(TABLE.iter().any(|row| row.take_for(block.addr(), layout)));
+        }
+        block
     }
 
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         count(layout, -1);
-        let (whole, front) = with_header(layout);
-        // SAFETY: the header is in front, or the assertion below says that it is not.
-        let base = unsafe { pointer.sub(front) };
-        // SAFETY: as above.
-        let header = unsafe { base.cast::<[usize; 3]>().replace([0; 3]) };
-        if header != [MAGIC, layout.size(), layout.align()] {
-            // A panic would allocate.
-            std::process::abort();
-        }
-        // SAFETY: allocated with this layout.
-        unsafe { System.dealloc(base, whole) }
+        let row = TABLE.iter().find(|row| row.is_of(block.addr()));
+        end_unless(row.is_some_and(|row| row.clear(layout)));
+        // SAFETY: the table says that it is live, and was made with this layout.
+        unsafe { System.dealloc(block, layout) }
     }
 }
 

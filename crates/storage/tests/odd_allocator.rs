@@ -1,10 +1,13 @@
 //! An allocator whose blocks are never aligned more than asked: nothing may count on luck.
+//!
+//! Miri, which has such addresses anyway, runs the test with its own allocator.
 #![expect(unsafe_code, reason = "is an allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use ndbridge_storage::{ALIGN_BYTES, BorrowKind, Region, Storage};
 
+#[cfg_attr(miri, expect(dead_code, reason = "not used in Miri"))]
 struct Odd;
 
 /// Twice the alignment, and room to step away from it.
@@ -32,14 +35,16 @@ unsafe impl GlobalAlloc for Odd {
     }
 }
 
+#[cfg(not(miri))]
 #[global_allocator]
 static ODD: Odd = Odd;
 
 #[test]
 fn own_1_nothing_counts_on_more_alignment_than_asked() {
     let bytes = Storage::from_vec(vec![1u8; 100]);
-    assert_eq!(bytes.as_ptr() as usize % 2, 1, "the allocator is odd");
-    for len_bytes in [1, 2, 63, 64, 65, 4096, 100_001] {
+    let odd = bytes.as_ptr() as usize % 2 == 1;
+    assert!(odd || cfg!(miri), "the allocator is odd");
+    for len_bytes in [1, 2, 63, 64, 65, 4097] {
         for storage in [
             Storage::zeroed(len_bytes).unwrap(),
             Storage::copied_from(&vec![0; len_bytes]).unwrap(),
@@ -52,7 +57,7 @@ fn own_1_nothing_counts_on_more_alignment_than_asked() {
         }
     }
     let words = Storage::from_vec(vec![1u64; 100]);
-    assert_eq!(words.as_ptr() as usize % 16, 8);
+    assert!(words.as_ptr() as usize % 16 == 8 || cfg!(miri));
     let start = words.as_ptr() as usize;
     let region = Region { start, item_bytes: 8, shape: &[100], strides: &[8] };
     drop(words.borrow(BorrowKind::Write, &region).unwrap());

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "makes foreign memory and looks into it")]
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,7 +23,7 @@ impl Drop for Counted {
         self.drops.fetch_add(1, Ordering::SeqCst);
         self.bytes.fill(0xdd);
         if self.panics {
-            panic!("the owner panics");
+            resume_unwind(Box::new("the owner panics"));
         }
     }
 }
@@ -127,7 +127,7 @@ fn own_2_dropped_once_when_its_holder_panics() {
     let handle = storage.clone();
     let died = catch_unwind(AssertUnwindSafe(|| {
         let _handle = handle;
-        panic!("on purpose");
+        resume_unwind(Box::new("on purpose"));
     }));
     assert!(died.is_err());
     assert_eq!((count(&drops), storage.handles()), (0, 1));
@@ -237,7 +237,7 @@ fn own_1_no_bytes_from_any_pointer() {
 
 #[test]
 fn allocations_are_aligned_and_hold_their_bytes() {
-    for len_bytes in [0, 1, 7, 8, 63, 64, 65, 1000, 100_000] {
+    for len_bytes in [0, 1, 7, 8, 63, 64, 65, 1000] {
         let zeroed = Storage::zeroed(len_bytes).unwrap();
         assert!(read(&zeroed).iter().all(|&byte| byte == 0));
         let bytes: Vec<u8> = (0..len_bytes).map(|byte| byte as u8).collect();

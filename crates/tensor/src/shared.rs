@@ -8,7 +8,9 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use ndbridge_dtype::Element;
-use ndbridge_storage::{Borrow, BorrowError, BorrowKind, DEFAULT_BUDGET, reaches_a_byte_twice};
+use ndbridge_storage::{
+    Access, Borrow, BorrowError, BorrowKind, DEFAULT_BUDGET, reaches_a_byte_twice,
+};
 
 use crate::element_access::{address, is_inside, load, store};
 use crate::error::TensorError;
@@ -30,6 +32,8 @@ pub struct SharedView<'t, T: Element> {
     tensor: &'t Tensor,
     element: PhantomData<T>,
     reaches_twice: bool,
+    // Nobody writes these bytes. An atomic load would claim that somebody may.
+    is_constant: bool,
     _borrow: Borrow<'t>,
 }
 
@@ -56,7 +60,10 @@ impl Tensor {
         }
         let borrow = self.borrow(BorrowKind::Shared)?;
         let reaches_twice = !reaches_a_byte_twice(&self.region(), DEFAULT_BUDGET).is_disjoint();
-        Ok(SharedView { tensor: self, element: PhantomData, reaches_twice, _borrow: borrow })
+        let storage = self.storage();
+        let is_constant = storage.is_read_only() && storage.access() != Access::Lent;
+        let element = PhantomData;
+        Ok(SharedView { tensor: self, element, reaches_twice, is_constant, _borrow: borrow })
     }
 
     fn all_multiples_of(&self, bytes: usize) -> bool {
@@ -76,8 +83,14 @@ impl<T: Element> SharedView<'_, T> {
     pub fn load(&self, index: &[usize]) -> Result<T, TensorError> {
         let ptr = self.element(index)?;
         let mut bytes = [0_u8; 16];
-        // SAFETY: the address of an element, aligned for atomics of its size (checked by `shared`).
-        unsafe { load_relaxed(ptr, size_of::<T>(), &mut bytes) };
+        if self.is_constant {
+            // SAFETY: the address of an element that nobody writes; `bytes` is local.
+            unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(ptr, size_of::<T>()) };
+        } else {
+            // SAFETY: the address of an element, aligned for atomics of its size (checked by
+            // `shared`), in memory that may be written.
+            unsafe { load_relaxed(ptr, size_of::<T>(), &mut bytes) };
+        }
         if T::DTYPE == ndbridge_dtype::DType::Bool && bytes[0] > 1 {
             return Err(TensorError::InvalidBool { index: index.to_vec(), byte: bytes[0] });
         }

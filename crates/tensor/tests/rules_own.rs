@@ -312,7 +312,10 @@ fn own_4_an_arc_array_comes_in_shared_and_read_only() {
         assert!(view.fill(ndbridge_tensor::Scalar::Int(0)).is_err());
     }
     assert!(matches!(tensor.write::<f64>().unwrap_err(), TensorError::ReadOnly { copy_bytes: 32 }));
-    assert!(tensor.shared::<f64>().unwrap().store(&[0, 0], 9.0).is_err());
+    let shared = tensor.shared::<f64>().unwrap();
+    assert_eq!(shared.load(&[1, 0]).unwrap(), 3.0);
+    assert!(matches!(shared.store(&[1, 0], 0.0).unwrap_err(), TensorError::ReadOnly { .. }));
+    drop(shared);
     drop(other);
     assert_eq!(tensor.to_vec::<f64>().unwrap(), [1.0, 2.0, 3.0, 4.0]);
 }
