@@ -14,6 +14,7 @@ pub use ndbridge_dtype::{
 };
 pub use ndbridge_storage::{Access, Device, Storage};
 pub use ndbridge_tensor::{
-    CopyOrder, CopyReason, CopyRule, Index, Layout, Order, Parts, Plan, ReadGuard, Receipt, Request,
-    SharedView, Tensor, TensorError, WriteGuard, array_equal, copies, no_copy, plan, shares_memory,
+    CopyOrder, CopyReason, CopyRule, Index, Layout, Order, Parts, Plan, ReadGuard, Receipt,
+    Request, SharedView, Tensor, TensorError, WriteGuard, array_equal, copies, no_copy, plan,
+    shares_memory,
 };

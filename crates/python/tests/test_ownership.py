@@ -165,6 +165,34 @@ def test_own_2_conversions_do_not_leak_objects():
     assert (sys.getrefcount(a), sys.getrefcount(b)) == before
 
 
+def test_own_2_native_memory_is_not_leaked():
+    run_python(
+        """
+import io, resource, numpy as np, ndbridge as nd
+a = np.arange(256.0).reshape(2, 2, 2, 2, 2, 2, 2, 2)
+t, file = nd.from_numpy(a), io.BytesIO()
+nd.save(file, a)
+def refused(call):
+    try: call()
+    except (TypeError, ValueError): pass
+calls = [
+    lambda: memoryview(t), lambda: np.asarray(t), lambda: t.numpy(), lambda: nd.from_numpy(a),
+    lambda: nd.tensor(a), lambda: t.T.clone(), lambda: nd.load(io.BytesIO(file.getvalue())),
+    lambda: refused(lambda: t.reshape(7)), lambda: refused(lambda: t.astype("int8")), lambda: repr(t),
+    lambda: refused(lambda: nd.load(io.BytesIO(file.getvalue()[:-1]))), lambda: iter(t), lambda: t[0],
+]
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+for call in calls:
+    for _ in range(2000): call()
+    before = peak()
+    for _ in range(8000): call()
+    # A leak of no more than a shape's eight lengths is 64 bytes for each call.
+    assert peak() - before < 8000 * 64, call.__code__.co_firstlineno
+"""
+    )
+
+
 ROUND_TRIPS = {
     "numpy()": lambda t: nd.from_numpy(t.numpy()),
     "numpy.asarray": lambda t: nd.from_numpy(np.asarray(t)),

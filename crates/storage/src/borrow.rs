@@ -149,7 +149,7 @@ impl Storage {
         }
     }
 
-    /// Whether [`borrow`](Self::borrow) gives borrows of a kind that [writes](BorrowKind::writes).
+    /// Whether the memory may be written: asked by every write borrow, and by each store of a sharer.
     ///
     /// # Errors
     /// [`BorrowError::ReadOnly`] or [`BorrowError::UnknownMutability`].

@@ -49,6 +49,12 @@ impl Row {
     }
 }
 
+/// Rows in the order in which a block looks for its own.
+fn rows_of(address: usize) -> impl Iterator<Item = &'static Row> {
+    let first = (address / 16) % TABLE.len();
+    TABLE[first..].iter().chain(&TABLE[..first])
+}
+
 /// A panic would allocate.
 fn end_unless(sound: bool) {
     if !sound {
@@ -74,14 +80,14 @@ unsafe impl GlobalAlloc for Books {
         let block = unsafe { System.alloc(layout) };
         if !block.is_null() {
             count(layout, 1);
-            end_unless(TABLE.iter().any(|row| row.take_for(block.addr(), layout)));
+            end_unless(rows_of(block.addr()).any(|row| row.take_for(block.addr(), layout)));
         }
         block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         count(layout, -1);
-        let row = TABLE.iter().find(|row| row.is_of(block.addr()));
+        let row = rows_of(block.addr()).find(|row| row.is_of(block.addr()));
         end_unless(row.is_some_and(|row| row.clear(layout)));
         // SAFETY: the table says that it is live, and was made with this layout.
         unsafe { System.dealloc(block, layout) }

@@ -3,41 +3,42 @@
 //! Miri, which has such addresses anyway, runs the test with its own allocator.
 #![expect(unsafe_code, reason = "is an allocator")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-
 use ndbridge_storage::{ALIGN_BYTES, BorrowKind, Region, Storage};
 
-#[cfg_attr(miri, expect(dead_code, reason = "not used in Miri"))]
-struct Odd;
-
-/// Twice the alignment, and room to step away from it.
-fn wider(layout: Layout) -> Layout {
-    Layout::from_size_align(layout.size() + layout.align(), 2 * layout.align()).expect("small")
-}
-
-// SAFETY: each block is inside one of the system allocator's, `align` bytes in, so aligned to that.
-unsafe impl GlobalAlloc for Odd {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: not empty.
-        let base = unsafe { System.alloc(wider(layout)) };
-        if base.is_null() {
-            return base;
-        }
-        // SAFETY: the block has `align` bytes more than asked.
-        unsafe { base.add(layout.align()) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: that far in front the block begins.
-        let base = unsafe { pointer.sub(layout.align()) };
-        // SAFETY: allocated above.
-        unsafe { System.dealloc(base, wider(layout)) }
-    }
-}
-
 #[cfg(not(miri))]
-#[global_allocator]
-static ODD: Odd = Odd;
+mod odd {
+    use std::alloc::{GlobalAlloc, Layout, System};
+
+    struct Odd;
+
+    /// Twice the alignment, and room to step away from it.
+    fn wider(layout: Layout) -> Layout {
+        Layout::from_size_align(layout.size() + layout.align(), 2 * layout.align()).expect("small")
+    }
+
+    // SAFETY: each block is in one of the system allocator's, `align` bytes in, so aligned to that.
+    unsafe impl GlobalAlloc for Odd {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: not empty.
+            let base = unsafe { System.alloc(wider(layout)) };
+            if base.is_null() {
+                return base;
+            }
+            // SAFETY: the block has `align` bytes more than asked.
+            unsafe { base.add(layout.align()) }
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            // SAFETY: that far in front the block begins.
+            let base = unsafe { pointer.sub(layout.align()) };
+            // SAFETY: allocated above.
+            unsafe { System.dealloc(base, wider(layout)) }
+        }
+    }
+
+    #[global_allocator]
+    static ODD: Odd = Odd;
+}
 
 #[test]
 fn own_1_nothing_counts_on_more_alignment_than_asked() {

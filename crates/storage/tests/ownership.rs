@@ -221,7 +221,11 @@ fn own_5_lent_memory_keeps_its_owner() {
 
 #[test]
 fn own_1_no_bytes_from_any_pointer() {
-    for ptr in [std::ptr::null_mut(), std::ptr::dangling_mut(), usize::MAX as *mut u8] {
+    for ptr in [
+        std::ptr::null_mut(),
+        std::ptr::dangling_mut(),
+        std::ptr::without_provenance_mut(usize::MAX),
+    ] {
         let (storage, drops) = counted(|foreign| (foreign.ptr, foreign.len_bytes) = (ptr, 0));
         let storage = storage.unwrap();
         assert!(!storage.as_ptr().is_null());

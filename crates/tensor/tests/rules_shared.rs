@@ -117,9 +117,9 @@ fn mut_2_stores_through_a_read_only_handle_are_refused() {
 
 #[test]
 fn mut_2_frozen_memory_is_looked_at_and_never_stored_to() {
-    static BYTES: [u8; 4] = [1, 0, 2, 3];
+    static BYTES: &[u8] = &[1, 0, 2, 3];
     let layout = Layout::contiguous(&[4], 1, ndbridge_tensor::Order::C).unwrap();
-    let tensor = Tensor::from_parts(Storage::frozen(&BYTES), DType::Bool, layout).unwrap();
+    let tensor = Tensor::from_parts(Storage::frozen(BYTES), DType::Bool, layout).unwrap();
     let shared = tensor.shared::<bool>().unwrap();
     assert!(shared.load(&[0]).unwrap() && !shared.load(&[1]).unwrap());
     assert!(matches!(shared.load(&[2]), Err(TensorError::InvalidBool { byte: 2, .. })));
