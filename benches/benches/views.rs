@@ -17,7 +17,7 @@ fn image() -> Array3<f32> {
 fn ndbridge_views(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("views/ndbridge");
     let tensor = &Tensor::from_array(image()).expect("three axes");
-    let part = s![10..-10, ..;-2, 0];
+    let part = s![10..470, ..;-2, 0];
     view(&mut group, "slice", || black_box(tensor).slice(part));
     view(&mut group, "permute", || black_box(tensor).permute(&[2, 0, 1]));
     view(&mut group, "transpose", || black_box(tensor).transpose());
@@ -42,7 +42,7 @@ fn ndarray_views(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("views/ndarray");
     let array: &ArcArray<f32, _> = &image().into_shared();
     group.bench_function("slice", |bencher| {
-        bencher.iter(|| black_box(array).clone().slice_move(s![10..-10, ..;-2, 0]));
+        bencher.iter(|| black_box(array).clone().slice_move(s![10..470, ..;-2, 0]));
     });
     group.bench_function("permute", |bencher| {
         bencher.iter(|| black_box(array).clone().permuted_axes([2, 0, 1]));
@@ -57,6 +57,6 @@ fn ndarray_views(criterion: &mut Criterion) {
     });
     group.bench_function("clone", |bencher| bencher.iter(|| black_box(array).clone()));
     group.bench_function("slice_of_reference", |bencher| {
-        bencher.iter(|| black_box(array).slice(s![10..-10, ..;-2, 0]).len());
+        bencher.iter(|| black_box(array).slice(s![10..470, ..;-2, 0]).len());
     });
 }

@@ -42,7 +42,7 @@ pub const SIZES: [Size; 3] = [
 /// Room between two blocks on the heap, so that they differ within their pages: where source and
 /// destination are nearly equal modulo 4096, as neighbours are, some processors copy 4 KB thirty times
 /// slower.
-pub const GAP_BYTES: usize = 1024;
+pub const GAP_BYTES: usize = 1280;
 
 /// A group for sources of `size`, `bytes` of which are counted as throughput.
 pub fn group<'c>(

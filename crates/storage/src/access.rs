@@ -55,13 +55,15 @@ impl Mutability {
 
 /// What a borrow is for.
 ///
-/// Two borrows of the same byte can live at once only if both read, or both are shared:
+/// Two borrows of the same byte can live at once only if both read, or both share by items of one
+/// size (atomic accesses of different sizes to one byte would race):
 ///
 /// ```text
-///          Read   Write  Shared
-/// Read      ok     no      no
-/// Write     no     no      no
-/// Shared    no     no      ok
+///          Read   Write  Shared4 Shared8
+/// Read      ok     no      no      no
+/// Write     no     no      no      no
+/// Shared4   no     no      ok      no
+/// Shared8   no     no      no      ok
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -70,22 +72,43 @@ pub enum BorrowKind {
     Read,
     /// Writing through `&mut`: nobody else reads or writes meanwhile.
     Write,
-    /// Atomic loads and stores, one item at a time, beside others who do the same. Needs writable
-    /// memory, since it stores.
-    Shared,
+    /// Atomic loads and stores of 1 byte, beside others who do the same. Each store asks
+    /// [`Storage::check_writable`](crate::Storage::check_writable) for itself.
+    Shared1,
+    /// As `Shared1`, of 2 bytes.
+    Shared2,
+    /// As `Shared1`, of 4 bytes.
+    Shared4,
+    /// As `Shared1`, of 8 bytes.
+    Shared8,
 }
 
 impl BorrowKind {
-    pub(crate) const ALL: [BorrowKind; 3] =
-        [BorrowKind::Read, BorrowKind::Write, BorrowKind::Shared];
+    pub(crate) const ALL: [BorrowKind; 6] = [
+        BorrowKind::Read,
+        BorrowKind::Write,
+        BorrowKind::Shared1,
+        BorrowKind::Shared2,
+        BorrowKind::Shared4,
+        BorrowKind::Shared8,
+    ];
+
+    /// Shared access by atomics of so many bytes; `None` unless 1, 2, 4 or 8.
+    #[must_use]
+    pub const fn shared(atom_bytes: usize) -> Option<Self> {
+        match atom_bytes {
+            1 => Some(BorrowKind::Shared1),
+            2 => Some(BorrowKind::Shared2),
+            4 => Some(BorrowKind::Shared4),
+            8 => Some(BorrowKind::Shared8),
+            _ => None,
+        }
+    }
 
     /// Whether borrows of these two kinds may hold the same byte at once.
     #[inline]
     pub const fn is_compatible_with(self, other: BorrowKind) -> bool {
-        matches!(
-            (self, other),
-            (BorrowKind::Read, BorrowKind::Read) | (BorrowKind::Shared, BorrowKind::Shared)
-        )
+        self as u8 == other as u8 && !matches!(self, BorrowKind::Write)
     }
 }
 
@@ -94,7 +117,10 @@ impl fmt::Display for BorrowKind {
         f.write_str(match self {
             BorrowKind::Read => "for reading",
             BorrowKind::Write => "for writing",
-            BorrowKind::Shared => "for shared access",
+            BorrowKind::Shared1 => "for shared access by 1 byte",
+            BorrowKind::Shared2 => "for shared access by 2 bytes",
+            BorrowKind::Shared4 => "for shared access by 4 bytes",
+            BorrowKind::Shared8 => "for shared access by 8 bytes",
         })
     }
 }

@@ -49,7 +49,8 @@ impl Storage {
     ///   (not uninitialised);
     /// - they may be written unless `mutability` says otherwise, and may hold anything then, also
     ///   after [`try_into_owner`](Self::try_into_owner) gave `owner` back;
-    /// - nobody else reads or writes them but as `access` says;
+    /// - nobody else reads or writes them but as `access` says: also not safe code with a reference
+    ///   to `owner`, which [`owner`](Self::owner) gives;
     /// - moving `owner` does not invalidate `ptr` (a `Box` does: it claims to be the only pointer).
     pub unsafe fn from_foreign<O>(foreign: Foreign<O>) -> Result<Self, StorageError>
     where
@@ -67,7 +68,7 @@ impl Storage {
         };
         let parts = Parts { pointer, len_bytes, device, access, mutability, gate };
         // SAFETY: promised by the caller.
-        Ok(unsafe { Self::from_parts(Owner::new(owner, name), parts) })
+        Ok(unsafe { Self::from_parts(Owner::new(owner, name).visible(), parts) })
     }
 }
 

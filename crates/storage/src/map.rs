@@ -99,7 +99,7 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Io`] if the system could not.
     pub fn flush(&self) -> Result<(), StorageError> {
-        match self.owner::<MmapMut>() {
+        match self.any_owner::<MmapMut>() {
             Some(map) => Ok(map.flush()?),
             None => Ok(()),
         }

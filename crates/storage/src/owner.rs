@@ -7,6 +7,8 @@ pub(crate) struct Owner {
     value: Box<dyn Any + Send + Sync>,
     name: &'static str,
     accepts: Accepts,
+    // Whether `&value` may be handed out: it leads to no byte that a guard may be writing.
+    is_visible: bool,
 }
 
 /// Whether the value can take back bytes after anything was written to them.
@@ -15,12 +17,22 @@ pub(crate) type Accepts = fn(&[u8]) -> bool;
 impl Owner {
     /// Owner whose bytes may hold anything.
     pub(crate) fn new<O: Any + Send + Sync>(value: O, name: &'static str) -> Self {
-        Self { value: Box::new(value), name, accepts: |_| true }
+        Self { value: Box::new(value), name, accepts: |_| true, is_visible: false }
+    }
+
+    /// Owner that everyone may look at.
+    pub(crate) fn visible(self) -> Self {
+        Self { is_visible: true, ..self }
+    }
+
+    /// The value, if it is an `O` that everyone may look at.
+    pub(crate) fn seen<O: Any>(&self) -> Option<&O> {
+        if self.is_visible { self.get() } else { None }
     }
 
     /// Owner that is given back only if `accepts` its bytes.
     pub(crate) fn with_check<O: Any + Send + Sync>(value: O, accepts: Accepts) -> Self {
-        Self { value: Box::new(value), name: short_name::<O>(), accepts }
+        Self { value: Box::new(value), name: short_name::<O>(), accepts, is_visible: false }
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -37,10 +49,10 @@ impl Owner {
 
     /// The value, if it is an `O`.
     pub(crate) fn take<O: Any>(self) -> Result<O, Self> {
-        let Self { value, name, accepts } = self;
+        let Self { value, name, accepts, is_visible } = self;
         match value.downcast() {
             Ok(value) => Ok(*value),
-            Err(value) => Err(Self { value, name, accepts }),
+            Err(value) => Err(Self { value, name, accepts, is_visible }),
         }
     }
 }

@@ -236,8 +236,14 @@ impl Storage {
         self.inner.owner.name()
     }
 
-    /// The owner, if it is an `O`.
+    /// The foreign owner, if it is an `O`.
+    ///
+    /// `None` for the owners made here: a reference to a `Vec` would lead past the ledger.
     pub fn owner<O: Any>(&self) -> Option<&O> {
+        self.inner.owner.seen()
+    }
+
+    pub(crate) fn any_owner<O: Any>(&self) -> Option<&O> {
         self.inner.owner.get()
     }
 

@@ -9,9 +9,9 @@ use ndbridge_storage::{
     Access, BorrowError, BorrowKind, Device, Gate, GateError, Region, Storage, gate, ledger,
 };
 
-use BorrowKind::{Read, Shared, Write};
+use BorrowKind::{Read, Shared4, Shared8, Write};
 
-const KINDS: [BorrowKind; 3] = [Read, Write, Shared];
+const KINDS: [BorrowKind; 4] = [Read, Write, Shared4, Shared8];
 
 /// `count` bytes from byte `first` of a storage.
 fn run(storage: &Storage, first: usize, count: &'static [usize; 1]) -> Region<'static> {
@@ -225,7 +225,7 @@ fn mut_3_layouts_that_reach_a_byte_twice_are_read_not_written() {
     ] {
         let region = Region { start, item_bytes: 4, shape: &shape, strides: &strides };
         assert!(storage.borrow(Read, &region).is_ok(), "{name}");
-        assert!(storage.borrow(Shared, &region).is_ok(), "{name}");
+        assert!(storage.borrow(Shared8, &region).is_ok(), "{name}");
         let error = storage.borrow(Write, &region).unwrap_err();
         assert_eq!(error, BorrowError::ReachesTwice { wanted: Write }, "{name}");
     }
@@ -307,4 +307,11 @@ fn mut_4_lending_is_for_good_and_keeps_the_first_gate() {
     let frozen = Storage::frozen(&b"bytes"[..]);
     frozen.lend(Arc::new(gate::Never)).unwrap();
     assert_eq!(frozen.access(), Access::Frozen);
+}
+
+#[test]
+fn mut_1_no_owner_made_here_leads_past_the_ledger() {
+    let numbers = Storage::from_vec(vec![1.0_f32; 4]);
+    assert!(numbers.owner::<Vec<f32>>().is_none());
+    assert_eq!(numbers.try_into_owner::<Vec<f32>>().unwrap(), [1.0; 4]);
 }

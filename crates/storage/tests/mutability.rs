@@ -9,7 +9,7 @@ use ndbridge_storage::{
     gate,
 };
 
-use BorrowKind::{Read, Shared, Write};
+use BorrowKind::{Read, Shared8, Write};
 
 fn foreign(mutability: Mutability, access: ForeignAccess) -> Storage {
     let mut owner = vec![0u8; 8];
@@ -37,10 +37,10 @@ fn mut_2_read_only_memory_is_read_and_never_written() {
         let storage = foreign(Mutability::ReadOnly, access);
         assert!(storage.is_read_only());
         assert_eq!(borrow(&storage, Read), Ok(()), "{storage:?}");
-        assert_eq!(borrow(&storage, Shared), Ok(()), "others may write it: {storage:?}");
+        assert_eq!(borrow(&storage, Shared8), Ok(()), "others may write it: {storage:?}");
         let refused = |wanted| Err(BorrowError::ReadOnly { wanted, owner: "a list" });
         assert_eq!(borrow(&storage, Write), refused(Write), "{storage:?}");
-        for wanted in [Write, Shared] {
+        for wanted in [Write, Shared8] {
             assert_eq!(storage.check_writable(wanted), refused(wanted), "{storage:?}");
         }
         // SAFETY: it is a vector.
@@ -69,7 +69,7 @@ fn mut_2_unknown_memory_is_written_only_when_asked() {
         assert_eq!(borrow(&storage, Read), Ok(()));
         let refused = |wanted| Err(BorrowError::UnknownMutability { wanted, owner: "a list" });
         assert_eq!(borrow(&storage, Write), refused(Write));
-        for wanted in [Write, Shared] {
+        for wanted in [Write, Shared8] {
             assert_eq!(storage.check_writable(wanted), refused(wanted));
         }
         // SAFETY: it is a vector.

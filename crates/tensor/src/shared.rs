@@ -40,7 +40,8 @@ pub struct SharedView<'t, T: Element> {
 impl Tensor {
     /// Reaches the elements while others, in this program or outside of it, write them.
     ///
-    /// Any number of shared views go together; they exclude the guards of
+    /// Any number of shared views go together, if their elements are of one size (`complex128`
+    /// counts as 8 bytes); they exclude the guards of
     /// [`read`](Self::read) and [`write`](Self::write), which promise that nothing changes.
     ///
     /// # Errors
@@ -58,7 +59,7 @@ impl Tensor {
             let address = self.as_ptr().addr();
             return Err(TensorError::Unaligned { address, align_bytes, copy_bytes });
         }
-        let borrow = self.borrow(BorrowKind::Shared)?;
+        let borrow = self.borrow(atoms_of::<T>())?;
         let reaches_twice = !reaches_a_byte_twice(&self.region(), DEFAULT_BUDGET).is_disjoint();
         let storage = self.storage();
         let is_constant = storage.is_read_only() && storage.access() != Access::Lent;
@@ -106,9 +107,9 @@ impl<T: Element> SharedView<'_, T> {
         if self.tensor.is_read_only() {
             return Err(TensorError::ReadOnly { copy_bytes: self.tensor.size_bytes() });
         }
-        self.tensor.storage().check_writable(BorrowKind::Shared)?;
+        self.tensor.storage().check_writable(atoms_of::<T>())?;
         if self.reaches_twice {
-            return Err(BorrowError::ReachesTwice { wanted: BorrowKind::Shared }.into());
+            return Err(BorrowError::ReachesTwice { wanted: atoms_of::<T>() }.into());
         }
         let ptr = self.element(index)?;
         let mut bytes = [0_u8; 16];
@@ -127,6 +128,11 @@ impl<T: Element> SharedView<'_, T> {
         }
         Ok(address(self.tensor, index))
     }
+}
+
+/// Elements are reached by atomics of their own size, `complex128` by two of 8 bytes.
+fn atoms_of<T: Element>() -> BorrowKind {
+    BorrowKind::shared(size_of::<T>().min(8)).expect("elements have 1, 2, 4, 8 or 16 bytes")
 }
 
 /// # Safety

@@ -145,3 +145,16 @@ const _: () = {
     crosses_threads::<ndbridge_tensor::ReadGuard<'static, f32>>();
     crosses_threads::<ndbridge_tensor::TensorError>();
 };
+
+#[test]
+fn mut_1_shared_views_by_atoms_of_other_sizes_conflict() {
+    let words = Tensor::from_vec(vec![0_u32; 4]);
+    let bytes = words.reinterpret(DType::U8).unwrap();
+    let numbers = words.reinterpret(DType::F32).unwrap();
+    let view = words.shared::<u32>().unwrap();
+    assert!(numbers.shared::<f32>().is_ok(), "the same size");
+    let error = bytes.shared::<u8>().unwrap_err().to_string();
+    assert!(error.contains("for shared access by 4 bytes"), "{error}");
+    drop(view);
+    assert!(bytes.shared::<u8>().is_ok());
+}
