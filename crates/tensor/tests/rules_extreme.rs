@@ -59,7 +59,7 @@ fn shr_6_a_huge_broadcast_is_read_and_never_copied() {
 #[test]
 fn own_3_a_huge_broadcast_array_is_not_copied_in() {
     let one = [1.0_f64];
-    for len in [1 << 40, 1 << 60, MAX] {
+    for len in [1 << 60, MAX] {
         let view = ArrayView1::from(&one);
         let view = view.broadcast(len).unwrap();
         assert!(is_out_of_room(Tensor::copy_of(&*view)), "{len}");
