@@ -16,8 +16,10 @@ const MEMORY: usize = 1 << 32;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 
-/// More rows than the test and its harness have blocks.
-static TABLE: [Row; 4096] = [const { Row::empty() }; 4096];
+/// More than the test and its harness have blocks, also while a panic prints where it was.
+const ROWS: usize = if cfg!(miri) { 4_096 } else { 65_536 };
+
+static TABLE: [Row; ROWS] = [const { Row::empty() }; ROWS];
 
 /// Address, size and alignment of a block; address 0 if there is none.
 struct Row([AtomicUsize; 3]);

@@ -26,7 +26,7 @@ cargo xtask TASK
 
   demo                       run the main job on real NumPy arrays and files, checking every promise
   test [--rust | --python]   run every test, or one half
-  lint                       formatting, clippy, docs, benches compile
+  lint                       formatting, clippy, docs
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
   ci                         lint, test, demo, sanitize --quick
   layers | rules | safety | hygiene
