@@ -54,6 +54,8 @@ pub fn copies() -> CopyCount {
 }
 
 /// `with ndbridge.no_copy():` turns every copy on this thread into an error that names its reason.
+///
+/// `copy_` and `t[...] = array` are copies, too; `fill_` and `t[...] = number` only write.
 #[pyfunction]
 pub fn no_copy() -> NoCopy {
     NoCopy

@@ -93,10 +93,10 @@ fn mut_1_a_released_slot_hands_its_bytes_on() {
         let watched = Watched::new();
         // The slot is taken before the threads start, and released by one without the lock.
         let token = watched.ledger.acquire(Write, &word(), Location::caller()).unwrap();
-        // SAFETY: borrowed for writing.
-        watched.bytes.with_mut(|bytes| unsafe { *bytes = 5 });
         let other = watched.clone();
         let thread = thread::spawn(move || other.try_read());
+        // SAFETY: borrowed for writing.
+        watched.bytes.with_mut(|bytes| unsafe { *bytes = 5 });
         watched.ledger.release(token);
         assert!(matches!(thread.join().unwrap(), None | Some(5)));
     });

@@ -49,7 +49,7 @@ pub fn copies() -> CopyCount {
 /// Forbids copies on this thread until the returned value is dropped.
 ///
 /// Every copy, also one that is asked for, is an error then that names its reason and what to do.
-/// Scopes nest.
+/// Scopes nest. Assignment from a tensor is a copy, too; filling with a number only writes.
 ///
 /// ```
 /// use ndbridge_tensor::{DType, Tensor, no_copy};

@@ -5,6 +5,7 @@ use ndbridge_storage::{Borrow, BorrowKind};
 
 use crate::bool_check;
 use crate::error::TensorError;
+use crate::layout::Order;
 use crate::tensor::Tensor;
 
 /// The element at `ptr`, which need not be aligned. Bits that are no value of `T` give zero.
@@ -40,6 +41,19 @@ pub(crate) fn byte_at(tensor: &Tensor, _held: &Borrow<'_>, offset: usize) -> u8 
     assert!(offset < storage.len_bytes(), "offset {offset} of {} B", storage.len_bytes());
     // SAFETY: inside the storage, on the host (a borrow of host memory exists), initialised.
     unsafe { storage.as_ptr().wrapping_add(offset).read() }
+}
+
+/// The bytes of all elements, in memory order, if there are no gaps between them.
+pub(crate) fn gapless_bytes<'b>(tensor: &'b Tensor, _held: &'b Borrow<'_>) -> Option<&'b [u8]> {
+    if !tensor.is_contiguous(Order::C) && !tensor.is_contiguous(Order::F) {
+        return None;
+    }
+    if tensor.is_empty() {
+        return Some(&[]);
+    }
+    // SAFETY: without gaps, the elements are `size_bytes` initialised bytes of the storage from the
+    // first one on; the borrow, which is of host memory, keeps writers away.
+    Some(unsafe { std::slice::from_raw_parts(tensor.as_ptr(), tensor.size_bytes()) })
 }
 
 /// The elements of a tensor as [`Scalar`]s, borrowed for reading.
