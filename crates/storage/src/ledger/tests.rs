@@ -45,7 +45,8 @@ impl Numbers {
     fn plain(&mut self) -> Plain {
         let kind = BorrowKind::ALL[[0, 0, 0, 1, 1, 2][self.below(6)]];
         let shape = match self.below(200) {
-            0 => [40, 40],
+            // Long, which Miri takes minutes to walk.
+            0 if !cfg!(miri) => [40, 40],
             odd if odd % 2 == 1 => [1, 1 + self.below(6)],
             _ => [1 + self.below(3), 1 + self.below(4)],
         };
@@ -67,16 +68,17 @@ impl Held {
     }
 
     fn refuses(&self, plain: Plain) -> bool {
-        let others =
-            BorrowKind::ALL.into_iter().filter(|kind| !kind.is_compatible_with(plain.kind));
-        let counts = |byte| self.0.get(&byte).copied().unwrap_or_default();
-        others.into_iter().any(|kind| plain.bytes().any(|byte| counts(byte)[kind as usize] > 0))
+        let others = BorrowKind::ALL.map(|kind| !kind.is_compatible_with(plain.kind));
+        plain.bytes().filter_map(|byte| self.0.get(&byte)).any(|counts| {
+            counts.iter().zip(others).any(|(&count, conflicts)| conflicts && count > 0)
+        })
     }
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and long: `tests/borrows.rs` has what Miri is to see")]
 fn mut_1_thousands_of_borrows_equal_a_count() {
-    let (rounds, most) = if cfg!(miri) { (60, 20) } else { (40_000, 2_000) };
+    let (rounds, most) = (40_000, 2_000);
     let (ledger, mut numbers, mut refused) = (Ledger::new(), Numbers(7), 0);
     let mut held = Held::default();
     let mut live: Vec<(Plain, Token)> = Vec::new();
@@ -98,10 +100,8 @@ fn mut_1_thousands_of_borrows_equal_a_count() {
             Err(holder) => assert!(expected, "round {round}: {wanted:?} refused for {holder:?}"),
         }
     }
-    if !cfg!(miri) {
-        assert!((rounds / 10..rounds * 9 / 10).contains(&refused), "{refused} of {rounds} refused");
-        assert!(live.len() > 500, "{} live borrows", live.len());
-    }
+    assert!((rounds / 10..rounds * 9 / 10).contains(&refused), "{refused} of {rounds} refused");
+    assert!(live.len() > 500, "{} live borrows", live.len());
     live.into_iter().for_each(|(_, token)| ledger.release(token));
     assert!(ledger.is_idle());
 }

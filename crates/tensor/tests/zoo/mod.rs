@@ -56,10 +56,11 @@ fn layouts(b: isize) -> Vec<(&'static str, Vec<usize>, Vec<isize>, isize)> {
 
 /// The zoo for one data type. Every specimen has a storage of its own.
 pub fn zoo(dtype: DType) -> Vec<Specimen> {
-    let b = dtype.item_bytes();
+    let (b, bytes) = (dtype.item_bytes(), bytes(dtype));
+    let storage = || Storage::copied_from(&bytes).expect("a few bytes");
     let specimen = |(name, shape, strides, offset): (_, Vec<usize>, Vec<isize>, isize)| {
         let layout = Layout::new(&shape, &strides, offset as usize, b).expect(name);
-        Specimen { name, tensor: Tensor::from_parts(storage(dtype), dtype, layout).expect(name) }
+        Specimen { name, tensor: Tensor::from_parts(storage(), dtype, layout).expect(name) }
     };
     layouts(b as isize).into_iter().map(specimen).collect()
 }
@@ -95,12 +96,11 @@ pub fn is_whole(tensor: &Tensor) -> bool {
 
 /// Valid elements at every item boundary; at odd offsets the bytes of two neighbours mix, which
 /// gives valid elements too, since bools are one byte wide.
-fn storage(dtype: DType) -> Storage {
-    let bytes = match_dtype!(dtype, T => {
+fn bytes(dtype: DType) -> Vec<u8> {
+    match_dtype!(dtype, T => {
         let values: Vec<T> = (0..STORAGE_BYTES / size_of::<T>()).map(sample).collect();
         bytemuck::cast_slice::<T, u8>(&values).to_vec()
-    });
-    Storage::copied_from(&bytes).expect("a few bytes")
+    })
 }
 
 /// A value that tells which one it is, small enough for every type.
