@@ -225,7 +225,7 @@ mod tests {
         ] {
             let sums: Vec<u64> = sums(steps, bounds);
             // Safe code: Miri looks at a few.
-            for lo in (0..sums.iter().max().unwrap() + 9) {
+            for lo in 0..sums.iter().max().unwrap() + 9 {
                 for width in 0..5 {
                     let terms = (0..3).map(|k| Term { step: steps[k], bound: bounds[k] }).collect();
                     let expected = sums.iter().any(|sum| (lo..=lo + width).contains(sum));
