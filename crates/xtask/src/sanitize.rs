@@ -81,11 +81,11 @@ fn miri(workspace: &Workspace, form: Form, model: &Model) -> Command {
     command
 }
 
-// Every kernel over every pair of layouts: half an hour in Miri. `rules_mut`, `rules_shr` and
-// `rules_own` run the same kernels on fewer.
-const LONG_TEST: &str = "rules_model";
+// Minutes to half an hour each in Miri: every kernel over every pair of layouts, every view of every
+// view, thousands of blocks. The other tests run the same unsafe code on fewer.
+const LONG_TESTS: [&str; 3] = ["rules_model", "rules_shr", "ledger_allocator"];
 
-/// The integration tests of the packages, but the long one, as arguments.
+/// The integration tests of the packages, but the long ones, as arguments.
 fn quick_tests(workspace: &Workspace, packages: &[&str]) -> Vec<String> {
     let mut arguments = Vec::new();
     for package in packages {
@@ -94,7 +94,7 @@ fn quick_tests(workspace: &Workspace, packages: &[&str]) -> Vec<String> {
         for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = file.path();
             let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-            if path.extension() == Some(OsStr::new("rs")) && stem != LONG_TEST {
+            if path.extension() == Some(OsStr::new("rs")) && !LONG_TESTS.contains(&stem) {
                 arguments.extend(["--test".to_owned(), stem.to_owned()]);
             }
         }
