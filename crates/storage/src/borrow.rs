@@ -102,6 +102,69 @@ impl fmt::Debug for OwnedBorrow {
     }
 }
 
+/// A borrow of lent memory for which there is no [`Storage`]: that of a function's argument.
+///
+/// Entered in the same ledger as the borrows of lent storages; dropping it, also in a panic,
+/// releases the bytes.
+///
+/// ```
+/// use std::panic::Location;
+/// use ndbridge_storage::{BorrowKind, LentBorrow, Region};
+///
+/// let bytes = [0_u8; 4];
+/// let start = bytes.as_ptr() as usize;
+/// let region = Region { start, item_bytes: 1, shape: &[4], strides: &[1] };
+/// let read = LentBorrow::enter(BorrowKind::Read, &region, Location::caller())?;
+/// assert!(LentBorrow::enter(BorrowKind::Write, &region, Location::caller()).is_err());
+/// drop(read);
+/// assert!(LentBorrow::enter(BorrowKind::Write, &region, Location::caller()).is_ok());
+/// # Ok::<(), ndbridge_storage::BorrowError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "the bytes are borrowed only while this lives"]
+pub struct LentBorrow {
+    token: Token,
+}
+
+impl LentBorrow {
+    /// Enters a borrow of the bytes that `region` reaches, taken by `at`.
+    ///
+    /// Asks no gate and nobody whether the bytes may be written: the caller knows both.
+    ///
+    /// # Errors
+    /// [`BorrowError::Conflict`], [`BorrowError::ReachesTwice`] or [`BorrowError::Region`], as
+    /// [`Storage::borrow`].
+    #[inline]
+    pub fn enter(
+        kind: BorrowKind,
+        region: &Region<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<Self, BorrowError> {
+        let entered = match Footprint::contiguous_span(region) {
+            Some(span) => enter_in_lent(kind, span, &[], at),
+            None => Self::enter_strided(kind, region, at),
+        };
+        entered.map(|token| Self { token }).map_err(|error| *error)
+    }
+
+    #[inline(never)]
+    fn enter_strided(
+        kind: BorrowKind,
+        region: &Region<'_>,
+        at: &'static Location<'static>,
+    ) -> Result<Token, Box<BorrowError>> {
+        let bytes = footprint_for(kind, region)?;
+        enter_in_lent(kind, bytes.span, &bytes.axes, at)
+    }
+}
+
+impl Drop for LentBorrow {
+    #[inline]
+    fn drop(&mut self) {
+        ledger::of_lent_memory().release(std::mem::replace(&mut self.token, Token::NOTHING));
+    }
+}
+
 /// The ledger is the one that the borrow was entered in: while it lives, the access cannot change.
 #[inline]
 fn release(storage: &Storage, token: &mut Token) {
@@ -207,10 +270,7 @@ impl Storage {
         region: &Region<'_>,
         at: &'static Location<'static>,
     ) -> Result<Token, Box<BorrowError>> {
-        let bytes = Footprint::of(region).map_err(BorrowError::from)?;
-        if kind == BorrowKind::Write && !bytes.is_empty() {
-            check_reaches_once(kind, region)?;
-        }
+        let bytes = footprint_for(kind, region)?;
         self.enter_bytes(kind, bytes.span, &bytes.axes, at)
     }
 
@@ -246,8 +306,7 @@ impl Storage {
     ) -> Result<Token, Box<BorrowError>> {
         const MISSING: GateError = GateError { gate: "lent memory", reason: "it has no gate" };
         self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
-        let entered = ledger::of_lent_memory().acquire_if(|| true, kind, span, axes, at);
-        entered.unwrap_or(Ok(Token::NOTHING)).map_err(|held| conflict(kind, at, *held))
+        enter_in_lent(kind, span, axes, at)
     }
 
     #[inline(always)]
@@ -256,6 +315,17 @@ impl Storage {
         let storage = Span { start, end };
         if storage.contains(span) || span.is_empty() { Ok(()) } else { Err(outside(span, storage)) }
     }
+}
+
+#[inline]
+fn enter_in_lent(
+    kind: BorrowKind,
+    span: Span,
+    axes: &[Axis],
+    at: &'static Location<'static>,
+) -> Result<Token, Box<BorrowError>> {
+    let entered = ledger::of_lent_memory().acquire_if(|| true, kind, span, axes, at);
+    entered.unwrap_or(Ok(Token::NOTHING)).map_err(|held| conflict(kind, at, *held))
 }
 
 #[cold]
@@ -274,9 +344,12 @@ fn conflict(
     Box::new(BorrowError::Conflict { wanted, wanted_at, held, held_at, held_bytes })
 }
 
-fn check_reaches_once(wanted: BorrowKind, region: &Region<'_>) -> Result<(), BorrowError> {
-    match items_overlap(region, DEFAULT_BUDGET) {
-        Overlap::Disjoint => Ok(()),
-        Overlap::Overlapping | Overlap::Unknown => Err(BorrowError::ReachesTwice { wanted }),
+/// The bytes of `region`; an error if they are to be written and one is reached twice.
+fn footprint_for(wanted: BorrowKind, region: &Region<'_>) -> Result<Footprint, BorrowError> {
+    let bytes = Footprint::of(region)?;
+    let is_written = wanted == BorrowKind::Write && !bytes.is_empty();
+    if is_written && !items_overlap(region, DEFAULT_BUDGET).is_disjoint() {
+        return Err(BorrowError::ReachesTwice { wanted });
     }
+    Ok(bytes)
 }

@@ -22,7 +22,7 @@ mod sync;
 
 pub use access::{Access, BorrowKind, Mutability};
 pub use alloc::{ALIGN_BYTES, UninitStorage};
-pub use borrow::{Borrow, OwnedBorrow};
+pub use borrow::{Borrow, LentBorrow, OwnedBorrow};
 pub use device::Device;
 pub use error::{BorrowError, DeviceError, StorageError};
 pub use foreign::{Foreign, ForeignAccess};
