@@ -10,7 +10,7 @@ use crate::overlap::items_overlap;
 use crate::region::{Axis, Span};
 use crate::{
     Access, BorrowError, BorrowKind, DEFAULT_BUDGET, Footprint, Gate, GateError, Mutability,
-    Overlap, Region, Storage,
+    Region, Storage,
 };
 
 /// A live borrow of some bytes of a storage; dropping it, also in a panic, releases them.
