@@ -4,7 +4,7 @@ use ndbridge::dtype::Kind;
 use ndbridge::python::{ArrayError, Found, Importer, numpy_dtype, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{DType, Plan, Request, Tensor, plan};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMemoryView};
 
@@ -88,7 +88,15 @@ impl<'py> Source<'py> {
 
 /// The NumPy array of a buffer: shares, keeps shape and format, holds the buffer's export.
 pub fn array_of_buffer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let view = PyMemoryView::from(object)?;
+    let py = object.py();
+    let view = PyMemoryView::from(object).map_err(|error| {
+        // NumPy says ValueError of an array whose type has no format.
+        if !error.is_instance_of::<PyValueError>(py) {
+            return error;
+        }
+        let text = format!("{}: call from_numpy(x) or from_dlpack(x)", error.value(py));
+        PyBufferError::new_err(text)
+    })?;
     object.py().import("numpy")?.call_method1("asarray", (view,))
 }
 

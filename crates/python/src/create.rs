@@ -30,7 +30,7 @@ pub fn from_buffer(b: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
 /// A tensor over the memory of any object with `__dlpack__`, or of a DLPack capsule: shares unless
 /// `copy=True`.
 #[pyfunction]
-#[pyo3(signature = (x, /, *, device=None, copy=None))]
+#[pyo3(signature = (x, device=None, copy=None))]
 pub fn from_dlpack(
     x: &Bound<'_, PyAny>,
     device: Option<&str>,
@@ -115,14 +115,14 @@ pub fn convert_to_tensor<'py>(
 
 /// Zeros, in private 64-byte aligned memory.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)))]
+#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)), text_signature = "(shape, dtype='float64')")]
 pub fn zeros(shape: Shape, dtype: DTypeArgument) -> PyResult<PyTensor> {
     Tensor::zeros(&shape.0, dtype.0).map(PyTensor::from).map_err(to_py_err)
 }
 
 /// Ones, in private 64-byte aligned memory.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)))]
+#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)), text_signature = "(shape, dtype='float64')")]
 pub fn ones(shape: Shape, dtype: DTypeArgument) -> PyResult<PyTensor> {
     Tensor::ones(&shape.0, dtype.0).map(PyTensor::from).map_err(to_py_err)
 }
@@ -145,7 +145,7 @@ pub fn full(
 /// Memory for elements to be written, private and 64-byte aligned; holds zeros, so that nothing
 /// left by others shows.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)))]
+#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)), text_signature = "(shape, dtype='float64')")]
 pub fn empty(shape: Shape, dtype: DTypeArgument) -> PyResult<PyTensor> {
     let tensor = Tensor::zeros(&shape.0, dtype.0).map_err(to_py_err)?;
     Ok(tensor.with_receipt(Receipt::created("empty")).into())

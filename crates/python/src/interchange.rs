@@ -3,7 +3,7 @@
 use ndbridge::python::{
     ArrayError, lend_to_python, to_cupy, to_dlpack, to_jax, to_py_err, to_tensorflow, to_torch,
 };
-use ndbridge::storage::ALIGN_BYTES;
+use ndbridge::storage::{ALIGN_BYTES, Mutability};
 use ndbridge::{ByteOrder, CopyOrder, DType, Device, Order, Tensor, dlpack};
 use pyo3::exceptions::{PyAttributeError, PyBufferError, PyValueError};
 use pyo3::prelude::*;
@@ -93,7 +93,8 @@ impl PyTensor {
         let is_plain = tensor.is_contiguous(Order::C);
         let strides = (!is_plain).then(|| PyTuple::new(py, tensor.strides())).transpose()?;
         interface.set_item("strides", strides)?;
-        interface.set_item("data", (tensor.as_ptr().addr(), tensor.is_read_only()))?;
+        let is_writable = tensor.mutability() == Mutability::Writable;
+        interface.set_item("data", (tensor.as_ptr().addr(), !is_writable))?;
         Ok(interface)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndbridge_storage::{Access, Device};
+use ndbridge_storage::{Access, Device, Mutability};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -31,7 +31,8 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
 
 /// The tensor as a NumPy array: shares its memory, which lives as long as the array does.
 ///
-/// A read-only tensor gives a read-only array, which cannot be made writable.
+/// A read-only tensor, or one of which nobody knows whether it may be written, gives a read-only
+/// array, which cannot be made writable.
 ///
 /// # Errors
 /// `TypeError` for device tensors, and for bfloat16 and float8 without the package ml_dtypes;
@@ -68,7 +69,7 @@ pub unsafe fn to_numpy_with_base<'py>(
         shape: &shape,
         strides: tensor.strides(),
         data: tensor.as_ptr(),
-        writable: !tensor.is_read_only(),
+        writable: tensor.mutability() == Mutability::Writable,
     };
     // SAFETY: the layout lies in the storage, which `base` keeps alive; it is lent to Python or
     // frozen, so no guard holds it unless its thread is attached; read-only memory is exported so.

@@ -84,21 +84,19 @@ impl<'py> Incoming<'py> {
         match known {
             Known { producer: Producer::Jax, .. } => Self::jax(object).map(Some),
             Known { producer: Producer::TensorFlow, .. } => Self::tensorflow(object).map(Some),
-            Known { producer, exchange: Some(table) } => {
-                Self::exchange(object, producer, table).map(Some)
-            }
+            Known { exchange: Some(table), .. } => Self::exchange(object, known, table).map(Some),
             Known { producer, .. } => Self::any(object, producer),
         }
     }
 
     fn exchange(
         object: &Bound<'py, PyAny>,
-        producer: Producer,
+        known: Known,
         table: &'static DlExchange,
     ) -> PyResult<Self> {
+        let producer = known.producer;
         let (described, hold) = match producer {
-            // A view has no flags, but torch has no read-only tensors.
-            Producer::Torch => Self::look_at_torch(object, table)?,
+            Producer::Torch => Self::torch(object, table, known.has_no_flags)?,
             _ => Self::managed(object, table)?,
         };
         check_is_host(&described)?;
@@ -111,11 +109,13 @@ impl<'py> Incoming<'py> {
         Ok((described, Hold::Managed(managed)))
     }
 
-    fn look_at_torch(
+    fn torch(
         object: &Bound<'py, PyAny>,
         table: &'static DlExchange,
+        has_no_flags: bool,
     ) -> PyResult<(Described, Hold<'py>)> {
-        let looked = match view(object, table) {
+        let look = if has_no_flags { view(object, table) } else { Ok(None) };
+        let looked = match look {
             Ok(Some(described)) => Ok((described, Hold::Looked(table))),
             Ok(None) => Self::managed(object, table),
             Err(error) => Err(error),
@@ -153,7 +153,15 @@ impl<'py> Incoming<'py> {
         if !object.hasattr(intern!(object.py(), "__dlpack__"))? {
             return Err(ArrayError::NoProtocol { found: type_name(object) }.into());
         }
-        Self::dlpack(object, Producer::TensorFlow)
+        if !dtype.starts_with("float8") {
+            return Self::dlpack(object, Producer::TensorFlow);
+        }
+        // Its DLPack knows no float8; its arrays of them share the memory.
+        let array = object.call_method0(intern!(object.py(), "__array__"))?;
+        let incoming = Self::of(&array)?;
+        let mutability = Mutability::ReadOnly;
+        let described = Described { mutability, ..incoming.described };
+        Ok(Self { described, producer: Producer::TensorFlow, ..incoming })
     }
 
     fn buffer(
