@@ -88,6 +88,11 @@ impl Workspace {
 }
 
 impl Package {
+    /// Whether it is built into a wheel.
+    pub fn is_python_module(&self) -> bool {
+        self.folder.join("pyproject.toml").is_file()
+    }
+
     fn from_metadata(package: &Value) -> Result<Self, Error> {
         let manifest = path(package, "manifest_path")?;
         let folder =
