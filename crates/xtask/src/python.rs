@@ -88,11 +88,12 @@ impl Environment {
     /// Another environment that sees the packages of this one beside its own.
     fn overlaid(&self, interpreter: &Interpreter, folder: PathBuf) -> Result<Self, Error> {
         let packages = self.packages()?;
-        let stamp = format!("{}\n{packages}", interpreter.program.display());
+        let stamp = format!("{}\n{}", interpreter.program.display(), packages.display());
         let made = Self { folder, base: Some(self.folder.clone()) };
         made.fill(&interpreter.program, &stamp, || {
-            let path = PathBuf::from(made.packages()?).join("base.pth");
-            fs::write(&path, &packages).map_err(|source| file_error(&path, source))
+            let path = made.packages()?.join("base.pth");
+            fs::write(&path, packages.as_os_str().as_encoded_bytes())
+                .map_err(|source| file_error(&path, source))
         })?;
         Ok(made)
     }
@@ -116,10 +117,10 @@ impl Environment {
     }
 
     /// The folder that packages are installed to.
-    fn packages(&self) -> Result<String, Error> {
+    pub fn packages(&self) -> Result<PathBuf, Error> {
         let code = "import sysconfig; print(sysconfig.get_path('purelib'), end='')";
         let answer = output(self.python().args(["-c", code]))?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        Ok(String::from_utf8_lossy(&answer).as_ref().into())
     }
 
     fn build(&self, workspace: &Workspace, folder: &str) -> Result<PathBuf, Error> {
