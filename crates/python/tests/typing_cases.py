@@ -6,15 +6,17 @@
 
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 
+import copy
 import io
+import pickle
 from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import ndbridge as nd
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import assert_type
+from typing_extensions import CapsuleType, assert_type
 
 
 def sharing(a: NDArray[np.float32]) -> None:
@@ -184,3 +186,56 @@ def accounts(a: NDArray[np.float64], t: nd.Tensor) -> None:
     assert_type(nd.array_equal(a, t), bool)
     assert_type(nd.__version__, str)
     nd.Tensor(a)  # type: ignore[call-arg]
+
+
+class Producer(Protocol):
+    """What the arrays of every framework have."""
+
+    def __dlpack__(
+        self, *, stream: int | None = None, max_version: tuple[int, int] | None = None
+    ) -> CapsuleType: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+
+class CudaArray(Protocol):
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+
+
+class TorchDType(Protocol):
+    @property
+    def is_floating_point(self) -> bool: ...
+    @property
+    def is_complex(self) -> bool: ...
+    @property
+    def itemsize(self) -> int: ...
+
+
+def from_frameworks(x: Producer, on_device: CudaArray, dtype: TorchDType) -> None:
+    assert_type(nd.from_dlpack(x, device="cpu", copy=False), nd.Tensor)
+    assert_type(nd.from_dlpack(x.__dlpack__()), nd.Tensor)
+    assert_type(nd.asarray(x, dtype=dtype), nd.Tensor)
+    assert_type(nd.tensor(on_device), nd.Tensor)
+    assert_type(nd.DType(dtype), nd.DType)
+    nd.from_dlpack([1, 2])  # type: ignore[arg-type]
+    nd.from_dlpack(x, copy="never")  # type: ignore[arg-type]
+
+
+def to_frameworks(t: nd.Tensor) -> None:
+    assert_type((t.torch(), t.tensorflow(), t.jax(), t.cupy()), tuple[Any, Any, Any, Any])
+    producer: Producer = t
+    assert_type(producer.__dlpack__(max_version=(1, 1)), CapsuleType)
+    assert_type(t.__dlpack__(stream=None, dl_device=(1, 0), copy=False), CapsuleType)
+    assert_type(t.__dlpack_device__(), tuple[int, int])
+    assert_type(nd.Tensor.__dlpack_c_exchange_api__, CapsuleType)
+    assert_type(t.__array_interface__, dict[str, Any])
+    assert_type(t.__cuda_array_interface__, dict[str, Any])
+    assert_type(np.from_dlpack(t).shape, tuple[Any, ...])
+
+
+def duplicates(t: nd.Tensor) -> None:
+    assert_type(copy.copy(t), nd.Tensor)
+    assert_type(copy.deepcopy(t), nd.Tensor)
+    assert_type(t.__reduce_ex__(5), tuple[Any, ...])
+    buffers: list[pickle.PickleBuffer] = []
+    assert_type(pickle.dumps(t, protocol=5, buffer_callback=buffers.append), bytes)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol, SupportsIndex, TypeVar, fin
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer, CapsuleType, Self
 
 __all__ = [
     "CopyCount",
@@ -26,6 +26,7 @@ __all__ = [
     "copies",
     "empty",
     "from_buffer",
+    "from_dlpack",
     "from_numpy",
     "full",
     "load",
@@ -49,12 +50,37 @@ _Number = bool | int | float | complex | np.generic
 _Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 _Order = Literal["C", "F"]
 _Path = str | PathLike[str]
-_Array = Tensor | ArrayLike
-_AnyDType = DType | DTypeLike
+_Array = Tensor | ArrayLike | _DLPack | _CudaArray | _ArrayInterface
+_AnyDType = DType | DTypeLike | _TorchDType | _TensorFlowDType
 _Shape = SupportsIndex | Sequence[SupportsIndex]
 _Entry = SupportsIndex | slice | EllipsisType | None
 _Index = _Entry | tuple[_Entry, ...]
 _Default = TypeVar("_Default")
+
+# The frameworks' own types are not imported: none of them need be installed.
+class _DLPack(Protocol):
+    # JAX's stubs promise no more.
+    def __dlpack__(self) -> Any: ...
+
+class _CudaArray(Protocol):
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+
+class _ArrayInterface(Protocol):
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+class _TorchDType(Protocol):
+    @property
+    def is_floating_point(self) -> bool: ...
+    @property
+    def is_complex(self) -> bool: ...
+    @property
+    def itemsize(self) -> int: ...
+
+class _TensorFlowDType(Protocol):
+    @property
+    def as_numpy_dtype(self) -> Any: ...
 
 class _Reader(Protocol):
     def read(self, size: int, /) -> bytes: ...
@@ -145,6 +171,28 @@ class Tensor:
         self, dtype: _AnyDType | None = None, copy: bool | None = None
     ) -> NDArray[Any]: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+    def torch(self) -> Any: ...
+    def tensorflow(self) -> Any: ...
+    def jax(self) -> Any: ...
+    def cupy(self) -> Any: ...
+    __dlpack_c_exchange_api__: ClassVar[CapsuleType]
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> CapsuleType: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+    # AttributeError where the memory is on the host.
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]: ...
     def clone(self) -> Self: ...
     def copy_(self, src: _Array) -> Self: ...
     def fill_(self, value: _Number | Tensor) -> Self: ...
@@ -196,6 +244,9 @@ class NpzFile:
 def from_numpy(a: NDArray[Any], /) -> Tensor: ...
 # Only from Python 3.12 on are NumPy's arrays known as buffers.
 def from_buffer(b: Buffer | NDArray[Any], /) -> Tensor: ...
+def from_dlpack(
+    x: _DLPack | CapsuleType, device: str | None = None, copy: bool | None = None
+) -> Tensor: ...
 def tensor(x: _Array, dtype: _AnyDType | None = None) -> Tensor: ...
 def asarray(
     x: _Array,
