@@ -44,7 +44,7 @@ impl Environment {
         let cache = cache_folder(|name| std::env::var_os(name))?;
         fs::create_dir_all(&cache).map_err(|source| file_error(&cache, source))?;
         let interpreter = Interpreter::find()?;
-        // Two checkouts must not fill it at once.
+        // Two checkouts must not fill it at once: the second waits here.
         let lock = cache.join("peers.lock");
         let locked = fs::File::create(&lock).and_then(|file| file.lock().map(|()| file));
         let locked = locked.map_err(|source| file_error(&lock, source))?;
