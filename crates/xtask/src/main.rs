@@ -29,7 +29,7 @@ cargo xtask TASK
   demo                       run the main job on real NumPy arrays and files, checking every promise
   test [--rust | --python [--peers] | --peers]
                              run every test, or one half; --peers: with PyTorch, TensorFlow and JAX,
-                             downloaded once for all checkouts (5 GB)
+                             downloaded once for all checkouts (7 GB)
   lint                       formatting, clippy, docs
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
   ci                         lint, test --peers, demo, sanitize --quick
