@@ -12,6 +12,7 @@ use super::api::{NumpyApi, Parts};
 use super::dtypes::numpy_dtype;
 use super::error::ArrayError;
 use super::gate::PythonGate;
+use super::known_memory;
 use super::ledger_capsule::join_ledger_attached;
 
 /// Hands the memory of `tensor` to Python: from now on, for good, it is borrowed only by threads
@@ -22,6 +23,7 @@ use super::ledger_capsule::join_ledger_attached;
 #[track_caller]
 pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     join_ledger_attached()?;
+    known_memory::remember(tensor.storage());
     if tensor.storage().access() == Access::Private {
         let lent = tensor.storage().lend(Arc::new(PythonGate));
         lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
