@@ -27,6 +27,7 @@ mod axes;
 mod constraint;
 #[expect(unsafe_code, reason = "makes views of borrowed memory")]
 mod cow;
+#[expect(unsafe_code, reason = "passes the maker of views on")]
 mod kinds;
 #[expect(unsafe_code, reason = "looks at borrowed bytes")]
 mod loan;
