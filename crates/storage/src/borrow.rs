@@ -228,6 +228,17 @@ impl Storage {
         }
     }
 
+    /// Whether a borrow would pass the gate now; private and frozen memory has none.
+    ///
+    /// # Errors
+    /// [`BorrowError::Gate`].
+    pub fn check_gate(&self) -> Result<(), BorrowError> {
+        match self.gate() {
+            Some(gate) => gate.check().map_err(BorrowError::from),
+            None => Ok(()),
+        }
+    }
+
     /// Lets foreign code reach these bytes, for good: [`Access::Private`] becomes
     /// [`Access::Lent`], and `gate` is asked before every later borrow. Nothing happens if the
     /// storage is lent (the first gate stays) or frozen.

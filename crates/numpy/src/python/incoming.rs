@@ -31,7 +31,7 @@ use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
 use super::pins::{CallPin, Chain};
 use super::producer::{Known, Producer, known};
-use super::torch;
+use super::torch::{self, TorchGate};
 use crate::described::Described;
 use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner};
 
@@ -278,7 +278,8 @@ impl<'py> Incoming<'py> {
             }
             Hold::Looked(table) => {
                 torch::pin_storage(&object)?;
-                (Vec::new(), Some(managed(&object, table)?), lent())
+                let gate = ForeignAccess::Lent(Arc::new(TorchGate::of(&object)?));
+                (Vec::new(), Some(managed(&object, table)?), gate)
             }
             Hold::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();
