@@ -29,7 +29,7 @@ use super::held_buffer::HeldBuffer;
 use super::known_memory::storage_of;
 use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
-use super::pins::{CallPin, Chain};
+use super::pins::{CallPin, Chain, Link, walk};
 use super::producer::{Known, Producer, known};
 use super::torch::{self, TorchGate};
 use crate::described::Described;
@@ -261,18 +261,18 @@ impl<'py> Incoming<'py> {
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { described, producer, object, hold } = self;
         let lent = || ForeignAccess::Lent(Arc::new(PythonGate));
-        if !matches!(hold, Hold::Array)
-            && let Some(known) = storage_of(&described)
-        {
+        // NumPy's own memory leads nowhere else.
+        let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
+        if may_be_ours && let Some(known) = storage_of(&described) {
             return view_of(&described, &known);
+        }
+        if may_be_ours && described.is_empty() {
+            // SAFETY: no bytes, so nothing that anybody could keep.
+            return unsafe { described.into_tensor("nothing", (), lent()) }.map_err(to_py_err);
         }
         let (pins, managed, access) = match hold {
             Hold::Array => {
                 let chain = Chain::of(&object)?;
-                // NumPy's own memory leads nowhere else.
-                if let Some(known) = chain.end.as_ref().and_then(|_| storage_of(&described)) {
-                    return view_of(&described, &known);
-                }
                 let access = chain.access();
                 (chain.pins, None, access)
             }
@@ -301,6 +301,16 @@ impl<'py> Incoming<'py> {
         // attached, which the gate (or immutable bytes) accounts for.
         unsafe { described.into_tensor(name, owner, access) }.map_err(to_py_err)
     }
+}
+
+/// Whether the memory of an array is not NumPy's own, nor that of another array of its.
+fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let mut leads = false;
+    walk(array, |link| {
+        leads |= matches!(link, Link::End(_));
+        Ok(())
+    })?;
+    Ok(leads)
 }
 
 fn view_of(described: &Described, storage: &Storage) -> PyResult<Tensor> {
