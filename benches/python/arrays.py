@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import torch
 
-# Whole and small: what the contenders answer of it is a ready-made int.
+# Whole and small: what the contenders answer of it is a ready-made int. Those that write store it.
 FILL = 2.0
 
 

@@ -13,11 +13,11 @@ static int read_matrix(const Matrix<const float> &array)
     return static_cast<int>(array(0, 0)) + (array.shape(0) == array.shape(1));
 }
 
-// The same, and the first element is stored.
+// The same, and the first element is stored again.
 static int write_matrix(const Matrix<float> &array)
 {
     float first = array(0, 0);
-    array(0, 0) = first;
+    array(0, 0) = 2.0f;
     return static_cast<int>(first) + (array.shape(0) == array.shape(1));
 }
 

@@ -4,7 +4,7 @@ use ndbridge::python::{Any, Arg, ArgMut, ToNumpy, ToTorch, to_py_err};
 use ndbridge::{DType, Tensor};
 use pyo3::prelude::*;
 
-use crate::answer;
+use crate::{FILL, answer};
 
 /// Borrowed for reading.
 #[pyfunction]
@@ -12,11 +12,11 @@ pub fn ndbridge_read(array: Arg<'_, f32, (Any, Any)>) -> usize {
     answer([array.nrows(), array.ncols()], array[[0, 0]])
 }
 
-/// Borrowed for writing; the first element is stored.
+/// Borrowed for writing; the first element is stored again.
 #[pyfunction]
 pub fn ndbridge_write(mut array: ArgMut<'_, f32, (Any, Any)>) -> usize {
     let first = array[[0, 0]];
-    array[[0, 0]] = first;
+    array[[0, 0]] = FILL;
     answer([array.nrows(), array.ncols()], first)
 }
 

@@ -4,7 +4,7 @@ use numpy::prelude::*;
 use numpy::{PyArray2, PyReadonlyArray2, PyReadwriteArray2};
 use pyo3::prelude::*;
 
-use crate::answer;
+use crate::{FILL, answer};
 
 /// Borrowed for reading.
 #[pyfunction]
@@ -13,12 +13,12 @@ pub fn rust_numpy_read(array: PyReadonlyArray2<'_, f32>) -> usize {
     answer([view.nrows(), view.ncols()], view[[0, 0]])
 }
 
-/// Borrowed for writing; the first element is stored.
+/// Borrowed for writing; the first element is stored again.
 #[pyfunction]
 pub fn rust_numpy_write(mut array: PyReadwriteArray2<'_, f32>) -> usize {
     let mut view = array.as_array_mut();
     let first = view[[0, 0]];
-    view[[0, 0]] = first;
+    view[[0, 0]] = FILL;
     answer([view.nrows(), view.ncols()], first)
 }
 
