@@ -253,6 +253,7 @@ def to_tensorflow(arrays: Arrays) -> Group:
         peer,
         [
             share("**ndbridge `t.tensorflow()`**", "t.tensorflow()", arrays),
+            share("**the same of ndbridge's `t`**", "call(t.__dlpack__())", arrays, setup),
             share(peer, "call(a.__dlpack__())", arrays, setup),
             share("the same of torch's `t`", "call(torch_t.__dlpack__())", arrays, setup),
         ],
