@@ -76,10 +76,6 @@ impl Described {
 /// What live arrays need besides.
 #[cfg(feature = "python")]
 impl Described {
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.len().saturating_mul(self.dtype.item_bytes())
-    }
-
     pub(crate) fn raw(&self) -> RawElements<'_> {
         RawElements { ptr: self.ptr, shape: &self.shape, strides: &self.strides }
     }

@@ -48,6 +48,11 @@ impl std::fmt::Debug for Found<'_> {
 }
 
 impl Importer {
+    /// What `request` asks for of an array.
+    pub(super) fn convert(self, incoming: Incoming<'_>, request: &Request) -> PyResult<Tensor> {
+        Found { incoming, importer: self }.convert(request)
+    }
+
     /// As the function [`from_numpy`].
     ///
     /// # Errors

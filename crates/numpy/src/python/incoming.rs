@@ -16,7 +16,8 @@ use ndbridge_storage::{ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
-use pyo3::types::PyMemoryView;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyMemoryView, PyType};
 use pyo3::{ffi, intern};
 
 use super::api::NumpyApi;
@@ -47,7 +48,9 @@ enum Hold<'py> {
     Array,
     /// Nothing yet: the object's elements were looked at through this table.
     Looked(&'static DlExchange),
-    Buffer(HeldBuffer<'py>),
+    Buffer {
+        _held: HeldBuffer<'py>,
+    },
     Managed(ManagedOwner),
 }
 
@@ -91,23 +94,34 @@ impl<'py> Incoming<'py> {
         producer: Producer,
         table: &'static DlExchange,
     ) -> PyResult<Self> {
-        // A view has no flags. torch has no read-only tensors; others may.
-        let viewed = match producer {
-            Producer::Torch => view(object, table)?,
-            _ => None,
+        let (described, hold) = match producer {
+            // A view has no flags, but torch has no read-only tensors.
+            Producer::Torch => Self::look_at_torch(object, table)?,
+            _ => Self::managed(object, table)?,
         };
-        let (described, hold) = match viewed {
-            Some(described) => (described, Hold::Looked(table)),
-            None => {
-                let managed = managed(object, table)?;
-                (managed.describe().map_err(ArrayError::from)?, Hold::Managed(managed))
-            }
-        };
-        if producer == Producer::Torch {
-            torch::check_plain(object, described.dtype)?;
-        }
         check_is_host(&described)?;
         Ok(Self { described, producer, object: object.clone(), hold })
+    }
+
+    fn managed(object: &Bound<'py, PyAny>, table: &DlExchange) -> PyResult<(Described, Hold<'py>)> {
+        let managed = managed(object, table)?;
+        let described = managed.describe().map_err(ArrayError::from)?;
+        Ok((described, Hold::Managed(managed)))
+    }
+
+    fn look_at_torch(
+        object: &Bound<'py, PyAny>,
+        table: &'static DlExchange,
+    ) -> PyResult<(Described, Hold<'py>)> {
+        let looked = match view(object, table) {
+            Ok(Some(described)) => Ok((described, Hold::Looked(table))),
+            Ok(None) => Self::managed(object, table),
+            Err(error) => Err(error),
+        };
+        // torch's own words come with a stack of its C++ calls.
+        let looked = looked.map_err(|error| torch::in_our_words(object, error))?;
+        torch::check_plain(object, looked.0.dtype)?;
+        Ok(looked)
     }
 
     /// JAX lends its buffers read-only, but not those of bfloat16 and float8.
@@ -147,7 +161,12 @@ impl<'py> Incoming<'py> {
     ) -> PyResult<Self> {
         let mut described = buffer.describe()?;
         described.mutability = Mutability::ReadOnly;
-        Ok(Self { described, producer, object: object.clone(), hold: Hold::Buffer(buffer) })
+        Ok(Self {
+            described,
+            producer,
+            object: object.clone(),
+            hold: Hold::Buffer { _held: buffer },
+        })
     }
 
     fn dlpack(object: &Bound<'py, PyAny>, producer: Producer) -> PyResult<Self> {
@@ -183,10 +202,13 @@ impl<'py> Incoming<'py> {
         if object.hasattr(intern!(py, "__cuda_array_interface__"))? {
             return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
         }
+        if is_scalar(object)? {
+            return Ok(None);
+        }
         if let Some(interface) = object.getattr_opt(intern!(py, "__array_interface__"))? {
             return Self::array_interface(object, &interface).map(Some);
         }
-        if is_scalar(object)? || !has_buffer(object) {
+        if !has_buffer(object) {
             return Ok(None);
         }
         let view = PyMemoryView::from(object)?;
@@ -244,7 +266,7 @@ impl<'py> Incoming<'py> {
                 torch::pin_storage(&object)?;
                 (Vec::new(), Some(managed(&object, table)?), lent())
             }
-            Hold::Buffer(_) => {
+            Hold::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();
                 (vec![export], None, lent())
             }
@@ -315,7 +337,8 @@ fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
 
 /// Whether `object` is a NumPy scalar, which has a buffer but is a number.
 fn is_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    object.is_instance(&object.py().import("numpy")?.getattr("generic")?)
+    static SCALAR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    object.is_instance(SCALAR.import(object.py(), "numpy", "generic")?)
 }
 
 /// `from_dlpack` of an object, or of a capsule.

@@ -16,6 +16,8 @@
 
 #[expect(unsafe_code, reason = "declares NumPy's C structures and looks up its C functions")]
 mod api;
+#[expect(unsafe_code, reason = "makes views of borrowed memory")]
+mod arg;
 #[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
 mod array;
 #[expect(unsafe_code, reason = "takes structures out of capsules and puts them in")]
@@ -30,6 +32,8 @@ mod export;
 mod gate;
 #[expect(unsafe_code, reason = "reads the view that an object's buffer fills")]
 mod held_buffer;
+#[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
+mod hold;
 mod import;
 #[expect(unsafe_code, reason = "calls DLPack's table of functions, takes over foreign memory")]
 mod incoming;
@@ -38,9 +42,15 @@ mod owner;
 mod pins;
 #[expect(unsafe_code, reason = "reads DLPack's table of functions and a list of what was seen")]
 mod producer;
+mod returned;
 #[expect(unsafe_code, reason = "calls a torch function")]
 mod torch;
 
+pub use arg::{
+    Aligned, Any, AnyDType, AnyShape, Arg, ArgCow, ArgMut, Axes, AxisLen, COrder, Const,
+    Constraint, Contiguous, DTypes, FOrder, Memory, NamedAxes, OneOf, Typed, TypedMut,
+    check_same_axes,
+};
 pub use array::is_array;
 pub use capsule::to_dlpack;
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
@@ -48,6 +58,8 @@ pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
+pub use hold::{Detach, DetachMut, Hold, Lender, hold};
 pub use import::{Found, Importer, from_numpy};
 pub use incoming::from_python;
 pub use owner::{PythonOwner, python_owner};
+pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};

@@ -66,6 +66,17 @@ pub(super) fn check_plain(tensor: &Bound<'_, PyAny>, dtype: DType) -> PyResult<(
     Ok(())
 }
 
+/// Why torch gives no memory for a tensor: its layout or its device has none.
+#[cold]
+pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let text = |name| tensor.getattr(name).map(|value| value.to_string());
+    let (Ok(layout), Ok(device)) = (text("layout"), text("device")) else { return error };
+    let text = error.value(tensor.py()).to_string();
+    let reason = text.lines().next().unwrap_or_default().to_owned();
+    let error = ArrayError::TorchMemory { layout, device, reason };
+    PyErr::from(error)
+}
+
 /// `function(argument)`, without a tuple of arguments.
 fn call<'py>(function: &Py<PyAny>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let end: *mut ffi::PyObject = std::ptr::null_mut();
