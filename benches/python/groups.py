@@ -246,16 +246,26 @@ def to_jax(arrays: Arrays) -> Group:
 
 
 def to_tensorflow(arrays: Arrays) -> Group:
-    peer = "`tf.experimental.dlpack.from_dlpack(a.__dlpack__())`"
+    peer = "`from_dlpack(a.__dlpack__())`"
     setup = "call = tf.experimental.dlpack.from_dlpack"
     return Group(
-        "Tensor to a TensorFlow tensor, in Python",
+        "Tensor to a TensorFlow tensor, in Python, beside `tf.experimental.dlpack.from_dlpack`",
         peer,
         [
             share("**ndbridge `t.tensorflow()`**", "t.tensorflow()", arrays),
-            share("**the same of ndbridge's `t`**", "call(t.__dlpack__())", arrays, setup),
+            share(
+                "**`from_dlpack(t.__dlpack__())`**, ndbridge's `t`",
+                "call(t.__dlpack__())",
+                arrays,
+                setup,
+            ),
             share(peer, "call(a.__dlpack__())", arrays, setup),
-            share("the same of torch's `t`", "call(torch_t.__dlpack__())", arrays, setup),
+            share(
+                "`from_dlpack(t.__dlpack__())`, torch's `t`",
+                "call(torch_t.__dlpack__())",
+                arrays,
+                setup,
+            ),
         ],
     )
 
