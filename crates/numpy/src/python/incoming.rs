@@ -26,6 +26,7 @@ use super::capsule;
 use super::error::{ArrayError, to_py_err, type_name};
 use super::gate::PythonGate;
 use super::held_buffer::HeldBuffer;
+use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
 use super::pins::{CallPin, Chain};
 use super::producer::{Known, Producer, known};
@@ -69,6 +70,7 @@ impl<'py> Incoming<'py> {
     /// As [`of`](Self::of); `None` if the object lends no array.
     #[inline]
     pub(super) fn find(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        join_ledger(object.py())?;
         let api = NumpyApi::get(object.py())?;
         if let Some(array) = api.array_of(object) {
             let described = array::describe(api, object, array)?;
