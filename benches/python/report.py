@@ -56,19 +56,20 @@ def markdown(measured: list[Measured], load_before: str) -> str:
 def machine(load_before: str) -> str:
     packages = ", ".join(f"{name} {package_version(name)}" for name in PACKAGES)
     crates = ", ".join(f"{name} {version}" for name, version in crate_versions().items())
-    lines = [
-        "## Where these numbers are from",
-        "",
-        f"* {datetime.date.today().isoformat()}; {processor()}, {os.cpu_count()} cores; "
-        f"{platform.system()} {platform.release()}",
-        f"* Python {platform.python_version()}: {packages}",
-        f"* Rust crates: {crates}; {first_line('rustc', '--version')}, "
-        '`lto = "thin"`, default target CPU',
-        f"* C and C++: {first_line(os.environ.get('CXX', 'c++'), '--version')}, `-O3`",
-        f"* load average before {load_before}, after {load_average()}; what other processes used "
-        "meanwhile stands with each group",
-    ]
-    return "\n".join(lines)
+    rust, cxx = (
+        first_line("rustc", "--version"),
+        first_line(os.environ.get("CXX", "c++"), "--version"),
+    )
+    system = f"{platform.system()} {platform.release()}"
+    return f"""\
+## Where these numbers are from
+
+* {datetime.date.today().isoformat()}; {processor()}, {os.cpu_count()} cores; {system}
+* Python {platform.python_version()}: {packages}
+* Rust crates: {crates}; {rust}, `lto = "thin"`, default target CPU
+* C and C++: {cxx}, `-O3`
+* load average before {load_before}, after {load_average()}; what other processes used meanwhile
+  stands with each group"""
 
 
 def summary(measured: list[Measured]) -> str:
@@ -77,12 +78,13 @@ def summary(measured: list[Measured]) -> str:
     lines = ["## Goals", "", f"{len(found) - len(missed)} of {len(found)} ratios reached."]
     if missed:
         lines += ["Missed:", ""]
-    lines += [
-        f"* {outcome.title}: {outcome.name} is {number(outcome.ratio)}, "
-        f"the goal {outcome.goal.at_most}"
-        for outcome in missed
-    ]
+    lines += map(miss, missed)
     return "\n".join(lines)
+
+
+def miss(outcome: Outcome) -> str:
+    ratio, goal = number(outcome.ratio), outcome.goal.at_most
+    return f"* {outcome.title}: {outcome.name} is {ratio}, the goal {goal}"
 
 
 def section(measured: Measured) -> str:
