@@ -97,9 +97,8 @@ pub fn to_jax<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAn
     check_host(tensor)?;
     let jax = py.import(intern!(py, "jax"))?;
     if is_wide(tensor.dtype()) && !x64_is_on(&jax)? {
-        let remedy = "set jax_enable_x64, or convert with astype";
         let reason = format!("would narrow {}", tensor.dtype());
-        return refuse("JAX", &reason, remedy);
+        return refuse("JAX", &reason, narrowing_call(tensor.dtype()));
     }
     if !is_compact(tensor) {
         let remedy = "call contiguous().jax() (copies)";
@@ -211,6 +210,16 @@ fn with_usual_strides(tensor: &Tensor) -> PyResult<Tensor> {
     let lens: Vec<isize> = tensor.shape().iter().map(|&len| len as isize).collect();
     let flat = tensor.reshape(&[-1]).map_err(to_py_err)?;
     flat.reshape(&lens).map_err(to_py_err)
+}
+
+/// What to do where JAX would narrow.
+const fn narrowing_call(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I64 => "call astype('int32').jax() (copies), or set jax_enable_x64",
+        DType::U64 => "call astype('uint32').jax() (copies), or set jax_enable_x64",
+        DType::C128 => "call astype('complex64').jax() (copies), or set jax_enable_x64",
+        _ => "call astype('float32').jax() (copies), or set jax_enable_x64",
+    }
 }
 
 const fn is_wide(dtype: DType) -> bool {
