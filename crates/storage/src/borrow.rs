@@ -148,6 +148,22 @@ impl LentBorrow {
         entered.map(|token| Self { token }).map_err(|error| *error)
     }
 
+    /// As [`enter`](Self::enter), for all bytes between two addresses.
+    ///
+    /// # Errors
+    /// [`BorrowError::Conflict`].
+    #[inline]
+    pub fn enter_all(
+        kind: BorrowKind,
+        addresses: Range<usize>,
+        at: impl Into<CallSite>,
+    ) -> Result<Self, BorrowError> {
+        let Range { start, end } = addresses;
+        let span = Span { start, end: end.max(start) };
+        let entered = enter_in_lent(kind, span, &[], at.into());
+        entered.map(|token| Self { token }).map_err(|error| *error)
+    }
+
     #[inline(never)]
     fn enter_strided(
         kind: BorrowKind,

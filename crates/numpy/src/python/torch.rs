@@ -3,12 +3,12 @@
 use ndbridge_dtype::{DType, Kind};
 use ndbridge_storage::{Gate, GateError};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{intern, types::PyDict};
 
+use super::call::call;
 use super::error::ArrayError;
 use super::gate::PythonGate;
 
@@ -103,16 +103,6 @@ pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     let reason = text.lines().next().unwrap_or_default().to_owned();
     let error = ArrayError::TorchMemory { layout, device, reason };
     PyErr::from(error)
-}
-
-/// `function(argument)`, without a tuple of arguments.
-fn call<'py>(function: &Py<PyAny>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let end: *mut ffi::PyObject = std::ptr::null_mut();
-    // SAFETY: live objects, and the null that ends them; attached.
-    let result =
-        unsafe { ffi::PyObject_CallFunctionObjArgs(function.as_ptr(), argument.as_ptr(), end) };
-    // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(argument.py(), result) }
 }
 
 /// The gate of a torch tensor's memory: that of Python, and shut once torch has put other memory
