@@ -31,7 +31,7 @@ fn items(first: usize, len: usize, step: usize) -> Footprint {
 }
 
 fn take(module: &Module, kind: BorrowKind, bytes: &Footprint) -> Result<Token, Held> {
-    module.acquire(kind, bytes, CallSite::named("somewhere"))
+    module.acquire(kind, bytes, CallSite::named(c"somewhere"))
 }
 
 fn is_free(module: &Module, kind: BorrowKind, bytes: &Footprint) -> bool {
@@ -64,7 +64,7 @@ fn mut_1_a_conflict_names_the_place_in_the_other_module() {
     module!(OTHER);
     adopt(&OTHER, &OWNER).unwrap();
     let here = CallSite::from(Location::caller());
-    let named = CallSite::named("rust-numpy");
+    let named = CallSite::named(c"rust-numpy");
     for (place, text) in [(here, format!("{}:{}:{}", file!(), here.line(), here.column()))]
         .into_iter()
         .chain([(named, "rust-numpy".to_owned())])

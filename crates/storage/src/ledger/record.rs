@@ -16,7 +16,7 @@ impl Record {
     /// Content of a slot that was never used.
     pub(super) fn none() -> Self {
         let (kind, bytes) = (BorrowKind::Read, Footprint::none_at(0));
-        Self { kind, bytes, at: CallSite::named("nowhere") }
+        Self { kind, bytes, at: CallSite::named(c"nowhere") }
     }
 
     /// Overwrites a record; axes move only if there are any, which most borrows have not.

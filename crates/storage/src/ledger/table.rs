@@ -63,11 +63,7 @@ struct Borrowed {
     bytes: Span,
     axes: *const Axis,
     axes_len: usize,
-    /// UTF-8; lives, as the module that it comes from, until the process ends.
-    file: *const u8,
-    file_len: usize,
-    line: u32,
-    column: u32,
+    at: CallSite,
 }
 
 #[repr(C)]
@@ -157,7 +153,7 @@ impl LedgerTable {
     ) -> Result<Token, Box<Held>> {
         let wanted = Borrowed::new(kind, bytes, axes, at);
         // What a ledger that fails leaves behind: somebody unknown holds all of it.
-        let unknown = CallSite::named("an unknown place: the ledger of the process failed");
+        let unknown = CallSite::named(c"an unknown place: the ledger of the process failed");
         let held = Borrowed::new(BorrowKind::Write, bytes, &[], unknown);
         let mut answer = Answer { token: 0, held };
         // SAFETY: the function goes with its context; the arguments are live and well formed.
@@ -165,8 +161,7 @@ impl LedgerTable {
         if code == ENTERED {
             return Ok(Token(answer.token));
         }
-        // SAFETY: filled by this module above, or by the ledger.
-        Err(unsafe { answer.held.to_held() })
+        Err(answer.held.to_held())
     }
 
     pub(super) fn release(&self, token: Token) {
@@ -177,30 +172,7 @@ impl LedgerTable {
 
 impl Borrowed {
     fn new(kind: BorrowKind, bytes: Span, axes: &[Axis], at: CallSite) -> Self {
-        let file = at.file();
-        Self {
-            kind: kind as u8,
-            bytes,
-            axes: axes.as_ptr(),
-            axes_len: axes.len(),
-            file: file.as_ptr(),
-            file_len: file.len(),
-            line: at.line(),
-            column: at.column(),
-        }
-    }
-
-    /// # Safety
-    /// `file` is UTF-8 that lives until the process ends.
-    unsafe fn at(&self) -> CallSite {
-        if self.file_len == 0 {
-            return CallSite::named("an unknown place");
-        }
-        // SAFETY: promised by the caller.
-        let file = unsafe { std::slice::from_raw_parts(self.file, self.file_len) };
-        // SAFETY: promised by the caller.
-        let file = unsafe { std::str::from_utf8_unchecked(file) };
-        CallSite::new(file, self.line, self.column)
+        Self { kind: kind as u8, bytes, axes: axes.as_ptr(), axes_len: axes.len(), at }
     }
 
     /// # Safety
@@ -213,15 +185,11 @@ impl Borrowed {
         unsafe { std::slice::from_raw_parts(self.axes, self.axes_len) }
     }
 
-    /// # Safety
-    /// As [`at`](Self::at).
     #[cold]
-    unsafe fn to_held(self) -> Box<Held> {
+    fn to_held(self) -> Box<Held> {
         // A kind that only a later release knows is compatible with nothing here.
         let kind = BorrowKind::from_code(self.kind).unwrap_or(BorrowKind::Write);
-        // SAFETY: promised by the caller.
-        let at = unsafe { self.at() };
-        Box::new(Held { kind, at, bytes: self.bytes.addresses() })
+        Box::new(Held { kind, at: self.at, bytes: self.bytes.addresses() })
     }
 }
 
@@ -239,10 +207,8 @@ unsafe extern "C" fn acquire(
     let Some(kind) = BorrowKind::from_code(wanted.kind) else { return FAILED };
     // SAFETY: the caller's axes live until this returns.
     let axes = unsafe { wanted.axes() };
-    // SAFETY: the caller's module outlives its places.
-    let at = unsafe { wanted.at() };
     // The lock of the ledger is released on the way out of a panic, and nothing is entered.
-    let enter = AssertUnwindSafe(|| ledger.enter_bytes(kind, wanted.bytes, axes, at));
+    let enter = AssertUnwindSafe(|| ledger.enter_bytes(kind, wanted.bytes, axes, wanted.at));
     match catch_unwind(enter) {
         Ok(Ok(token)) => {
             answer.token = token.0;
