@@ -11,14 +11,16 @@ use super::api::{NumpyApi, Parts};
 use super::dtypes::number_of_dtype;
 use super::error::ArrayError;
 use super::gate::PythonGate;
+use super::ledger_capsule::join_ledger_attached;
 
 /// Hands the memory of `tensor` to Python: from now on, for good, it is borrowed only by threads
 /// that are attached to the interpreter.
 ///
 /// # Errors
-/// `BufferError` while a guard of the memory is alive.
+/// `BufferError` while a guard of the memory is alive; as [`join_ledger`](super::join_ledger).
 #[track_caller]
 pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
+    join_ledger_attached()?;
     if tensor.storage().access() == Access::Private {
         let lent = tensor.storage().lend(Arc::new(PythonGate));
         lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;

@@ -14,6 +14,7 @@ use super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, NumpyApi, WRI
 use super::dtypes::dtype_of_descr;
 use super::error::{ArrayError, to_py_err};
 use super::gate::PythonGate;
+use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
 
 /// Most arrays that an array may be a view of, one through the other. NumPy itself keeps chains
@@ -77,6 +78,7 @@ impl Importer {
         facts: &Facts,
         request: &Request,
     ) -> PyResult<Tensor> {
+        join_ledger(object.py())?;
         if let Plan::Refuse(refusal) = plan(facts, request) {
             return Err(to_py_err(TensorError::Refused { call: request.call, refusal }));
         }

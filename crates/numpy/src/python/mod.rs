@@ -24,11 +24,16 @@ mod export;
 mod gate;
 #[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
 mod import;
+#[expect(unsafe_code, reason = "hands the table of a ledger from module to module")]
+mod ledger_capsule;
 mod owner;
+#[expect(unsafe_code, reason = "C functions in rust-numpy's borrow table")]
+mod rust_numpy;
 
 pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
 pub use import::{Importer, array_facts, from_numpy, is_array};
+pub use ledger_capsule::join_ledger;
 pub use owner::{PythonOwner, python_owner};
