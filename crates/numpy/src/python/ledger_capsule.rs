@@ -35,10 +35,15 @@ pub fn join_ledger(py: Python<'_>) -> PyResult<()> {
     if JOINED.load(Ordering::Acquire) { Ok(()) } else { join(py) }
 }
 
-/// As [`join_ledger`], on a thread that may have no token at hand.
+/// As [`join_ledger`], for callers without a token; nothing happens without an interpreter.
 #[inline]
 pub(super) fn join_ledger_attached() -> PyResult<()> {
-    if JOINED.load(Ordering::Acquire) { Ok(()) } else { Python::attach(join) }
+    if JOINED.load(Ordering::Acquire) { Ok(()) } else { join_if_python_runs() }
+}
+
+#[cold]
+fn join_if_python_runs() -> PyResult<()> {
+    Python::try_attach(join).unwrap_or(Ok(()))
 }
 
 // Two threads may come here at once, since Python code can run in between: every step may be
@@ -49,7 +54,7 @@ fn join(py: Python<'_>) -> PyResult<()> {
     // SAFETY: a capsule of this name holds such a table, of a module that Python never unloads; the
     // own table is only ever published under this name.
     unsafe { ledger::of_process().adopt(table) }.map_err(adopt_error)?;
-    // Whoever owns the ledger has joined rust-numpy, or is about to on this very thread's turn.
+    // The owner of the ledger joins rust-numpy, once for all.
     if std::ptr::eq(table.as_ptr(), ledger::of_process().table()) {
         join_rust_numpy(py)?;
     }
