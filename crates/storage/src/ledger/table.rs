@@ -230,3 +230,32 @@ unsafe extern "C" fn release(context: *const c_void, token: u64) {
     // Releasing does not panic; were it to, the bytes stay borrowed.
     let _ = catch_unwind(AssertUnwindSafe(|| ledger.release(Token(token))));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn fail(_: *const c_void, _: *const Borrowed, _: *mut Answer) -> c_int {
+        FAILED
+    }
+
+    #[test]
+    fn mut_1_a_ledger_that_fails_refuses() {
+        static LEDGER: std::sync::LazyLock<Ledger> = std::sync::LazyLock::new(Ledger::new);
+        let bytes = Span { start: 64, end: 72 };
+        let wanted = Borrowed::new(BorrowKind::Read, bytes, &[], CallSite::named(c"here"));
+        let table = LedgerTable::of(&LEDGER);
+        let of_a_later_release = Borrowed { kind: 200, ..wanted };
+        let mut answer = Answer { token: 7, held: wanted };
+        // SAFETY: the function's own context, a live borrow and room for an answer.
+        let code =
+            unsafe { acquire(table.context, &raw const of_a_later_release, &raw mut answer) };
+        assert_eq!((code, answer.token, LEDGER.is_idle()), (FAILED, 7, true));
+
+        let failing = LedgerTable { acquire: fail, ..table };
+        let at = CallSite::named(c"here");
+        let held = failing.acquire(BorrowKind::Read, bytes, &[], at).unwrap_err();
+        assert_eq!((held.kind, held.bytes), (BorrowKind::Write, 64..72));
+        assert!(held.at.to_string().starts_with("an unknown place"), "{}", held.at);
+    }
+}
