@@ -19,8 +19,8 @@ from conftest import run_python
 
 FOLDER = pathlib.Path(__file__).parent / "rust_numpy_module"
 BUILT = {"linux": "librust_numpy_module.so", "darwin": "librust_numpy_module.dylib"}
-#: Names who is to come first.
-FIRST = "NDBRIDGE_TEST_FIRST"
+#: Names who is to come first, and the second module, for an interpreter that this one starts.
+FIRST, BUILT_ALREADY = "NDBRIDGE_TEST_FIRST", "NDBRIDGE_TEST_EXTENSION"
 ORDERS = {
     "ndbridge": lambda rn: nd.from_numpy(np.zeros(1)),
     "rust-numpy": lambda rn: rn.reading(np.zeros(1), bool),
@@ -32,6 +32,8 @@ ORDERS = {
 @pytest.fixture(scope="session")
 def extension():
     """Path of the second module."""
+    if BUILT_ALREADY in os.environ:
+        return pathlib.Path(os.environ[BUILT_ALREADY])
     if shutil.which("cargo") is None:
         pytest.skip("needs cargo to build rust_numpy_module, found none on PATH")
     if sys.platform not in BUILT:
@@ -284,11 +286,14 @@ def test_mut_1_an_exception_releases(rn):
         assert taken(rn, array) == {"reading", "writing"}
 
 
-@pytest.mark.skipif(FIRST in os.environ, reason="runs the others")
+once = pytest.mark.skipif(FIRST in os.environ, reason="starts interpreters of its own")
+
+
+@once
 @pytest.mark.parametrize("order", ORDERS)
 def test_mut_1_whoever_comes_first(extension, order):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-    environment = {**os.environ, FIRST: order}
+    environment = {**os.environ, FIRST: order, BUILT_ALREADY: str(extension)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -313,6 +318,7 @@ def run(extension, code):
     run_python(BEGIN + code, extension)
 
 
+@once
 def test_mut_1_borrows_from_before_the_join(extension):
     run(extension, """
 a, b = np.zeros(8), np.zeros(8)
@@ -332,6 +338,7 @@ rn.writing(b, bool)
 """)  # fmt: skip
 
 
+@once
 def test_mut_1_a_join_waits_for_borrows(extension):
     run(extension, """
 nd.from_numpy(np.zeros(1))
@@ -347,6 +354,7 @@ rn.tensor_writing(a, lambda: error_of(t.clone))
 """)  # fmt: skip
 
 
+@once
 @pytest.mark.parametrize("first", ["nd.from_numpy(a)", "memoryview(nd.zeros(1))", "rn.join()"])
 def test_mut_1_tables_of_other_versions_are_refused(extension, first):
     code = """
@@ -364,6 +372,7 @@ assert text.startswith("ImportError: the ledger of this process has version %d, 
         run(extension, code % (version, first, version))
 
 
+@once
 def test_mut_1_a_table_of_rust_numpy_that_is_too_old(extension):
     run(extension, """
 import ctypes, numpy._core.multiarray as place
