@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use ndarray::{ArrayRef, ArrayView, Dimension};
+use ndarray::{ArrayRef, ArrayView};
 use ndbridge_dtype::{Casting, Element};
 use ndbridge_storage::{BorrowKind, OwnedBorrow, Region};
 use ndbridge_tensor::{RawElements, Receipt, Request, Tensor};
@@ -19,6 +19,7 @@ use super::axes::{AnyShape, Axes};
 use super::constraint::Constraint;
 use super::loan::{Loan, Unmet, Use, unmet};
 use super::naming;
+use crate::described::Described;
 
 /// An array to be read, shared if it is as the types say, else copied into such a one: of another
 /// data type (as far as `same_kind` casting goes), order or alignment, or from a list or number.
@@ -26,14 +27,14 @@ use super::naming;
 /// [`receipt`](Self::receipt) tells which. A shape that does not fit is refused.
 pub struct ArgCow<'py, T: Element, S: Axes = AnyShape, C: Constraint = ()> {
     view: ArrayView<'static, T, S::Dim>,
-    _held: Held<'py, S::Dim>,
+    _held: Held<'py>,
     receipt: Receipt,
     _demands: PhantomData<C>,
 }
 
 /// What the view's memory is held by.
-enum Held<'py, D: Dimension> {
-    Shared { _loan: Loan<'py, D> },
+enum Held<'py> {
+    Shared { _loan: Loan<'py> },
     Copied { _borrow: OwnedBorrow },
 }
 
@@ -46,7 +47,7 @@ impl<'py, T: Element, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgCow<'
         let py = object.py();
         let incoming = find(&object).map_err(|error| naming::with_name(py, error))?;
         match unmet::<T, S, C>(&incoming, Use::Read) {
-            None => Self::shared(Loan::borrow(incoming, Use::Read)?),
+            None => Self::shared(Loan::of(incoming, Use::Read)?),
             Some(unmet @ (Unmet::Shape | Unmet::ReadOnly)) => {
                 Err(unmet.exception::<T, S, C>(&incoming, Use::Read))
             }
@@ -92,9 +93,9 @@ impl<T: Element, S: Axes, C: Constraint> ArgCow<'_, T, S, C> {
 }
 
 impl<'py, T: Element, S: Axes, C: Constraint> ArgCow<'py, T, S, C> {
-    fn shared(loan: Loan<'py, S::Dim>) -> PyResult<Self> {
+    fn shared((loan, described): (Loan<'py>, Described)) -> PyResult<Self> {
         // SAFETY: as for `Arg`.
-        let view = unsafe { loan.raw().view() };
+        let view = unsafe { described.raw().view() };
         let receipt = Receipt::shared(CALL);
         Ok(Self { view, _held: Held::Shared { _loan: loan }, receipt, _demands: PhantomData })
     }
