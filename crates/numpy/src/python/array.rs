@@ -40,6 +40,16 @@ pub(super) fn describe(
     Ok(Described { ptr, shape, strides, dtype, byte_order, device, mutability })
 }
 
+/// What the structure of an array says now.
+///
+/// # Errors
+/// As [`describe`].
+pub(super) fn describe_again(object: &Bound<'_, PyAny>) -> PyResult<Described> {
+    let api = NumpyApi::get(object.py())?;
+    let array = api.array_of(object).ok_or_else(|| ArrayError::not_an_array(object))?;
+    describe(api, object, array)
+}
+
 /// Whether an array carries a mask beside its elements.
 fn is_masked(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     static MASKED_ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();

@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Arc;
 
+use ndbridge_dtype::Kind;
 use ndbridge_storage::{ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::PyBufferError;
@@ -121,6 +122,7 @@ impl<'py> Incoming<'py> {
         table: &'static DlExchange,
         has_no_flags: bool,
     ) -> PyResult<(Described, Hold<'py>)> {
+        torch::check_plain(object)?;
         let look = if has_no_flags { view(object, table) } else { Ok(None) };
         let looked = match look {
             Ok(Some(described)) => Ok((described, Hold::Looked(table))),
@@ -128,9 +130,7 @@ impl<'py> Incoming<'py> {
             Err(error) => Err(error),
         };
         // torch's own words come with a stack of its C++ calls.
-        let looked = looked.map_err(|error| torch::in_our_words(object, error))?;
-        torch::check_plain(object, looked.0.dtype)?;
-        Ok(looked)
+        looked.map_err(|error| torch::in_our_words(object, error))
     }
 
     /// JAX lends its buffers read-only, but not those of bfloat16 and float8.
@@ -223,11 +223,10 @@ impl<'py> Incoming<'py> {
             return Self::of_managed(object, producer, capsule::take(object)?).map(Some);
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
-            let incoming = Self::dlpack(object, producer)?;
             if producer == Producer::Torch {
-                torch::check_plain(object, incoming.described.dtype)?;
+                torch::check_plain(object)?;
             }
-            return Ok(Some(incoming));
+            return Self::dlpack(object, producer).map(Some);
         }
         if object.hasattr(intern!(py, "__cuda_array_interface__"))? {
             return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
@@ -281,10 +280,21 @@ impl<'py> Incoming<'py> {
         }
     }
 
+    /// Whether a NumPy array, which other code may have changed until it was pinned, still is what
+    /// was seen.
+    pub(super) fn is_as_described(&self) -> PyResult<bool> {
+        if !matches!(self.hold, Hold::Array) {
+            return Ok(true);
+        }
+        let (now, seen) = (array::describe_again(&self.object)?, &self.described);
+        let is_same = now.shape == seen.shape && now.strides == seen.strides;
+        Ok(is_same && now.ptr == seen.ptr && now.dtype == seen.dtype)
+    }
+
     /// A tensor that shares the memory, for as long as it lives; memory that went out from here
     /// becomes a view of its own storage again.
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
-        let Self { described, producer, object, hold } = self;
+        let Self { mut described, producer, object, hold } = self;
         let lent = || ForeignAccess::Lent(Arc::new(PythonGate));
         // NumPy's own memory leads nowhere else.
         let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
@@ -298,13 +308,17 @@ impl<'py> Incoming<'py> {
         let (pins, managed, access) = match hold {
             Hold::Array => {
                 let chain = Chain::of(&object)?;
+                // Whatever ran before it was pinned: from now on it stays as it is.
+                described = array::describe_again(&object)?;
                 let access = chain.access();
                 (chain.pins, None, access)
             }
             Hold::Looked(table) => {
                 torch::pin_storage(&object)?;
                 let gate = ForeignAccess::Lent(Arc::new(TorchGate::of(&object)?));
-                (Vec::new(), Some(managed(&object, table)?), gate)
+                let managed = managed(&object, table)?;
+                described = managed.describe().map_err(ArrayError::from)?;
+                (Vec::new(), Some(managed), gate)
             }
             Hold::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();
@@ -361,9 +375,10 @@ pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
         return call(to_array, object).ok().map(Seen::Immutable);
     }
     let table = known.exchange.filter(|_| known.has_no_flags)?;
+    torch::check_real(object).ok()?;
     let plain = PlainHeader::of(header(object, table).ok()??)?;
-    torch::check_plain(object, plain.dtype()).ok()?;
-    Some(Seen::Header(plain, table))
+    // Complex tensors may be conjugates.
+    (plain.dtype().kind() != Kind::Complex).then_some(Seen::Header(plain, table))
 }
 
 /// What the table's function says of the object's elements, without keeping them. `None` if the

@@ -1,6 +1,5 @@
 //! What a torch tensor's memory does not show: lazy bits and the autograd graph.
 
-use ndbridge_dtype::{DType, Kind};
 use ndbridge_storage::{Gate, GateError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -17,8 +16,8 @@ struct Torch {
     tensor: Py<PyType>,
     is_neg: Py<PyAny>,
     is_conj: Py<PyAny>,
-    /// `True`, which these answer.
-    yes: Py<PyAny>,
+    /// `False`, which these answer of a plain tensor.
+    no: Py<PyAny>,
 }
 
 static TORCH: PyOnceLock<Torch> = PyOnceLock::new();
@@ -37,7 +36,7 @@ impl Torch {
             Ok::<_, PyErr>(Self {
                 is_neg: tensor.getattr("is_neg")?.unbind(),
                 is_conj: tensor.getattr("is_conj")?.unbind(),
-                yes: PyBool::new(py, true).to_owned().into_any().unbind(),
+                no: PyBool::new(py, false).to_owned().into_any().unbind(),
                 tensor: tensor.cast_into::<PyType>()?.unbind(),
             })
         });
@@ -59,43 +58,61 @@ pub(super) fn table_holder(py: Python<'_>) -> PyResult<Option<Bound<'_, PyType>>
 }
 
 /// Refuses a tensor whose memory is not its value: the conjugate or negative bit is set, or torch
-/// must see what is done to it.
+/// must see what is done to it. To be asked before the memory is looked at: torch lets other threads
+/// run meanwhile.
 ///
 /// # Errors
 /// `BufferError` that names the call which resolves it.
-pub(super) fn check_plain(tensor: &Bound<'_, PyAny>, dtype: DType) -> PyResult<()> {
+pub(super) fn check_plain(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(torch) = Torch::loaded(tensor.py())? else { return Ok(()) };
-    match check(torch, tensor, dtype) {
+    let check = || torch.check_real(tensor).and_then(|()| torch.check_conjugate(tensor));
+    match check() {
         // A subclass that lets nobody ask: torch itself is asked past it.
         Err(error) if error.is_instance_of::<PyRuntimeError>(tensor.py()) => {
             let aside = tensor.py().import(intern!(tensor.py(), "torch._C"))?;
             let aside = aside.getattr("DisableTorchFunctionSubclass")?.call0()?;
             aside.call_method0("__enter__")?;
-            let checked = check(torch, tensor, dtype);
-            aside.call_method1("__exit__", (py_none(tensor), py_none(tensor), py_none(tensor)))?;
+            let checked = check();
+            let none = || tensor.py().None();
+            aside.call_method1("__exit__", (none(), none(), none()))?;
             checked
         }
         checked => checked,
     }
 }
 
-fn py_none(tensor: &Bound<'_, PyAny>) -> Py<PyAny> {
-    tensor.py().None()
+/// As [`check_plain`], but for the conjugate bit, which only complex tensors have.
+#[inline]
+pub(super) fn check_real(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+    match TORCH.get(tensor.py()) {
+        Some(torch) => torch.check_real(tensor),
+        None => check_plain(tensor),
+    }
 }
 
-#[inline]
-fn check(torch: &Torch, tensor: &Bound<'_, PyAny>, dtype: DType) -> PyResult<()> {
-    let is_true = |value: Bound<'_, PyAny>| value.as_ptr() == torch.yes.as_ptr();
-    if is_true(tensor.getattr(intern!(tensor.py(), "requires_grad"))?) {
-        return Err(ArrayError::RequiresGrad.into());
+impl Torch {
+    #[inline]
+    fn check_real(&self, tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !self.is_no(&tensor.getattr(intern!(tensor.py(), "requires_grad"))?) {
+            return Err(ArrayError::RequiresGrad.into());
+        }
+        if !self.is_no(&call(&self.is_neg, tensor)?) {
+            return Err(ArrayError::Negative.into());
+        }
+        Ok(())
     }
-    if dtype.kind() == Kind::Complex && is_true(call(&torch.is_conj, tensor)?) {
-        return Err(ArrayError::Conjugate.into());
+
+    fn check_conjugate(&self, tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.is_no(&call(&self.is_conj, tensor)?) {
+            return Ok(());
+        }
+        Err(ArrayError::Conjugate.into())
     }
-    if is_true(call(&torch.is_neg, tensor)?) {
-        return Err(ArrayError::Negative.into());
+
+    #[inline]
+    fn is_no(&self, answer: &Bound<'_, PyAny>) -> bool {
+        answer.as_ptr() == self.no.as_ptr()
     }
-    Ok(())
 }
 
 /// Why torch gives no memory for a tensor: its layout or its device has none.

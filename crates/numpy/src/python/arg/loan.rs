@@ -63,6 +63,10 @@ impl<'py> Loan<'py> {
     /// Exceptions that name the argument.
     pub(super) fn of(incoming: Incoming<'py>, wanted: Use) -> PyResult<(Self, Described)> {
         let pin = incoming.pin()?;
+        if !incoming.is_as_described()? {
+            let text = format!("{NAME}: array was changed while it was looked at");
+            return Err(naming::exception(incoming.object.py(), Kind::Buffer, &text));
+        }
         let region = incoming.described.region();
         let borrow = LentBorrow::enter(wanted.kind(), &region, Location::caller());
         let borrow = borrow.map_err(|error| refused(&incoming, &error))?;
