@@ -1,7 +1,5 @@
 //! Tensors out, as NumPy arrays.
 
-use std::sync::Arc;
-
 use ndbridge_storage::{Access, Device, Mutability};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
@@ -27,7 +25,7 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     open.map_err(|error| ArrayError::from(TensorError::from(error)))?;
     known_memory::remember(tensor.storage());
     if tensor.storage().access() == Access::Private {
-        let lent = tensor.storage().lend(Arc::new(PythonGate));
+        let lent = tensor.storage().lend(PythonGate::shared());
         lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
     }
     Ok(())

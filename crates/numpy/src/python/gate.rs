@@ -1,5 +1,7 @@
 //! Memory that Python code may reach is borrowed only while this thread keeps Python still.
 
+use std::sync::{Arc, LazyLock};
+
 use ndbridge_storage::{Gate, GateError};
 use pyo3::ffi;
 
@@ -7,6 +9,15 @@ use pyo3::ffi;
 /// interpreter (hold the GIL).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PythonGate;
+
+impl PythonGate {
+    /// The gate for a storage.
+    #[must_use]
+    pub fn shared() -> Arc<dyn Gate> {
+        static SHARED: LazyLock<Arc<PythonGate>> = LazyLock::new(|| Arc::new(PythonGate));
+        Arc::<PythonGate>::clone(&SHARED)
+    }
+}
 
 const NAME: &str = "the Python gate";
 

@@ -295,7 +295,7 @@ impl<'py> Incoming<'py> {
     /// becomes a view of its own storage again.
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { mut described, producer, object, hold } = self;
-        let lent = || ForeignAccess::Lent(Arc::new(PythonGate));
+        let lent = || ForeignAccess::Lent(PythonGate::shared());
         // NumPy's own memory leads nowhere else.
         let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
         if may_be_ours && let Some(known) = storage_of(&described) {
