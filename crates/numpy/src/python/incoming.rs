@@ -26,6 +26,8 @@ use super::capsule;
 use super::error::{ArrayError, to_py_err, type_name};
 use super::gate::PythonGate;
 use super::held_buffer::HeldBuffer;
+use super::known_memory::storage_of;
+use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
 use super::pins::{CallPin, Chain};
 use super::producer::{Known, Producer, known};
@@ -69,6 +71,7 @@ impl<'py> Incoming<'py> {
     /// As [`of`](Self::of); `None` if the object lends no array.
     #[inline]
     pub(super) fn find(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        join_ledger(object.py())?;
         let api = NumpyApi::get(object.py())?;
         if let Some(array) = api.array_of(object) {
             let described = array::describe(api, object, array)?;
@@ -82,21 +85,19 @@ impl<'py> Incoming<'py> {
         match known {
             Known { producer: Producer::Jax, .. } => Self::jax(object).map(Some),
             Known { producer: Producer::TensorFlow, .. } => Self::tensorflow(object).map(Some),
-            Known { producer, exchange: Some(table) } => {
-                Self::exchange(object, producer, table).map(Some)
-            }
+            Known { exchange: Some(table), .. } => Self::exchange(object, known, table).map(Some),
             Known { producer, .. } => Self::any(object, producer),
         }
     }
 
     fn exchange(
         object: &Bound<'py, PyAny>,
-        producer: Producer,
+        known: Known,
         table: &'static DlExchange,
     ) -> PyResult<Self> {
+        let producer = known.producer;
         let (described, hold) = match producer {
-            // A view has no flags, but torch has no read-only tensors.
-            Producer::Torch => Self::look_at_torch(object, table)?,
+            Producer::Torch => Self::torch(object, table, known.has_no_flags)?,
             _ => Self::managed(object, table)?,
         };
         check_is_host(&described)?;
@@ -109,11 +110,13 @@ impl<'py> Incoming<'py> {
         Ok((described, Hold::Managed(managed)))
     }
 
-    fn look_at_torch(
+    fn torch(
         object: &Bound<'py, PyAny>,
         table: &'static DlExchange,
+        has_no_flags: bool,
     ) -> PyResult<(Described, Hold<'py>)> {
-        let looked = match view(object, table) {
+        let look = if has_no_flags { view(object, table) } else { Ok(None) };
+        let looked = match look {
             Ok(Some(described)) => Ok((described, Hold::Looked(table))),
             Ok(None) => Self::managed(object, table),
             Err(error) => Err(error),
@@ -151,7 +154,15 @@ impl<'py> Incoming<'py> {
         if !object.hasattr(intern!(object.py(), "__dlpack__"))? {
             return Err(ArrayError::NoProtocol { found: type_name(object) }.into());
         }
-        Self::dlpack(object, Producer::TensorFlow)
+        if !dtype.starts_with("float8") {
+            return Self::dlpack(object, Producer::TensorFlow);
+        }
+        // Its DLPack knows no float8; its arrays of them share the memory.
+        let array = object.call_method0(intern!(object.py(), "__array__"))?;
+        let incoming = Self::of(&array)?;
+        let mutability = Mutability::ReadOnly;
+        let described = Described { mutability, ..incoming.described };
+        Ok(Self { described, producer: Producer::TensorFlow, ..incoming })
     }
 
     fn buffer(
@@ -245,19 +256,22 @@ impl<'py> Incoming<'py> {
         }
     }
 
-    /// A tensor that shares the memory, for as long as it lives. Memory at the end of which stands
-    /// an object that `storage_of` knows becomes a view of that storage.
-    pub(super) fn into_tensor(
-        self,
-        storage_of: fn(&Bound<'_, PyAny>) -> Option<Storage>,
-    ) -> PyResult<Tensor> {
+    /// A tensor that shares the memory, for as long as it lives; memory that went out from here
+    /// becomes a view of its own storage again.
+    pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { described, producer, object, hold } = self;
         let lent = || ForeignAccess::Lent(Arc::new(PythonGate));
+        if !matches!(hold, Hold::Array)
+            && let Some(known) = storage_of(&described)
+        {
+            return view_of(&described, &known);
+        }
         let (pins, managed, access) = match hold {
             Hold::Array => {
                 let chain = Chain::of(&object)?;
-                if let Some(storage) = chain.end.as_ref().and_then(storage_of) {
-                    return view_of(&described, &storage);
+                // NumPy's own memory leads nowhere else.
+                if let Some(known) = chain.end.as_ref().and_then(|_| storage_of(&described)) {
+                    return view_of(&described, &known);
                 }
                 let access = chain.access();
                 (chain.pins, None, access)
@@ -354,16 +368,4 @@ pub(super) fn by_dlpack<'py>(object: &Bound<'py, PyAny>) -> PyResult<Incoming<'p
         return Err(PyBufferError::new_err(text));
     }
     Incoming::of(object)
-}
-
-/// A tensor that shares the memory of any array that Python has: NumPy's, torch's, TensorFlow's,
-/// JAX's, or that of any object with `__dlpack__`, `__array_interface__` or a buffer.
-///
-/// The memory is kept, and kept in its place, as long as any handle to it lives.
-///
-/// # Errors
-/// `TypeError` for anything else and for data types that cannot be carried; `BufferError` for torch
-/// tensors with lazy bits or gradients; `ValueError` for arrays in the other byte order.
-pub fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    super::Importer::default().from_python(object)
 }

@@ -37,12 +37,17 @@ mod hold;
 mod import;
 #[expect(unsafe_code, reason = "calls DLPack's table of functions, takes over foreign memory")]
 mod incoming;
+mod known_memory;
+#[expect(unsafe_code, reason = "hands the table of a ledger from module to module")]
+mod ledger_capsule;
 mod owner;
 #[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
 mod pins;
 #[expect(unsafe_code, reason = "reads DLPack's table of functions and a list of what was seen")]
 mod producer;
 mod returned;
+#[expect(unsafe_code, reason = "C functions in rust-numpy's borrow table")]
+mod rust_numpy;
 #[expect(unsafe_code, reason = "calls a torch function")]
 mod torch;
 
@@ -59,7 +64,7 @@ pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
 pub use hold::{Detach, DetachMut, Hold, Lender, hold};
-pub use import::{Found, Importer, from_numpy};
-pub use incoming::from_python;
+pub use import::{Found, find, find_by_dlpack, from_numpy, from_python};
+pub use ledger_capsule::join_ledger;
 pub use owner::{PythonOwner, python_owner};
 pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::{Borrowed, intern};
 
 use super::super::error::to_py_err;
-use super::super::import::Importer;
+use super::super::import::Found;
 use super::super::incoming::Incoming;
 use super::axes::{AnyShape, Axes};
 use super::constraint::Constraint;
@@ -80,7 +80,7 @@ fn copied<T: Element, S: Axes, C: Constraint>(incoming: Incoming<'_>) -> PyResul
     };
     // Copies have no gaps, and are aligned for every demand up to a cache line.
     let request = request.with_copy(ndbridge_tensor::CopyRule::Always);
-    Importer::default().convert(incoming, &request)
+    Found { incoming }.convert(&request)
 }
 
 impl<T: Element, S: Axes, C: Constraint> ArgCow<'_, T, S, C> {

@@ -27,6 +27,7 @@ mod axes;
 mod constraint;
 #[expect(unsafe_code, reason = "makes views of borrowed memory")]
 mod cow;
+#[expect(unsafe_code, reason = "passes the maker of views on")]
 mod kinds;
 #[expect(unsafe_code, reason = "looks at borrowed bytes")]
 mod loan;
@@ -49,7 +50,7 @@ pub use cow::ArgCow;
 pub use kinds::{AnyDType, DTypes, OneOf};
 pub use same_axes::{NamedAxes, check_same_axes};
 
-use super::import::Importer;
+use super::import::from_python;
 use loan::{Loan, Use};
 
 /// An array to be read: `Arg<'_, f32, (Any, Const<3>), COrder>`.
@@ -131,7 +132,7 @@ macro_rules! facts {
             /// # Errors
             /// As [`from_python`](super::from_python).
             pub fn tensor(&self) -> PyResult<Tensor> {
-                Importer::default().from_python(&self.loan.incoming.object)
+                from_python(&self.loan.incoming.object)
             }
 
             /// Makes sure of the elements' type.
