@@ -217,7 +217,8 @@ impl<'py> Incoming<'py> {
             return Ok(None);
         }
         if let Some(interface) = object.getattr_opt(intern!(py, "__array_interface__"))? {
-            return Self::array_interface(object, &interface).map(Some);
+            let incoming = Self::array_interface(object, &interface)?;
+            return Ok(Some(Self { producer, ..incoming }));
         }
         if !has_buffer(object) {
             return Ok(None);
@@ -225,7 +226,7 @@ impl<'py> Incoming<'py> {
         let view = PyMemoryView::from(object)?;
         let array =
             py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (view,))?;
-        Self::find(&array)
+        Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
     }
 
     fn array_interface(
