@@ -47,7 +47,7 @@ REFUSED = {
     "jax dtype": (example.total, lambda: of_jax(ones(3, dtype="int32")), "float32 or", "jax int32 [3]"),
     "jax to 64 bit": (testing.c_order, lambda: of_jax(ones(3, dtype="float32")), "float64 [..] on cpu, C order", "jax float32 [3]"),
     "tensorflow dtype": (example.total, lambda: of_tensorflow(ones(3, dtype="int32")), "float32 or", "tensorflow int32 [3]"),
-    "buffer dtype": (testing.c_order, bytearray(8), "float64 [..]", "uint8 [8]"),
+    "buffer dtype": (testing.c_order, bytearray(8), "float64 [..]", "array uint8 [8]"),
     "byte order": (testing.c_order, ones(3, dtype=">f8"), "float64 [..]", "numpy float64 [3] in big-endian byte order"),
     "C order": (testing.c_order, ones(2, 3).T, "float64 [..] on cpu, C order", "[3, 2] with strides [8, 24] B"),
     "F order": (testing.f_order, ones(2, 3), "float64 [..] on cpu, Fortran order", "numpy float64 [2, 3]"),
