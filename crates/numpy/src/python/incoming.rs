@@ -140,8 +140,11 @@ impl<'py> Incoming<'py> {
     }
 
     fn tensorflow(object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        if let Ok(buffer) = HeldBuffer::of(object) {
-            return Self::buffer(object, Producer::TensorFlow, buffer);
+        // Of strings, there is a buffer of objects.
+        if let Ok(buffer) = HeldBuffer::of(object)
+            && let Ok(incoming) = Self::buffer(object, Producer::TensorFlow, buffer)
+        {
+            return Ok(incoming);
         }
         // Asked for a capsule of strings or handles, TensorFlow ends the process.
         let dtype: String = match object.getattr_opt(intern!(object.py(), "dtype"))? {
