@@ -282,7 +282,7 @@ def test_dty_5_crosses_to_numpy_through_ml_dtypes(name):
     for a in (t.numpy(), np.asarray(t), np.array(t, copy=False)):
         assert (a.dtype, address(a), a.flags.writeable) == (ML_DTYPES[name], t.data_ptr(), True)
         assert a.tolist() == [1, -2, 0.5]
-    with pytest.raises(BufferError, match="bfloat16"):
+    with pytest.raises(BufferError, match=f"{name}.*view"):
         memoryview(t)
     a = np.array([[1.0, -2.0], [0.5, 4.0]], ML_DTYPES[name])[:, ::-1]
     back, copied = copied_bytes(lambda: nd.from_numpy(a))

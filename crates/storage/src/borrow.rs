@@ -148,6 +148,22 @@ impl LentBorrow {
         entered.map(|token| Self { token }).map_err(|error| *error)
     }
 
+    /// As [`enter`](Self::enter), for all bytes between two addresses.
+    ///
+    /// # Errors
+    /// [`BorrowError::Conflict`].
+    #[inline]
+    pub fn enter_all(
+        kind: BorrowKind,
+        addresses: Range<usize>,
+        at: impl Into<CallSite>,
+    ) -> Result<Self, BorrowError> {
+        let Range { start, end } = addresses;
+        let span = Span { start, end: end.max(start) };
+        let entered = enter_in_lent(kind, span, &[], at.into());
+        entered.map(|token| Self { token }).map_err(|error| *error)
+    }
+
     #[inline(never)]
     fn enter_strided(
         kind: BorrowKind,
@@ -225,6 +241,17 @@ impl Storage {
             Mutability::Unknown => {
                 Err(BorrowError::UnknownMutability { wanted, owner: self.owner_name() })
             }
+        }
+    }
+
+    /// Whether a borrow would pass the gate now; private and frozen memory has none.
+    ///
+    /// # Errors
+    /// [`BorrowError::Gate`].
+    pub fn check_gate(&self) -> Result<(), BorrowError> {
+        match self.gate() {
+            Some(gate) => gate.check().map_err(BorrowError::from),
+            None => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Project tasks, run as `cargo xtask TASK`: demo, tests, sanitizers, structure checks.
 
+mod bench;
 mod demo;
 mod error;
 mod hygiene;
@@ -18,6 +19,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use bench::Results;
 use error::Error;
 use steps::Steps;
 use suite::{Half, Peers};
@@ -30,6 +32,7 @@ cargo xtask TASK
   test [--rust | --python [--peers] | --peers]
                              run every test, or one half; --peers: with PyTorch, TensorFlow and JAX,
                              downloaded once for all checkouts (7 GB)
+  bench --python [--write]   time the Python boundary beside peers; --write: to docs/performance
   lint                       formatting, clippy, docs
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
   ci                         lint, test --peers, demo, sanitize --quick
@@ -60,6 +63,8 @@ fn run(words: &[&str]) -> Result<(), Error> {
         ["test", "--python", "--peers"] => {
             suite::run(&workspace, &mut steps, Half::Python, Peers::All);
         }
+        ["bench", "--python"] => bench::run(&workspace, &mut steps, Results::Printed),
+        ["bench", "--python", "--write"] => bench::run(&workspace, &mut steps, Results::Written),
         ["lint"] => lint::run(&workspace, &mut steps),
         ["sanitize"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Full),
         ["sanitize", "--quick"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Quick),

@@ -23,6 +23,8 @@ use super::ledger_capsule::join_ledger_attached;
 #[track_caller]
 pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     join_ledger_attached()?;
+    let open = tensor.storage().check_gate();
+    open.map_err(|error| ArrayError::from(TensorError::from(error)))?;
     known_memory::remember(tensor.storage());
     if tensor.storage().access() == Access::Private {
         let lent = tensor.storage().lend(Arc::new(PythonGate));
@@ -38,7 +40,7 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
 ///
 /// # Errors
 /// `TypeError` for device tensors, and for bfloat16 and float8 without the package ml_dtypes;
-/// `BufferError` while a guard of the memory is alive.
+/// `BufferError` while a guard of the memory is alive, or if its gate is shut.
 #[track_caller]
 pub fn to_numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     let keeper = PyCapsule::new_with_value(py, tensor.storage().clone(), c"ndbridge.storage")?;

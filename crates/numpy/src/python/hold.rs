@@ -16,7 +16,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::api::{NumpyApi, WRITEABLE};
+use super::api::{NumpyApi, WRITEABLE, set_flag};
 use super::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
 use super::owner::{PythonOwner, python_owner};
 use super::pins::{Chain, Link, walk};
@@ -247,9 +247,8 @@ impl std::fmt::Debug for Hold<'_> {
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        let Ok(api) = NumpyApi::get(self.py) else { return };
         for array in &self.frozen {
-            thaw(api, array.bind(self.py));
+            thaw(array.bind(self.py));
         }
     }
 }
@@ -268,13 +267,13 @@ fn freeze(api: &NumpyApi, array: &Bound<'_, PyAny>) -> bool {
     let is_writeable = api.array_of(array).is_some_and(|array| array.flags & WRITEABLE != 0);
     if is_writeable {
         // SAFETY: an ndarray; read-only is what any array may be.
-        unsafe { api.set_flag(array, WRITEABLE, false) };
+        unsafe { set_flag(array, WRITEABLE, false) };
         frozen.push((address, 1));
     }
     is_writeable
 }
 
-fn thaw(api: &NumpyApi, array: &Bound<'_, PyAny>) {
+fn thaw(array: &Bound<'_, PyAny>) {
     let address = array.as_ptr().addr();
     let mut frozen = FROZEN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(position) = frozen.iter().position(|(known, _)| *known == address) else { return };
@@ -282,6 +281,6 @@ fn thaw(api: &NumpyApi, array: &Bound<'_, PyAny>) {
     if frozen[position].1 == 0 {
         frozen.swap_remove(position);
         // SAFETY: an ndarray whose flag was set before.
-        unsafe { api.set_flag(array, WRITEABLE, true) };
+        unsafe { set_flag(array, WRITEABLE, true) };
     }
 }

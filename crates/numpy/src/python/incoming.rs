@@ -3,7 +3,8 @@
 //! ```text
 //! numpy.ndarray                           its C structure
 //! torch, ndbridge (any type that has it)  __dlpack_c_exchange_api__, the table cached per type
-//! JAX, TensorFlow                         buffer protocol, else __dlpack__
+//! TensorFlow                              an array over its memory, else as JAX
+//! JAX                                     buffer protocol, else __dlpack__
 //! __dlpack__                              versioned if the producer can, else legacy
 //! __array_interface__, buffers            by way of NumPy
 //! ```
@@ -22,6 +23,7 @@ use pyo3::{ffi, intern};
 
 use super::api::NumpyApi;
 use super::array;
+use super::call::call;
 use super::capsule;
 use super::error::{ArrayError, to_py_err, type_name};
 use super::gate::PythonGate;
@@ -29,11 +31,11 @@ use super::held_buffer::HeldBuffer;
 use super::known_memory::storage_of;
 use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
-use super::pins::{CallPin, Chain};
+use super::pins::{CallPin, Chain, Link, walk};
 use super::producer::{Known, Producer, known};
-use super::torch;
+use super::torch::{self, TorchGate};
 use crate::described::Described;
-use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner};
+use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner, PlainHeader};
 
 /// An array that a Python object lends.
 pub(super) struct Incoming<'py> {
@@ -41,15 +43,17 @@ pub(super) struct Incoming<'py> {
     pub(super) producer: Producer,
     /// The object, or the NumPy array over its memory.
     pub(super) object: Bound<'py, PyAny>,
-    hold: Hold<'py>,
+    pub(super) hold: Hold<'py>,
 }
 
 /// What keeps the memory, besides a reference to the object.
-enum Hold<'py> {
+pub(super) enum Hold<'py> {
     /// Nothing yet: the object is a NumPy array.
     Array,
     /// Nothing yet: the object's elements were looked at through this table.
     Looked(&'static DlExchange),
+    /// An array over the memory.
+    Kept(Bound<'py, PyAny>),
     Buffer {
         _held: HeldBuffer<'py>,
     },
@@ -84,7 +88,9 @@ impl<'py> Incoming<'py> {
     fn not_of_numpy(object: &Bound<'py, PyAny>, known: Known) -> PyResult<Option<Self>> {
         match known {
             Known { producer: Producer::Jax, .. } => Self::jax(object).map(Some),
-            Known { producer: Producer::TensorFlow, .. } => Self::tensorflow(object).map(Some),
+            Known { producer: Producer::TensorFlow, to_array, .. } => {
+                Self::tensorflow(object, to_array).map(Some)
+            }
             Known { exchange: Some(table), .. } => Self::exchange(object, known, table).map(Some),
             Known { producer, .. } => Self::any(object, producer),
         }
@@ -139,8 +145,18 @@ impl<'py> Incoming<'py> {
         Self::dlpack(object, Producer::Jax)
     }
 
-    fn tensorflow(object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        // Of strings, there is a buffer of objects.
+    /// TensorFlow's tensors give out arrays over their memory; those of no axes only buffers.
+    fn tensorflow(object: &Bound<'py, PyAny>, to_array: Option<&Py<PyAny>>) -> PyResult<Self> {
+        let array = to_array.and_then(|to_array| call(to_array, object).ok());
+        if let Some(array) = array {
+            let api = NumpyApi::get(object.py())?;
+            // Of strings, there are arrays and buffers of objects.
+            if api.is_plain(&array)
+                && let Ok(incoming) = Self::immutable_array(object, api, array)
+            {
+                return Ok(incoming);
+            }
+        }
         if let Ok(buffer) = HeldBuffer::of(object)
             && let Ok(incoming) = Self::buffer(object, Producer::TensorFlow, buffer)
         {
@@ -157,15 +173,20 @@ impl<'py> Incoming<'py> {
         if !object.hasattr(intern!(object.py(), "__dlpack__"))? {
             return Err(ArrayError::NoProtocol { found: type_name(object) }.into());
         }
-        if !dtype.starts_with("float8") {
-            return Self::dlpack(object, Producer::TensorFlow);
-        }
-        // Its DLPack knows no float8; its arrays of them share the memory.
-        let array = object.call_method0(intern!(object.py(), "__array__"))?;
-        let incoming = Self::of(&array)?;
-        let mutability = Mutability::ReadOnly;
-        let described = Described { mutability, ..incoming.described };
-        Ok(Self { described, producer: Producer::TensorFlow, ..incoming })
+        Self::dlpack(object, Producer::TensorFlow)
+    }
+
+    /// A tensor of TensorFlow's, by the array over its memory, which holds the tensor.
+    fn immutable_array(
+        object: &Bound<'py, PyAny>,
+        api: &NumpyApi,
+        array: Bound<'py, PyAny>,
+    ) -> PyResult<Self> {
+        let found = api.array_of(&array).ok_or_else(|| ArrayError::not_an_array(&array))?;
+        let mut described = array::describe(api, &array, found)?;
+        described.mutability = Mutability::ReadOnly;
+        let (producer, object) = (Producer::TensorFlow, object.clone());
+        Ok(Self { described, producer, object, hold: Hold::Kept(array) })
     }
 
     fn buffer(
@@ -255,7 +276,13 @@ impl<'py> Incoming<'py> {
     #[inline]
     pub(super) fn pin(&self) -> PyResult<CallPin<'py>> {
         match self.hold {
-            Hold::Array => CallPin::array(NumpyApi::get(self.object.py())?, &self.object),
+            Hold::Array => {
+                let api = NumpyApi::get(self.object.py())?;
+                match api.array_of(&self.object) {
+                    Some(array) => CallPin::array(api, &self.object, array),
+                    None => Ok(CallPin::None),
+                }
+            }
             _ => Ok(CallPin::None),
         }
     }
@@ -265,29 +292,31 @@ impl<'py> Incoming<'py> {
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { described, producer, object, hold } = self;
         let lent = || ForeignAccess::Lent(Arc::new(PythonGate));
-        if !matches!(hold, Hold::Array)
-            && let Some(known) = storage_of(&described)
-        {
+        // NumPy's own memory leads nowhere else.
+        let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
+        if may_be_ours && let Some(known) = storage_of(&described) {
             return view_of(&described, &known);
+        }
+        if may_be_ours && described.is_empty() {
+            // SAFETY: no bytes, so nothing that anybody could keep.
+            return unsafe { described.into_tensor("nothing", (), lent()) }.map_err(to_py_err);
         }
         let (pins, managed, access) = match hold {
             Hold::Array => {
                 let chain = Chain::of(&object)?;
-                // NumPy's own memory leads nowhere else.
-                if let Some(known) = chain.end.as_ref().and_then(|_| storage_of(&described)) {
-                    return view_of(&described, &known);
-                }
                 let access = chain.access();
                 (chain.pins, None, access)
             }
             Hold::Looked(table) => {
                 torch::pin_storage(&object)?;
-                (Vec::new(), Some(managed(&object, table)?), lent())
+                let gate = ForeignAccess::Lent(Arc::new(TorchGate::of(&object)?));
+                (Vec::new(), Some(managed(&object, table)?), gate)
             }
             Hold::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();
                 (vec![export], None, lent())
             }
+            Hold::Kept(array) => (vec![array.unbind()], None, lent()),
             Hold::Managed(managed) => (Vec::new(), Some(managed), lent()),
         };
         let name = match producer {
@@ -306,15 +335,38 @@ impl<'py> Incoming<'py> {
     }
 }
 
+/// Whether the memory of an array is not NumPy's own, nor that of another array of its.
+fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let mut leads = false;
+    walk(array, |link| {
+        leads |= matches!(link, Link::End(_));
+        Ok(())
+    })?;
+    Ok(leads)
+}
+
 fn view_of(described: &Described, storage: &Storage) -> PyResult<Tensor> {
     let tensor = described.view_of(storage).map_err(to_py_err)?;
     let is_writable = described.mutability == Mutability::Writable;
     Ok(if is_writable { tensor } else { tensor.into_read_only() })
 }
 
+/// A plain torch tensor, looked at: the header is good until Python code runs.
+///
+/// `None` for every other object and whatever is not contiguous host memory in C order.
+#[inline]
+pub(super) fn look(object: &Bound<'_, PyAny>) -> Option<(PlainHeader, &'static DlExchange)> {
+    let known = known(object).ok()?;
+    let table = known.exchange.filter(|_| known.has_no_flags)?;
+    let plain = PlainHeader::of(header(object, table).ok()??)?;
+    torch::check_plain(object, plain.dtype()).ok()?;
+    Some((plain, table))
+}
+
 /// What the table's function says of the object's elements, without keeping them. `None` if the
-/// table has no such function, or the object is not one for it.
-fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Described>> {
+/// table has no such function.
+#[inline]
+fn header(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<DlTensor>> {
     let Some(view) = table.view_object else { return Ok(None) };
     let mut header = MaybeUninit::<DlTensor>::uninit();
     // SAFETY: an object of the type whose table this is, and room for a header; attached.
@@ -322,7 +374,11 @@ fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Descri
         return Err(PyErr::fetch(object.py()));
     }
     // SAFETY: filled, since the function did not fail.
-    let header = unsafe { header.assume_init() };
+    Ok(Some(unsafe { header.assume_init() }))
+}
+
+fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Described>> {
+    let Some(header) = header(object, table)? else { return Ok(None) };
     let version = Some(table.header.version);
     let described = dlpack::describe(&header, version, Mutability::Writable);
     Ok(Some(described.map_err(ArrayError::from)?))

@@ -32,7 +32,13 @@ static JOINED: AtomicBool = AtomicBool::new(false);
 /// that is not known here.
 #[inline]
 pub fn join_ledger(py: Python<'_>) -> PyResult<()> {
-    if JOINED.load(Ordering::Acquire) { Ok(()) } else { join(py) }
+    if is_joined() { Ok(()) } else { join(py) }
+}
+
+/// Whether [`join_ledger`] has succeeded.
+#[inline]
+pub(super) fn is_joined() -> bool {
+    JOINED.load(Ordering::Acquire)
 }
 
 /// As [`join_ledger`], for callers without a token; nothing happens without an interpreter.

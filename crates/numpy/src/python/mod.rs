@@ -20,6 +20,8 @@ mod api;
 mod arg;
 #[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
 mod array;
+#[expect(unsafe_code, reason = "declares and calls a function of the interpreter")]
+mod call;
 #[expect(unsafe_code, reason = "takes structures out of capsules and puts them in")]
 mod capsule;
 #[expect(unsafe_code, reason = "calls torch's table of functions")]
@@ -48,8 +50,13 @@ mod producer;
 mod returned;
 #[expect(unsafe_code, reason = "C functions in rust-numpy's borrow table")]
 mod rust_numpy;
-#[expect(unsafe_code, reason = "calls a torch function")]
 mod torch;
+
+/// NumPy's functions, if they and the ledger of the process were found already.
+#[inline]
+fn ready(py: pyo3::Python<'_>) -> Option<&'static api::NumpyApi> {
+    api::NumpyApi::loaded(py).filter(|_| ledger_capsule::is_joined())
+}
 
 pub use arg::{
     Aligned, Any, AnyDType, AnyShape, Arg, ArgCow, ArgMut, Axes, AxisLen, COrder, Const,

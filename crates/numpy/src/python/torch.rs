@@ -1,14 +1,16 @@
 //! What a torch tensor's memory does not show: lazy bits and the autograd graph.
 
 use ndbridge_dtype::{DType, Kind};
+use ndbridge_storage::{Gate, GateError};
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use pyo3::{intern, types::PyDict};
 
+use super::call::call;
 use super::error::ArrayError;
+use super::gate::PythonGate;
 
 /// torch's own, looked up once per process.
 struct Torch {
@@ -103,14 +105,40 @@ pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     PyErr::from(error)
 }
 
-/// `function(argument)`, without a tuple of arguments.
-fn call<'py>(function: &Py<PyAny>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let end: *mut ffi::PyObject = std::ptr::null_mut();
-    // SAFETY: live objects, and the null that ends them; attached.
-    let result =
-        unsafe { ffi::PyObject_CallFunctionObjArgs(function.as_ptr(), argument.as_ptr(), end) };
-    // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(argument.py(), result) }
+/// The gate of a torch tensor's memory: that of Python, and shut once torch has put other memory
+/// behind the tensor, as `share_memory_()` does, which frees what was there.
+pub(super) struct TorchGate {
+    tensor: Py<PyAny>,
+    storage: usize,
+}
+
+const NAME: &str = "the gate of a torch tensor";
+
+impl TorchGate {
+    /// The gate of the memory that is behind `tensor` now.
+    pub(super) fn of(tensor: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self { storage: storage_address(tensor)?, tensor: tensor.clone().unbind() })
+    }
+}
+
+impl Gate for TorchGate {
+    fn check(&self) -> Result<(), GateError> {
+        PythonGate.check()?;
+        let address = Python::attach(|py| storage_address(self.tensor.bind(py)));
+        if address.is_ok_and(|address| address == self.storage) {
+            return Ok(());
+        }
+        let reason = "torch put other memory behind the tensor, as by share_memory_(), set_() or \
+                      .data, and may have freed this: import the tensor again";
+        Err(GateError { gate: NAME, reason })
+    }
+}
+
+/// Where the storage behind a tensor begins.
+fn storage_address(tensor: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = tensor.py();
+    let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
+    storage.call_method0(intern!(py, "data_ptr"))?.extract()
 }
 
 /// Makes torch refuse to resize the storage behind a host tensor for good, as its own `numpy()`

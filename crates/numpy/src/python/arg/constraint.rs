@@ -8,19 +8,44 @@ use crate::described::Described;
 
 /// What an array is asked about.
 #[derive(Clone, Copy, Debug)]
-pub struct Memory<'a>(pub(super) &'a Described);
+pub struct Memory {
+    is_c: bool,
+    is_f: bool,
+    address: usize,
+    is_empty: bool,
+}
 
-impl Memory<'_> {
+impl Memory {
+    pub(super) fn of(described: &Described) -> Self {
+        Self {
+            is_c: described.is_contiguous(Order::C),
+            is_f: described.is_contiguous(Order::F),
+            address: described.ptr.addr(),
+            is_empty: described.is_empty(),
+        }
+    }
+
+    /// That of elements in C order without gaps.
+    #[inline]
+    pub(super) fn contiguous(ptr: *mut u8, shape: &[usize]) -> Self {
+        let long_axes = shape.iter().filter(|&&len| len != 1).count();
+        let (address, is_empty) = (ptr.addr(), shape.contains(&0));
+        Self { is_c: true, is_f: long_axes <= 1 || is_empty, address, is_empty }
+    }
+
     /// Whether the elements lie in `order` without gaps.
     #[must_use]
     pub fn is_contiguous(self, order: Order) -> bool {
-        self.0.is_contiguous(order)
+        match order {
+            Order::C => self.is_c,
+            Order::F => self.is_f,
+        }
     }
 
     /// Whether the first element lies at a multiple of `bytes`; true if there is none.
     #[must_use]
     pub fn is_aligned_to(self, bytes: usize) -> bool {
-        self.0.is_empty() || self.0.ptr.addr().is_multiple_of(bytes)
+        self.is_empty || self.address.is_multiple_of(bytes)
     }
 }
 
@@ -33,7 +58,7 @@ pub trait Constraint: 'static {
     const ALIGN_BYTES: usize = 1;
 
     /// Whether the memory will do.
-    fn accepts(memory: Memory<'_>) -> bool;
+    fn accepts(memory: Memory) -> bool;
 
     /// Writes the demand as an error names it, after a comma.
     ///
@@ -61,7 +86,7 @@ pub struct Aligned<const BYTES: usize>;
 impl Constraint for COrder {
     const ORDER: Option<Order> = Some(Order::C);
 
-    fn accepts(memory: Memory<'_>) -> bool {
+    fn accepts(memory: Memory) -> bool {
         memory.is_contiguous(Order::C)
     }
 
@@ -73,7 +98,7 @@ impl Constraint for COrder {
 impl Constraint for FOrder {
     const ORDER: Option<Order> = Some(Order::F);
 
-    fn accepts(memory: Memory<'_>) -> bool {
+    fn accepts(memory: Memory) -> bool {
         memory.is_contiguous(Order::F)
     }
 
@@ -85,7 +110,7 @@ impl Constraint for FOrder {
 impl Constraint for Contiguous {
     const ORDER: Option<Order> = Some(Order::C);
 
-    fn accepts(memory: Memory<'_>) -> bool {
+    fn accepts(memory: Memory) -> bool {
         memory.is_contiguous(Order::C) || memory.is_contiguous(Order::F)
     }
 
@@ -97,7 +122,7 @@ impl Constraint for Contiguous {
 impl<const BYTES: usize> Constraint for Aligned<BYTES> {
     const ALIGN_BYTES: usize = BYTES;
 
-    fn accepts(memory: Memory<'_>) -> bool {
+    fn accepts(memory: Memory) -> bool {
         const { assert!(BYTES.is_power_of_two(), "alignments are powers of two") };
         memory.is_aligned_to(BYTES)
     }
@@ -109,7 +134,7 @@ impl<const BYTES: usize> Constraint for Aligned<BYTES> {
 
 impl Constraint for () {
     #[inline]
-    fn accepts(_memory: Memory<'_>) -> bool {
+    fn accepts(_memory: Memory) -> bool {
         true
     }
 
@@ -126,7 +151,7 @@ impl<A: Constraint, B: Constraint> Constraint for (A, B) {
     const ALIGN_BYTES: usize =
         if A::ALIGN_BYTES > B::ALIGN_BYTES { A::ALIGN_BYTES } else { B::ALIGN_BYTES };
 
-    fn accepts(memory: Memory<'_>) -> bool {
+    fn accepts(memory: Memory) -> bool {
         A::accepts(memory) && B::accepts(memory)
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use ndarray::{ArrayRef, ArrayView};
+use ndarray::{ArrayRef, ArrayView, Dimension};
 use ndbridge_dtype::{Casting, Element};
 use ndbridge_storage::{BorrowKind, OwnedBorrow, Region};
 use ndbridge_tensor::{CopyRule, Facts, Plan, RawElements, Receipt, Request, Tensor, plan};
@@ -25,14 +25,14 @@ use super::naming;
 /// [`receipt`](Self::receipt) tells which. A shape that does not fit is refused.
 pub struct ArgCow<'py, T: Element, S: Axes = AnyShape, C: Constraint = ()> {
     view: ArrayView<'static, T, S::Dim>,
-    _held: Held<'py>,
+    _held: Held<'py, S::Dim>,
     receipt: Receipt,
     _demands: PhantomData<C>,
 }
 
 /// What the view's memory is held by.
-enum Held<'py> {
-    Shared { _loan: Loan<'py> },
+enum Held<'py, D: Dimension> {
+    Shared { _loan: Loan<'py, D> },
     Copied { _borrow: OwnedBorrow },
 }
 
@@ -100,7 +100,7 @@ impl<T: Element, S: Axes, C: Constraint> ArgCow<'_, T, S, C> {
 }
 
 impl<'py, T: Element, S: Axes, C: Constraint> ArgCow<'py, T, S, C> {
-    fn shared(loan: Loan<'py>) -> PyResult<Self> {
+    fn shared(loan: Loan<'py, S::Dim>) -> PyResult<Self> {
         // SAFETY: as for `Arg`.
         let view = unsafe { loan.raw().view() };
         let receipt = Receipt::shared(CALL);

@@ -3,18 +3,20 @@
 use std::fmt::Write as _;
 use std::panic::Location;
 
+use ndarray::{Dimension, IxDyn};
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
 use ndbridge_tensor::{Bytes, Order, RawElements, TensorError};
 use pyo3::prelude::*;
 
-use super::super::incoming::Incoming;
+use super::super::incoming::{Hold, Incoming};
 use super::super::pins::CallPin;
 use super::super::producer::Producer;
 use super::axes::Axes;
 use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
 use super::naming::{self, Kind, NAME};
+use super::plain;
 
 /// What an argument is to be used for.
 #[derive(Clone, Copy, PartialEq)]
@@ -23,24 +25,46 @@ pub(super) enum Use {
     Write,
 }
 
-/// An array, borrowed from extraction until this is dropped.
-pub(super) struct Loan<'py> {
+/// An array, borrowed from extraction until this is dropped; `D` is its number of axes.
+pub(super) struct Loan<'py, D: Dimension> {
     // Dropped in this order: released, then let move, then let go.
-    _borrow: LentBorrow,
-    _pin: CallPin<'py>,
-    pub(super) incoming: Incoming<'py>,
+    pub(super) _borrow: LentBorrow,
+    pub(super) _pin: CallPin<'py>,
+    pub(super) _hold: Hold<'py>,
+    pub(super) object: Bound<'py, PyAny>,
+    pub(super) dtype: DType,
+    pub(super) ptr: *mut u8,
+    pub(super) shape: D,
+    // Bytes, of either sign.
+    pub(super) strides: D,
 }
 
-impl<'py> Loan<'py> {
+impl<'py, D: Dimension> Loan<'py, D> {
     /// Takes the array that `object` lends, if it is as the types say.
     ///
     /// # Errors
     /// Exceptions that name the argument.
     #[inline]
-    pub(super) fn take<T: DTypes, S: Axes, C: Constraint>(
-        object: &Bound<'py, PyAny>,
-        wanted: Use,
-    ) -> PyResult<Self> {
+    pub(super) fn take<T, S, C>(object: &Bound<'py, PyAny>, wanted: Use) -> PyResult<Self>
+    where
+        T: DTypes,
+        S: Axes<Dim = D>,
+        C: Constraint,
+    {
+        match plain::take::<T, S, C>(object, wanted) {
+            Some(loan) => Ok(loan),
+            None => Self::take_any::<T, S, C>(object, wanted),
+        }
+    }
+
+    /// As [`take`](Self::take), for what is not plain, or wrong.
+    #[inline(never)]
+    fn take_any<T, S, C>(object: &Bound<'py, PyAny>, wanted: Use) -> PyResult<Self>
+    where
+        T: DTypes,
+        S: Axes<Dim = D>,
+        C: Constraint,
+    {
         let incoming =
             Incoming::of(object).map_err(|error| naming::with_name(object.py(), error))?;
         match unmet::<T, S, C>(&incoming, wanted) {
@@ -50,21 +74,45 @@ impl<'py> Loan<'py> {
     }
 
     /// Borrows an array that will do.
-    #[inline]
+    ///
+    /// # Errors
+    /// Exceptions that name the argument.
     pub(super) fn borrow(incoming: Incoming<'py>, wanted: Use) -> PyResult<Self> {
-        let kind = match wanted {
-            Use::Read => BorrowKind::Read,
-            Use::Write => BorrowKind::Write,
-        };
         let pin = incoming.pin()?;
-        let borrow = LentBorrow::enter(kind, &incoming.described.region(), Location::caller());
+        let region = incoming.described.region();
+        let borrow = LentBorrow::enter(wanted.kind(), &region, Location::caller());
         let borrow = borrow.map_err(|error| refused(&incoming, &error))?;
         check_bools(&incoming)?;
-        Ok(Self { _borrow: borrow, _pin: pin, incoming })
+        let Incoming { described, object, hold, .. } = incoming;
+        let (ptr, dtype) = (described.ptr, described.dtype);
+        let strides = described.strides.iter().map(|stride| stride.cast_unsigned());
+        let (shape, strides) = (axes(described.shape.iter().copied()), axes(strides));
+        Ok(Self { _borrow: borrow, _pin: pin, _hold: hold, object, dtype, ptr, shape, strides })
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        self.shape.slice()
     }
 
     pub(super) fn raw(&self) -> RawElements<'_> {
-        self.incoming.described.raw()
+        let strides = bytemuck::cast_slice(self.strides.slice());
+        RawElements { ptr: self.ptr, shape: self.shape.slice(), strides }
+    }
+}
+
+fn axes<D: Dimension>(values: impl ExactSizeIterator<Item = usize>) -> D {
+    let mut axes = D::zeros(values.len());
+    axes.slice_mut().iter_mut().zip(values).for_each(|(axis, value)| *axis = value);
+    axes
+}
+
+impl Use {
+    #[inline]
+    pub(super) fn kind(self) -> BorrowKind {
+        match self {
+            Self::Read => BorrowKind::Read,
+            Self::Write => BorrowKind::Write,
+        }
     }
 }
 
@@ -94,7 +142,7 @@ pub(super) fn unmet<T: DTypes, S: Axes, C: Constraint>(
     if described.byte_order != ByteOrder::NATIVE {
         return Some(Unmet::ByteOrder);
     }
-    if !C::accepts(Memory(described)) {
+    if !C::accepts(Memory::of(described)) {
         return Some(Unmet::Constraint);
     }
     let raw = described.raw();
@@ -167,7 +215,7 @@ impl Unmet {
             Self::DType | Self::ByteOrder if C::ORDER.is_none() => {
                 cast.and_then(|dtype| cast_call(incoming.producer, dtype))
             }
-            Self::Constraint if Memory(described).is_aligned_to(C::ALIGN_BYTES) => {
+            Self::Constraint if Memory::of(described).is_aligned_to(C::ALIGN_BYTES) => {
                 order_call(incoming.producer, C::ORDER)
             }
             Self::ReadOnly | Self::Layout(_) if C::ORDER.is_none() => copy_call(incoming.producer),
@@ -284,11 +332,11 @@ fn check_bools(incoming: &Incoming<'_>) -> PyResult<()> {
     }
     let raw = incoming.described.raw();
     // SAFETY: elements of one byte, which any layout of can be expressed; borrowed by the caller.
-    let bytes = unsafe { raw.view::<u8, ndarray::IxDyn>() };
+    let bytes = unsafe { raw.view::<u8, IxDyn>() };
     match bytes.indexed_iter().find(|(_, byte)| **byte > 1) {
         None => Ok(()),
         Some((index, byte)) => {
-            let index = ndarray::Dimension::slice(&index);
+            let index = index.slice();
             let call = bytes_call(incoming.producer);
             let text = format!(
                 "{NAME}: byte {byte} at index {index:?} is not a bool (0 or 1): pass {call}"

@@ -32,6 +32,7 @@ mod kinds;
 #[expect(unsafe_code, reason = "looks at borrowed bytes")]
 mod loan;
 mod naming;
+mod plain;
 mod same_axes;
 
 use std::fmt;
@@ -59,14 +60,14 @@ use loan::{Loan, Use};
 /// ([`Constraint`]). With one element type it derefs to [`ArrayRef`].
 pub struct Arg<'py, T: DTypes, S: Axes = AnyShape, C: Constraint = ()> {
     view: T::View<S::Dim>,
-    loan: Loan<'py>,
+    loan: Loan<'py, S::Dim>,
     _demands: PhantomData<(S, C)>,
 }
 
 /// An array to be written, which nobody else borrows meanwhile; else as [`Arg`].
 pub struct ArgMut<'py, T: DTypes, S: Axes = AnyShape, C: Constraint = ()> {
     view: T::ViewMut<S::Dim>,
-    loan: Loan<'py>,
+    loan: Loan<'py, S::Dim>,
     _demands: PhantomData<(S, C)>,
 }
 
@@ -83,7 +84,7 @@ impl<'py, T: DTypes, S: Axes, C: Constraint> FromPyObject<'_, 'py> for Arg<'py, 
 
     #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let loan = Loan::take::<T, S, C>(&object, Use::Read)?;
+        let loan = Loan::<S::Dim>::take::<T, S, C>(&object, Use::Read)?;
         // SAFETY: checked for T and as many axes as S::Dim has; the loan keeps the memory in its
         // place and, by the ledger, free of writers, and is dropped after the view's last use.
         let view = unsafe { T::view(&loan.raw()) };
@@ -96,7 +97,7 @@ impl<'py, T: DTypes, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgMut<'p
 
     #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let loan = Loan::take::<T, S, C>(&object, Use::Write)?;
+        let loan = Loan::<S::Dim>::take::<T, S, C>(&object, Use::Write)?;
         // SAFETY: as for `Arg`; a loan for writing also proves that no byte is reached twice and
         // that nobody else reaches these bytes.
         let view = unsafe { T::view_mut(&loan.raw()) };
@@ -111,19 +112,19 @@ macro_rules! facts {
             /// Data type of the elements.
             #[must_use]
             pub fn dtype(&self) -> DType {
-                self.loan.incoming.described.dtype
+                self.loan.dtype
             }
 
             /// Length of each axis, in elements.
             #[must_use]
             pub fn shape(&self) -> &[usize] {
-                &self.loan.incoming.described.shape
+                self.loan.shape()
             }
 
             /// The Python object.
             #[must_use]
             pub fn object(&self) -> &Bound<'py, PyAny> {
-                &self.loan.incoming.object
+                &self.loan.object
             }
 
             /// A tensor over the memory, to be kept beyond the call. It is borrowed like any
@@ -132,18 +133,18 @@ macro_rules! facts {
             /// # Errors
             /// As [`from_python`](super::from_python).
             pub fn tensor(&self) -> PyResult<Tensor> {
-                from_python(&self.loan.incoming.object)
+                from_python(&self.loan.object)
             }
 
             /// Makes sure of the elements' type.
             fn check_typed<E: Element>(&self) -> Result<(), TensorError> {
-                let described = &self.loan.incoming.described;
-                if E::DTYPE != described.dtype {
-                    let copy_bytes = described.len().saturating_mul(size_of::<E>());
-                    let (expected, found) = (E::DTYPE, described.dtype);
+                let (expected, found) = (E::DTYPE, self.loan.dtype);
+                if expected != found {
+                    let len: usize = self.shape().iter().product();
+                    let copy_bytes = len.saturating_mul(size_of::<E>());
                     return Err(TensorError::WrongDType { expected, found, copy_bytes });
                 }
-                described.raw().check_view::<E>()
+                self.loan.raw().check_view::<E>()
             }
         }
 
