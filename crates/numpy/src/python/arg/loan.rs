@@ -296,12 +296,18 @@ fn reason_alone(error: &TensorError) -> String {
     text[..end].to_owned()
 }
 
+/// Whether a borrow was taken in one of the files that take arguments, of this module or another.
+fn is_argument(file: &str) -> bool {
+    let file = file.replace('\\', "/");
+    ["/python/arg/loan.rs", "/python/arg/plain.rs"].iter().any(|own| file.ends_with(own))
+}
+
 #[cold]
 fn refused(incoming: &Incoming<'_>, error: &BorrowError) -> PyErr {
     let py = incoming.object.py();
     match error {
         BorrowError::Conflict { held, held_at, .. } => {
-            let holder = match held_at.file().ends_with(file!()) {
+            let holder = match is_argument(held_at.file()) {
                 true => "by another argument".to_owned(),
                 false => format!("at {held_at}"),
             };
