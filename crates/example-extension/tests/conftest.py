@@ -51,7 +51,11 @@ def of_torch(array):
 
 def of_jax(array):
     jax = pytest.importorskip("jax")
-    with jax.enable_x64(True):  # 64-bit elements stay what they are
+    try:
+        from jax.experimental import enable_x64
+    except ImportError:
+        enable_x64 = jax.enable_x64
+    with enable_x64(True):  # 64-bit elements stay what they are
         return jax.numpy.array(array)
 
 

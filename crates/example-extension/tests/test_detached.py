@@ -70,7 +70,7 @@ def test_a_thread_that_writes_the_array_is_kept_out(view):
 
 def test_all_arrays_on_the_way_to_the_owner_are_kept_still():
     a = np.arange(8.0)
-    b = np.ndarray(8, buffer=a)
+    b = np.asarray(memoryview(a))
     flags = []
     testing.sum_detached_while(b[1:], lambda: flags.extend([a.flags.writeable, b.flags.writeable]))
     assert flags == [False, False]

@@ -55,9 +55,12 @@ def test_own_2_every_order_of_letting_go():
         array = testing.counted(64, "numpy")
         handles = [array, array[3:], memoryview(array), nd.from_numpy(array[::2])]
         del array
+        before = testing.dropped()
         for at in order[:-1]:
-            assert freed(lambda: handles.__setitem__(at, None)) == 0, order  # noqa: B023
-        assert freed(handles.clear) == 1, order
+            handles[at] = None
+            assert testing.dropped() == before, order
+        handles.clear()
+        assert testing.dropped() == before + 1, order
 
 
 def test_own_2_on_another_thread():
@@ -106,11 +109,13 @@ def test_own_1_the_lender_goes_first(first):
     assert witness() is not None
     assert np.asarray(lent).tolist() == [0, 1, 2, 3, 4, 5]
     del lent
+    if first in ("torch", "ndbridge"):
+        testing.dropped()  # what other libraries free waits for the next call into the module
     gc.collect()
     assert witness() is None
 
 
-@pytest.mark.parametrize(("first", "then"), itertools.product(WRITABLE, WRITABLE))
+@pytest.mark.parametrize(("first", "then"), list(itertools.product(WRITABLE, WRITABLE)))
 def test_shr_4_a_write_is_seen_in_every_library(first, then):
     need(first, then)
     array = np.zeros(4)

@@ -24,7 +24,10 @@ const LAYERS: [(&str, usize); 9] = [
 const SUBJECTS: [(&str, &[&str]); 4] = [
     ("pyo3", &["ndbridge-numpy", "ndbridge-python", "example-extension"]),
     ("zip", &["ndbridge-numpy"]),
-    ("ndarray", &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches"]),
+    (
+        "ndarray",
+        &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches", "example-extension"],
+    ),
     ("half", &["ndbridge-dtype", "ndbridge-benches"]),
 ];
 
