@@ -42,8 +42,10 @@ def extension():
     environment = {**os.environ, "PYO3_PYTHON": sys.executable}
     if sys.platform == "darwin":
         environment["RUSTFLAGS"] = "-C link-arg=-undefined -C link-arg=dynamic_lookup"
+    # The workspace's versions; cargo adds those of rust-numpy.
+    shutil.copy(FOLDER.parents[3] / "Cargo.lock", FOLDER)
     subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "--locked", "--target-dir", target],
+        ["cargo", "build", "--release", "--quiet", "--target-dir", target],
         cwd=FOLDER, env=environment, check=True,
     )  # fmt: skip
     library = target / "release" / BUILT[sys.platform]

@@ -351,16 +351,24 @@ fn view_of(described: &Described, storage: &Storage) -> PyResult<Tensor> {
     Ok(if is_writable { tensor } else { tensor.into_read_only() })
 }
 
-/// A plain torch tensor, looked at: the header is good until Python code runs.
-///
-/// `None` for every other object and whatever is not contiguous host memory in C order.
-#[inline]
-pub(super) fn look(object: &Bound<'_, PyAny>) -> Option<(PlainHeader, &'static DlExchange)> {
+/// What a short look at an object shows.
+pub(super) enum Seen<'py> {
+    /// A torch tensor; the header is good until Python code runs.
+    Header(PlainHeader, &'static DlExchange),
+    /// The array of an immutable tensor.
+    Immutable(Bound<'py, PyAny>),
+}
+
+/// A short look at an object that is no NumPy array; `None` if it is of another kind, or not plain.
+pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
     let known = known(object).ok()?;
+    if let Some(to_array) = known.to_array {
+        return call(to_array, object).ok().map(Seen::Immutable);
+    }
     let table = known.exchange.filter(|_| known.has_no_flags)?;
     let plain = PlainHeader::of(header(object, table).ok()??)?;
     torch::check_plain(object, plain.dtype()).ok()?;
-    Some((plain, table))
+    Some(Seen::Header(plain, table))
 }
 
 /// What the table's function says of the object's elements, without keeping them. `None` if the

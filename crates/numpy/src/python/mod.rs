@@ -60,8 +60,8 @@ fn ready(py: pyo3::Python<'_>) -> Option<&'static api::NumpyApi> {
 
 pub use arg::{
     Aligned, Any, AnyDType, AnyShape, Arg, ArgCow, ArgMut, Axes, AxisLen, COrder, Const,
-    Constraint, Contiguous, DTypes, FOrder, Memory, NamedAxes, OneOf, Typed, TypedMut,
-    check_same_axes,
+    Constraint, Contiguous, DTypes, FOrder, Memory, NamedAxes, OneOf, Several, Shaped, Typed,
+    TypedMut, Untyped, check_same_axes,
 };
 pub use array::is_array;
 pub use capsule::to_dlpack;

@@ -118,7 +118,7 @@ pub(super) enum CallPin<'py> {
     /// Another array owns the memory, its flag cleared.
     Base(Bound<'py, PyAny>),
     /// As for memory that is kept.
-    Pins { _pins: Vec<Py<PyAny>> },
+    Pins { _pins: Box<[Py<PyAny>]> },
 }
 
 impl<'py> CallPin<'py> {
@@ -155,7 +155,7 @@ impl<'py> CallPin<'py> {
             }
             // More than one link; or somebody else cleared the flag, and may set it again before
             // this call is over.
-            None => Ok(Self::Pins { _pins: Chain::of(object)?.pins }),
+            None => Ok(Self::Pins { _pins: Chain::of(object)?.pins.into() }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use ndarray::{ArrayRef, ArrayView, Dimension};
+use ndarray::{ArrayRef, ArrayView};
 use ndbridge_dtype::{Casting, Element};
 use ndbridge_storage::{BorrowKind, OwnedBorrow, Region};
 use ndbridge_tensor::{CopyRule, Facts, Plan, RawElements, Receipt, Request, Tensor, plan};
@@ -18,6 +18,7 @@ use super::axes::{AnyShape, Axes};
 use super::constraint::Constraint;
 use super::loan::{Loan, Unmet, Use, unmet};
 use super::naming;
+use crate::described::Described;
 
 /// An array to be read, shared if it is as the types say, else copied into such a one: of another
 /// data type (as far as `same_kind` casting goes), order or alignment, or from a list or number.
@@ -25,14 +26,14 @@ use super::naming;
 /// [`receipt`](Self::receipt) tells which. A shape that does not fit is refused.
 pub struct ArgCow<'py, T: Element, S: Axes = AnyShape, C: Constraint = ()> {
     view: ArrayView<'static, T, S::Dim>,
-    _held: Held<'py, S::Dim>,
+    _held: Held<'py>,
     receipt: Receipt,
     _demands: PhantomData<C>,
 }
 
 /// What the view's memory is held by.
-enum Held<'py, D: Dimension> {
-    Shared { _loan: Loan<'py, D> },
+enum Held<'py> {
+    Shared { _loan: Loan<'py> },
     Copied { _borrow: OwnedBorrow },
 }
 
@@ -48,7 +49,7 @@ impl<'py, T: Element, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgCow<'
             return Err(Unmet::Shape.exception::<T, S, C>(&source.incoming, Use::Read));
         }
         if source.is_array && unmet::<T, S, C>(&source.incoming, Use::Read).is_none() {
-            return Self::shared(Loan::borrow(source.incoming, Use::Read)?);
+            return Self::shared(Loan::of(source.incoming, Use::Read)?);
         }
         let copied = source.copied::<T, C>();
         Self::copied(copied.map_err(|error| naming::with_name(py, error))?)
@@ -100,9 +101,9 @@ impl<T: Element, S: Axes, C: Constraint> ArgCow<'_, T, S, C> {
 }
 
 impl<'py, T: Element, S: Axes, C: Constraint> ArgCow<'py, T, S, C> {
-    fn shared(loan: Loan<'py, S::Dim>) -> PyResult<Self> {
+    fn shared((loan, described): (Loan<'py>, Described)) -> PyResult<Self> {
         // SAFETY: as for `Arg`.
-        let view = unsafe { loan.raw().view() };
+        let view = unsafe { described.raw().view() };
         let receipt = Receipt::shared(CALL);
         Ok(Self { view, _held: Held::Shared { _loan: loan }, receipt, _demands: PhantomData })
     }

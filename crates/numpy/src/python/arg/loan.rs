@@ -6,7 +6,7 @@ use std::panic::Location;
 use ndarray::{Dimension, IxDyn};
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
-use ndbridge_tensor::{Bytes, Order, RawElements, TensorError};
+use ndbridge_tensor::{Bytes, Order, TensorError};
 use pyo3::prelude::*;
 
 use super::super::incoming::{Hold, Incoming};
@@ -16,7 +16,7 @@ use super::axes::Axes;
 use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
 use super::naming::{self, Kind, NAME};
-use super::plain;
+use crate::described::Described;
 
 /// What an argument is to be used for.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,85 +25,52 @@ pub(super) enum Use {
     Write,
 }
 
-/// An array, borrowed from extraction until this is dropped; `D` is its number of axes.
-pub(super) struct Loan<'py, D: Dimension> {
+/// An array, borrowed from extraction until this is dropped.
+pub(super) struct Loan<'py> {
     // Dropped in this order: released, then let move, then let go.
     pub(super) _borrow: LentBorrow,
     pub(super) _pin: CallPin<'py>,
     pub(super) _hold: Hold<'py>,
     pub(super) object: Bound<'py, PyAny>,
     pub(super) dtype: DType,
-    pub(super) ptr: *mut u8,
-    pub(super) shape: D,
-    // Bytes, of either sign.
-    pub(super) strides: D,
 }
 
-impl<'py, D: Dimension> Loan<'py, D> {
-    /// Takes the array that `object` lends, if it is as the types say.
-    ///
-    /// # Errors
-    /// Exceptions that name the argument.
-    #[inline]
-    pub(super) fn take<T, S, C>(object: &Bound<'py, PyAny>, wanted: Use) -> PyResult<Self>
-    where
-        T: DTypes,
-        S: Axes<Dim = D>,
-        C: Constraint,
-    {
-        match plain::take::<T, S, C>(object, wanted) {
-            Some(loan) => Ok(loan),
-            None => Self::take_any::<T, S, C>(object, wanted),
-        }
+/// Takes the array that `object` lends, if it is as the types say.
+///
+/// # Errors
+/// Exceptions that name the argument.
+#[inline(never)]
+pub(super) fn take<'py, T, S, C>(
+    object: &Bound<'py, PyAny>,
+    wanted: Use,
+) -> PyResult<(Loan<'py>, Described)>
+where
+    T: DTypes,
+    S: Axes,
+    C: Constraint,
+{
+    let incoming = Incoming::of(object).map_err(|error| naming::with_name(object.py(), error))?;
+    match unmet::<T, S, C>(&incoming, wanted) {
+        None => Loan::of(incoming, wanted),
+        Some(unmet) => Err(unmet.exception::<T, S, C>(&incoming, wanted)),
     }
+}
 
-    /// As [`take`](Self::take), for what is not plain, or wrong.
-    #[inline(never)]
-    fn take_any<T, S, C>(object: &Bound<'py, PyAny>, wanted: Use) -> PyResult<Self>
-    where
-        T: DTypes,
-        S: Axes<Dim = D>,
-        C: Constraint,
-    {
-        let incoming =
-            Incoming::of(object).map_err(|error| naming::with_name(object.py(), error))?;
-        match unmet::<T, S, C>(&incoming, wanted) {
-            None => Self::borrow(incoming, wanted),
-            Some(unmet) => Err(unmet.exception::<T, S, C>(&incoming, wanted)),
-        }
-    }
-
+impl<'py> Loan<'py> {
     /// Borrows an array that will do.
     ///
     /// # Errors
     /// Exceptions that name the argument.
-    pub(super) fn borrow(incoming: Incoming<'py>, wanted: Use) -> PyResult<Self> {
+    pub(super) fn of(incoming: Incoming<'py>, wanted: Use) -> PyResult<(Self, Described)> {
         let pin = incoming.pin()?;
         let region = incoming.described.region();
         let borrow = LentBorrow::enter(wanted.kind(), &region, Location::caller());
         let borrow = borrow.map_err(|error| refused(&incoming, &error))?;
         check_bools(&incoming)?;
         let Incoming { described, object, hold, .. } = incoming;
-        let (ptr, dtype) = (described.ptr, described.dtype);
-        let strides = described.strides.iter().map(|stride| stride.cast_unsigned());
-        let (shape, strides) = (axes(described.shape.iter().copied()), axes(strides));
-        Ok(Self { _borrow: borrow, _pin: pin, _hold: hold, object, dtype, ptr, shape, strides })
+        let dtype = described.dtype;
+        Ok((Self { _borrow: borrow, _pin: pin, _hold: hold, object, dtype }, described))
     }
-
-    pub(super) fn shape(&self) -> &[usize] {
-        self.shape.slice()
-    }
-
-    pub(super) fn raw(&self) -> RawElements<'_> {
-        let strides = bytemuck::cast_slice(self.strides.slice());
-        RawElements { ptr: self.ptr, shape: self.shape.slice(), strides }
-    }
-}
-
-fn axes<D: Dimension>(values: impl ExactSizeIterator<Item = usize>) -> D {
-    let mut axes = D::zeros(values.len());
-    axes.slice_mut().iter_mut().zip(values).for_each(|(axis, value)| *axis = value);
-    axes
 }
 
 impl Use {

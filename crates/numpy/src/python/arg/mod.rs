@@ -41,18 +41,19 @@ use std::ops::{Deref, DerefMut};
 
 use ndarray::{ArrayRef, ArrayView, ArrayViewMut};
 use ndbridge_dtype::{DType, Element};
-use ndbridge_tensor::{Tensor, TensorError};
+use ndbridge_tensor::{RawElements, Tensor, TensorError};
 use pyo3::Borrowed;
 use pyo3::prelude::*;
 
 pub use axes::{Any, AnyShape, Axes, AxisLen, Const};
 pub use constraint::{Aligned, COrder, Constraint, Contiguous, FOrder, Memory};
 pub use cow::ArgCow;
-pub use kinds::{AnyDType, DTypes, OneOf};
+pub use kinds::{AnyDType, DTypes, OneOf, Several, Shaped, Untyped};
 pub use same_axes::{NamedAxes, check_same_axes};
 
 use super::import::from_python;
 use loan::{Loan, Use};
+use plain::Plain;
 
 /// An array to be read: `Arg<'_, f32, (Any, Const<3>), COrder>`.
 ///
@@ -60,14 +61,14 @@ use loan::{Loan, Use};
 /// ([`Constraint`]). With one element type it derefs to [`ArrayRef`].
 pub struct Arg<'py, T: DTypes, S: Axes = AnyShape, C: Constraint = ()> {
     view: T::View<S::Dim>,
-    loan: Loan<'py, S::Dim>,
+    loan: Loan<'py>,
     _demands: PhantomData<(S, C)>,
 }
 
 /// An array to be written, which nobody else borrows meanwhile; else as [`Arg`].
 pub struct ArgMut<'py, T: DTypes, S: Axes = AnyShape, C: Constraint = ()> {
     view: T::ViewMut<S::Dim>,
-    loan: Loan<'py, S::Dim>,
+    loan: Loan<'py>,
     _demands: PhantomData<(S, C)>,
 }
 
@@ -84,10 +85,17 @@ impl<'py, T: DTypes, S: Axes, C: Constraint> FromPyObject<'_, 'py> for Arg<'py, 
 
     #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let loan = Loan::<S::Dim>::take::<T, S, C>(&object, Use::Read)?;
-        // SAFETY: checked for T and as many axes as S::Dim has; the loan keeps the memory in its
-        // place and, by the ledger, free of writers, and is dropped after the view's last use.
-        let view = unsafe { T::view(&loan.raw()) };
+        if let Some(Plain { loan, ptr, shape }) = plain::take::<T, S, C>(&object, Use::Read) {
+            let item_bytes = loan.dtype.item_bytes();
+            // SAFETY: contiguous, aligned elements that T accepts, with as many axes as S::Dim; the
+            // loan keeps the memory in its place and, by the ledger, free of writers, and is
+            // dropped after the view's last use.
+            let view = unsafe { T::contiguous(ptr, shape, item_bytes) };
+            return Ok(Self { view, loan, _demands: PhantomData });
+        }
+        let (loan, described) = loan::take::<T, S, C>(&object, Use::Read)?;
+        // SAFETY: checked for T and as many axes as S::Dim has; the rest as above.
+        let view = unsafe { T::view(&described.raw()) };
         Ok(Self { view, loan, _demands: PhantomData })
     }
 }
@@ -97,10 +105,17 @@ impl<'py, T: DTypes, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgMut<'p
 
     #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let loan = Loan::<S::Dim>::take::<T, S, C>(&object, Use::Write)?;
+        if let Some(Plain { loan, ptr, shape }) = plain::take::<T, S, C>(&object, Use::Write) {
+            let item_bytes = loan.dtype.item_bytes();
+            // SAFETY: as for `Arg`; a loan for writing also proves that nobody else reaches these
+            // bytes.
+            let view = unsafe { T::contiguous_mut(ptr, shape, item_bytes) };
+            return Ok(Self { view, loan, _demands: PhantomData });
+        }
+        let (loan, described) = loan::take::<T, S, C>(&object, Use::Write)?;
         // SAFETY: as for `Arg`; a loan for writing also proves that no byte is reached twice and
         // that nobody else reaches these bytes.
-        let view = unsafe { T::view_mut(&loan.raw()) };
+        let view = unsafe { T::view_mut(&described.raw()) };
         Ok(Self { view, loan, _demands: PhantomData })
     }
 }
@@ -118,7 +133,7 @@ macro_rules! facts {
             /// Length of each axis, in elements.
             #[must_use]
             pub fn shape(&self) -> &[usize] {
-                self.loan.shape()
+                self.view.lens()
             }
 
             /// The Python object.
@@ -134,17 +149,6 @@ macro_rules! facts {
             /// As [`from_python`](super::from_python).
             pub fn tensor(&self) -> PyResult<Tensor> {
                 from_python(&self.loan.object)
-            }
-
-            /// Makes sure of the elements' type.
-            fn check_typed<E: Element>(&self) -> Result<(), TensorError> {
-                let (expected, found) = (E::DTYPE, self.loan.dtype);
-                if expected != found {
-                    let len: usize = self.shape().iter().product();
-                    let copy_bytes = len.saturating_mul(size_of::<E>());
-                    return Err(TensorError::WrongDType { expected, found, copy_bytes });
-                }
-                self.loan.raw().check_view::<E>()
             }
         }
 
@@ -163,27 +167,45 @@ macro_rules! facts {
 facts!(Arg);
 facts!(ArgMut);
 
-impl<T: DTypes, S: Axes, C: Constraint> Arg<'_, T, S, C> {
+/// Makes sure of the elements' type.
+fn check_typed<E: Element>(dtype: DType, raw: &RawElements<'_>) -> Result<(), TensorError> {
+    if E::DTYPE != dtype {
+        let copy_bytes =
+            raw.shape.iter().fold(size_of::<E>(), |bytes, &len| bytes.saturating_mul(len));
+        return Err(TensorError::WrongDType { expected: E::DTYPE, found: dtype, copy_bytes });
+    }
+    raw.check_view::<E>()
+}
+
+impl<'py, T, S: Axes, C: Constraint> Arg<'py, T, S, C>
+where
+    T: Several + DTypes<View<S::Dim> = Untyped<S::Dim>>,
+{
     /// The elements, if they are of type `E`.
     ///
     /// # Errors
     /// [`TensorError::WrongDType`], or what keeps ndarray from expressing the layout.
     pub fn typed<E: Element>(&self) -> Result<Typed<'_, E, S>, TensorError> {
-        self.check_typed::<E>()?;
+        let raw = self.view.raw();
+        check_typed::<E>(self.loan.dtype, &raw)?;
         // SAFETY: checked for E; as many axes as S::Dim has; borrowed for reading while `self` is.
-        Ok(Typed(unsafe { self.loan.raw().view() }))
+        Ok(Typed(unsafe { raw.view() }))
     }
 }
 
-impl<T: DTypes, S: Axes, C: Constraint> ArgMut<'_, T, S, C> {
+impl<'py, T, S: Axes, C: Constraint> ArgMut<'py, T, S, C>
+where
+    T: Several + DTypes<ViewMut<S::Dim> = Untyped<S::Dim>>,
+{
     /// The elements, if they are of type `E`.
     ///
     /// # Errors
     /// [`TensorError::WrongDType`], or what keeps ndarray from expressing the layout.
     pub fn typed_mut<E: Element>(&mut self) -> Result<TypedMut<'_, E, S>, TensorError> {
-        self.check_typed::<E>()?;
+        let raw = self.view.raw();
+        check_typed::<E>(self.loan.dtype, &raw)?;
         // SAFETY: as in `typed`; for writing, and `&mut self` makes this the only view.
-        Ok(TypedMut(unsafe { self.loan.raw().view_mut() }))
+        Ok(TypedMut(unsafe { raw.view_mut() }))
     }
 }
 
