@@ -27,6 +27,11 @@ def of_torch_views(*views):
     return [view(tensor) for view in views]
 
 
+def torch_of_ndbridge(x):
+    pytest.importorskip("torch")
+    return nd.from_numpy(x).torch(), x
+
+
 def jax_alias():
     jax = pytest.importorskip("jax")
     x = aligned((4, 4), "float32")
@@ -68,7 +73,7 @@ OVERLAPPING = {
     "numpy of ndbridge": lambda x: (nd.from_numpy(x).numpy(), x),
     "torch": lambda x: (of_torch(x), x),
     "torch's DLPack": lambda x: (pytest.importorskip("torch").from_dlpack(x), x),
-    "torch of ndbridge": lambda x: (nd.from_numpy(x).torch(), x),
+    "torch of ndbridge": torch_of_ndbridge,
     "torch views": lambda x: of_torch_views(lambda t: t[:, 1:3], lambda t: t[2:].flatten()),
     "torch, split": lambda x: of_torch_views(lambda t: t.split(2)[1], lambda t: t.narrow(0, 3, 2)),
     "an object with DLPack": lambda x: (Dlpack(x), x),
