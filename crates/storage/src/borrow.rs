@@ -148,20 +148,18 @@ impl LentBorrow {
         entered.map(|token| Self { token }).map_err(|error| *error)
     }
 
-    /// As [`enter`](Self::enter), for all bytes between two addresses.
-    ///
-    /// # Errors
-    /// [`BorrowError::Conflict`].
+    /// As [`enter`](Self::enter), for all bytes between two addresses; `None` if some of them are
+    /// borrowed. For those who ask [`enter`](Self::enter) for the reason then.
     #[inline]
-    pub fn enter_all(
+    pub fn try_enter_all(
         kind: BorrowKind,
         addresses: Range<usize>,
         at: impl Into<CallSite>,
-    ) -> Result<Self, BorrowError> {
+    ) -> Option<Self> {
         let Range { start, end } = addresses;
         let span = Span { start, end: end.max(start) };
-        let entered = enter_in_lent(kind, span, &[], at.into());
-        entered.map(|token| Self { token }).map_err(|error| *error)
+        let entered = ledger::of_process().enter_bytes(kind, span, &[], at.into());
+        entered.ok().map(|token| Self { token })
     }
 
     #[inline(never)]

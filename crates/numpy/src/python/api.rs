@@ -217,6 +217,7 @@ impl NumpyApi {
 ///
 /// # Safety
 /// `object` is an ndarray, and NumPy's code is right with the flag changed.
+#[inline]
 pub(super) unsafe fn set_flag(object: &Bound<'_, PyAny>, flag: c_int, on: bool) {
     let array = object.as_ptr().cast::<ArrayObject>();
     // SAFETY: an ndarray begins with this structure; attached, so nobody else looks at it.

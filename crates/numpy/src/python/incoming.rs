@@ -360,6 +360,7 @@ pub(super) enum Seen<'py> {
 }
 
 /// A short look at an object that is no NumPy array; `None` if it is of another kind, or not plain.
+#[inline(always)]
 pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
     let known = known(object).ok()?;
     if let Some(to_array) = known.to_array {

@@ -5,7 +5,7 @@ use ndbridge_storage::{Gate, GateError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyBool, PyType};
 use pyo3::{intern, types::PyDict};
 
 use super::call::call;
@@ -17,6 +17,8 @@ struct Torch {
     tensor: Py<PyType>,
     is_neg: Py<PyAny>,
     is_conj: Py<PyAny>,
+    /// `True`, which these answer.
+    yes: Py<PyAny>,
 }
 
 static TORCH: PyOnceLock<Torch> = PyOnceLock::new();
@@ -35,6 +37,7 @@ impl Torch {
             Ok::<_, PyErr>(Self {
                 is_neg: tensor.getattr("is_neg")?.unbind(),
                 is_conj: tensor.getattr("is_conj")?.unbind(),
+                yes: PyBool::new(py, true).to_owned().into_any().unbind(),
                 tensor: tensor.cast_into::<PyType>()?.unbind(),
             })
         });
@@ -82,13 +85,14 @@ fn py_none(tensor: &Bound<'_, PyAny>) -> Py<PyAny> {
 
 #[inline]
 fn check(torch: &Torch, tensor: &Bound<'_, PyAny>, dtype: DType) -> PyResult<()> {
-    if tensor.getattr(intern!(tensor.py(), "requires_grad"))?.is_truthy()? {
+    let is_true = |value: Bound<'_, PyAny>| value.as_ptr() == torch.yes.as_ptr();
+    if is_true(tensor.getattr(intern!(tensor.py(), "requires_grad"))?) {
         return Err(ArrayError::RequiresGrad.into());
     }
-    if dtype.kind() == Kind::Complex && call(&torch.is_conj, tensor)?.is_truthy()? {
+    if dtype.kind() == Kind::Complex && is_true(call(&torch.is_conj, tensor)?) {
         return Err(ArrayError::Conjugate.into());
     }
-    if call(&torch.is_neg, tensor)?.is_truthy()? {
+    if is_true(call(&torch.is_neg, tensor)?) {
         return Err(ArrayError::Negative.into());
     }
     Ok(())

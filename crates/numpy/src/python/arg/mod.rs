@@ -80,22 +80,59 @@ pub struct Typed<'a, T: Element, S: Axes>(ArrayView<'a, T, S::Dim>);
 #[derive(Debug)]
 pub struct TypedMut<'a, T: Element, S: Axes>(ArrayViewMut<'a, T, S::Dim>);
 
+impl<'py, T: DTypes, S: Axes, C: Constraint> Arg<'py, T, S, C> {
+    #[inline(always)]
+    fn plain(plain: Plain<'py, S::Dim>) -> Self {
+        let Plain { loan, ptr, shape } = plain;
+        // SAFETY: contiguous, aligned elements that T accepts, with as many axes as S::Dim; the loan
+        // keeps the memory in its place and, by the ledger, free of writers, and is dropped after
+        // the view's last use.
+        let view = unsafe { T::contiguous(ptr, shape, loan.dtype.item_bytes()) };
+        Self { view, loan, _demands: PhantomData }
+    }
+
+    #[inline(never)]
+    fn any(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Some(plain) = plain::tensor::<T, S, C>(object, Use::Read) {
+            return Ok(Self::plain(plain));
+        }
+        let (loan, described) = loan::take::<T, S, C>(object, Use::Read)?;
+        // SAFETY: checked for T and as many axes as S::Dim has; the rest as in `plain`.
+        let view = unsafe { T::view(&described.raw()) };
+        Ok(Self { view, loan, _demands: PhantomData })
+    }
+}
+
 impl<'py, T: DTypes, S: Axes, C: Constraint> FromPyObject<'_, 'py> for Arg<'py, T, S, C> {
     type Error = PyErr;
 
     #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Some(Plain { loan, ptr, shape }) = plain::take::<T, S, C>(&object, Use::Read) {
-            let item_bytes = loan.dtype.item_bytes();
-            // SAFETY: contiguous, aligned elements that T accepts, with as many axes as S::Dim; the
-            // loan keeps the memory in its place and, by the ledger, free of writers, and is
-            // dropped after the view's last use.
-            let view = unsafe { T::contiguous(ptr, shape, item_bytes) };
-            return Ok(Self { view, loan, _demands: PhantomData });
+        match plain::numpy::<T, S, C>(&object, Use::Read) {
+            Some(plain) => Ok(Self::plain(plain)),
+            None => Self::any(&object),
         }
-        let (loan, described) = loan::take::<T, S, C>(&object, Use::Read)?;
-        // SAFETY: checked for T and as many axes as S::Dim has; the rest as above.
-        let view = unsafe { T::view(&described.raw()) };
+    }
+}
+
+impl<'py, T: DTypes, S: Axes, C: Constraint> ArgMut<'py, T, S, C> {
+    #[inline(always)]
+    fn plain(plain: Plain<'py, S::Dim>) -> Self {
+        let Plain { loan, ptr, shape } = plain;
+        // SAFETY: as for `Arg`; a loan for writing also proves that nobody else reaches these bytes.
+        let view = unsafe { T::contiguous_mut(ptr, shape, loan.dtype.item_bytes()) };
+        Self { view, loan, _demands: PhantomData }
+    }
+
+    #[inline(never)]
+    fn any(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Some(plain) = plain::tensor::<T, S, C>(object, Use::Write) {
+            return Ok(Self::plain(plain));
+        }
+        let (loan, described) = loan::take::<T, S, C>(object, Use::Write)?;
+        // SAFETY: as for `Arg`; a loan for writing also proves that no byte is reached twice and
+        // that nobody else reaches these bytes.
+        let view = unsafe { T::view_mut(&described.raw()) };
         Ok(Self { view, loan, _demands: PhantomData })
     }
 }
@@ -105,18 +142,10 @@ impl<'py, T: DTypes, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgMut<'p
 
     #[inline]
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Some(Plain { loan, ptr, shape }) = plain::take::<T, S, C>(&object, Use::Write) {
-            let item_bytes = loan.dtype.item_bytes();
-            // SAFETY: as for `Arg`; a loan for writing also proves that nobody else reaches these
-            // bytes.
-            let view = unsafe { T::contiguous_mut(ptr, shape, item_bytes) };
-            return Ok(Self { view, loan, _demands: PhantomData });
+        match plain::numpy::<T, S, C>(&object, Use::Write) {
+            Some(plain) => Ok(Self::plain(plain)),
+            None => Self::any(&object),
         }
-        let (loan, described) = loan::take::<T, S, C>(&object, Use::Write)?;
-        // SAFETY: as for `Arg`; a loan for writing also proves that no byte is reached twice and
-        // that nobody else reaches these bytes.
-        let view = unsafe { T::view_mut(&described.raw()) };
-        Ok(Self { view, loan, _demands: PhantomData })
     }
 }
 

@@ -10,7 +10,7 @@ use ndbridge_dtype::DType;
 use ndbridge_storage::LentBorrow;
 use pyo3::prelude::*;
 
-use super::super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, NumpyApi, WRITEABLE};
+use super::super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, WRITEABLE};
 use super::super::incoming::{Hold, Seen, look};
 use super::super::pins::CallPin;
 use super::super::{array, ready};
@@ -26,9 +26,9 @@ pub(super) struct Plain<'py, D> {
     pub(super) shape: D,
 }
 
-/// Takes a plain array that is as the types say; `None` if it is not.
+/// Takes a plain NumPy array that is as the types say; `None` if it is not.
 #[inline(always)]
-pub(super) fn take<'py, T, S, C>(
+pub(super) fn numpy<'py, T, S, C>(
     object: &Bound<'py, PyAny>,
     wanted: Use,
 ) -> Option<Plain<'py, S::Dim>>
@@ -38,15 +38,15 @@ where
     C: Constraint,
 {
     let api = ready(object.py())?;
-    let Some(found) = api.plain_array(object) else { return other::<T, S, C>(api, object, wanted) };
+    let found = api.plain_array(object)?;
     let elements = Elements::<S::Dim>::of_numpy::<T, S, C>(found, wanted)?;
     let pin = CallPin::array(api, object, found).ok()?;
     elements.lend(object, pin, Hold::Array, wanted)
 }
 
-#[inline(never)]
-fn other<'py, T, S, C>(
-    api: &NumpyApi,
+/// As [`numpy`], for tensors of torch and TensorFlow.
+#[inline(always)]
+pub(super) fn tensor<'py, T, S, C>(
     object: &Bound<'py, PyAny>,
     wanted: Use,
 ) -> Option<Plain<'py, S::Dim>>
@@ -55,6 +55,7 @@ where
     S: Axes,
     C: Constraint,
 {
+    let api = ready(object.py())?;
     match look(object)? {
         Seen::Header(header, table) => {
             let lens = header.lens().iter().map(|&len| len as usize);
@@ -132,7 +133,7 @@ impl<D: Dimension> Elements<D> {
     ) -> Option<Plain<'py, D>> {
         let Self { ptr, dtype, shape, len_bytes } = self;
         let addresses = ptr.addr()..ptr.addr() + len_bytes;
-        let borrow = LentBorrow::enter_all(wanted.kind(), addresses, Location::caller()).ok()?;
+        let borrow = LentBorrow::try_enter_all(wanted.kind(), addresses, Location::caller())?;
         let object = object.clone();
         let loan = Loan { _borrow: borrow, _pin: pin, _hold: hold, object, dtype };
         Some(Plain { loan, ptr, shape })
