@@ -1,6 +1,6 @@
 //! Tensors out, as NumPy arrays.
 
-use ndbridge_storage::{Access, Device, Mutability};
+use ndbridge_storage::{Access, Device, Mutability, Storage};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -41,9 +41,22 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
 /// `BufferError` while a guard of the memory is alive, or if its gate is shut.
 #[track_caller]
 pub fn to_numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    let keeper = PyCapsule::new_with_value(py, tensor.storage().clone(), c"ndbridge.storage")?;
+    let keeper = Keeper(Some(tensor.storage().clone()));
+    let keeper = PyCapsule::new_with_value(py, keeper, c"ndbridge.storage")?;
     // SAFETY: the capsule holds a handle of the storage.
     unsafe { to_numpy_with_base(tensor, keeper.into_any()) }
+}
+
+/// A handle that the interpreter lets go of, on an attached thread that PyO3 does not know to be one.
+/// A Python object that owns the memory would else wait for the next call into this module.
+struct Keeper(Option<Storage>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let storage = self.0.take();
+        // Dropped as well if the interpreter is at its end.
+        let _ = Python::try_attach(|_| drop(storage));
+    }
 }
 
 /// As [`to_numpy`], with `base` as the array's base object.
