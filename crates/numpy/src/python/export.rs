@@ -1,6 +1,6 @@
 //! Tensors out, as NumPy arrays.
 
-use ndbridge_storage::{Access, Device, Mutability, Storage};
+use ndbridge_storage::{Access, Device, Mutability};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -21,13 +21,13 @@ use super::ledger_capsule::join_ledger_attached;
 #[track_caller]
 pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     join_ledger_attached()?;
-    let open = tensor.storage().check_gate();
-    open.map_err(|error| ArrayError::from(TensorError::from(error)))?;
-    known_memory::remember(tensor.storage());
-    if tensor.storage().access() == Access::Private {
-        let lent = tensor.storage().lend(PythonGate::shared());
-        lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
-    }
+    let storage = tensor.storage();
+    let lent = match storage.access() {
+        Access::Private => storage.lend(PythonGate::shared()),
+        Access::Lent | Access::Frozen => storage.check_gate(),
+    };
+    lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
+    known_memory::remember(storage);
     Ok(())
 }
 
@@ -41,22 +41,9 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
 /// `BufferError` while a guard of the memory is alive, or if its gate is shut.
 #[track_caller]
 pub fn to_numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    let keeper = Keeper(Some(tensor.storage().clone()));
-    let keeper = PyCapsule::new_with_value(py, keeper, c"ndbridge.storage")?;
+    let keeper = PyCapsule::new_with_value(py, tensor.storage().clone(), c"ndbridge.storage")?;
     // SAFETY: the capsule holds a handle of the storage.
     unsafe { to_numpy_with_base(tensor, keeper.into_any()) }
-}
-
-/// A handle that the interpreter lets go of, on an attached thread that PyO3 does not know to be one.
-/// A Python object that owns the memory would else wait for the next call into this module.
-struct Keeper(Option<Storage>);
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        let storage = self.0.take();
-        // Dropped as well if the interpreter is at its end.
-        let _ = Python::try_attach(|_| drop(storage));
-    }
 }
 
 /// As [`to_numpy`], with `base` as the array's base object.
