@@ -7,7 +7,7 @@ pub use ndbridge_tensor as tensor;
 #[cfg(feature = "python")]
 pub use ndbridge_numpy::python;
 #[cfg(feature = "numpy")]
-pub use ndbridge_numpy::{npy, npz};
+pub use ndbridge_numpy::{dlpack, npy, npz};
 
 pub use ndbridge_dtype::{
     ByteOrder, Casting, DType, Element, Scalar, can_cast, promote_types, promote_types_torch,

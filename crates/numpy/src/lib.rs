@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod atomic;
+#[expect(unsafe_code, reason = "makes tensors of memory on its caller's word")]
+mod described;
+pub mod dlpack;
 mod error;
 pub mod npy;
 pub mod npz;

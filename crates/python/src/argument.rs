@@ -1,13 +1,13 @@
 //! Whatever Python code may pass as an array.
 
 use ndbridge::dtype::Kind;
-use ndbridge::python::{ArrayError, Importer, array_facts, is_array, numpy_dtype, to_py_err};
+use ndbridge::python::{ArrayError, Found, Importer, numpy_dtype, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{DType, Plan, Request, Tensor, plan};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMemoryView};
 
-use crate::scalar::is_numpy_scalar;
 use crate::tensor::PyTensor;
 
 /// Knows the memory of tensors again that comes back by way of NumPy.
@@ -19,8 +19,10 @@ pub const IMPORTER: Importer = Importer {
 pub enum Source<'py> {
     /// One of ours.
     Tensor(Tensor),
-    /// A NumPy array, that of a buffer, or one gathered from a list or number.
-    Array { array: Bound<'py, PyAny>, facts: Facts },
+    /// An array of whatever library, lent in place.
+    Lent(Found<'py>),
+    /// The elements of a list or number, in an array.
+    Gathered(Found<'py>),
 }
 
 impl<'py> Source<'py> {
@@ -29,18 +31,14 @@ impl<'py> Source<'py> {
         if let Ok(tensor) = object.cast::<PyTensor>() {
             return Ok(Self::Tensor(tensor.get().tensor.clone()));
         }
-        if is_array(object)? {
-            return Ok(Self::Array { array: object.clone(), facts: array_facts(object)? });
-        }
-        // A NumPy scalar has a buffer, too, but is a number here.
-        if !is_numpy_scalar(object)? && PyMemoryView::from(object).is_ok() {
-            let array = array_of_buffer(object)?;
-            let facts = array_facts(&array)?;
-            return Ok(Self::Array { array, facts });
+        if let Some(found) = IMPORTER.find(object)? {
+            return Ok(Self::Lent(found));
         }
         let array = gather(object, request)?;
-        let facts = Facts { is_array: false, ..array_facts(&array)? };
-        Ok(Self::Array { array, facts })
+        let found = IMPORTER.find(&array)?;
+        found.map(Self::Gathered).ok_or_else(|| {
+            PyTypeError::new_err(format!("no array can be made of {}", object.get_type()))
+        })
     }
 
     /// The elements of `object`, to be written into a tensor of `dtype`. A list's integers have no
@@ -52,8 +50,8 @@ impl<'py> Source<'py> {
     ) -> PyResult<Tensor> {
         let request = Request::new(call);
         let source = Self::of(object, &request)?;
+        let is_list = matches!(source, Self::Gathered(_));
         let values = source.convert(&request)?;
-        let is_list = matches!(&source, Self::Array { facts, .. } if !facts.is_array);
         let are_integers = |dtype: DType| matches!(dtype.kind(), Kind::Int | Kind::UInt);
         if !is_list || !are_integers(dtype) || !(values.is_empty() || are_integers(values.dtype()))
         {
@@ -67,17 +65,23 @@ impl<'py> Source<'py> {
 
     /// What would be done for `request`.
     pub fn plan(&self, request: &Request) -> Plan {
+        plan(&self.facts(), request)
+    }
+
+    fn facts(&self) -> Facts {
         match self {
-            Self::Tensor(tensor) => plan(&tensor.facts(), request),
-            Self::Array { facts, .. } => plan(facts, request),
+            Self::Tensor(tensor) => tensor.facts(),
+            Self::Lent(found) => found.facts(),
+            Self::Gathered(found) => Facts { is_array: false, ..found.facts() },
         }
     }
 
     /// Does it.
-    pub fn convert(&self, request: &Request) -> PyResult<Tensor> {
+    pub fn convert(self, request: &Request) -> PyResult<Tensor> {
+        let facts = self.facts();
         match self {
             Self::Tensor(tensor) => tensor.convert(request).map_err(to_py_err),
-            Self::Array { array, facts } => IMPORTER.convert(array, facts, request),
+            Self::Lent(found) | Self::Gathered(found) => found.convert_as(&facts, request),
         }
     }
 }

@@ -27,6 +27,23 @@ pub fn from_buffer(b: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
     Ok(tensor.with_receipt(Receipt::shared("from_buffer")).into())
 }
 
+/// A tensor over the memory of any object with `__dlpack__`, or of a DLPack capsule: shares unless
+/// `copy=True`.
+#[pyfunction]
+#[pyo3(signature = (x, /, *, device=None, copy=None))]
+pub fn from_dlpack(
+    x: &Bound<'_, PyAny>,
+    device: Option<&str>,
+    copy: Option<bool>,
+) -> PyResult<PyTensor> {
+    // Without a copy, it shares or fails.
+    let request = request("from_dlpack", None, Some(copy == Some(true)), device)?;
+    if let Ok(tensor) = x.cast::<PyTensor>() {
+        return tensor.get().tensor.convert(&request).map(PyTensor::from).map_err(to_py_err);
+    }
+    IMPORTER.find_by_dlpack(x)?.convert(&request).map(PyTensor::from)
+}
+
 /// A copy of any array-like, number or nested list, in private memory.
 #[pyfunction]
 #[pyo3(signature = (x, dtype=None))]

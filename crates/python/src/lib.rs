@@ -9,8 +9,11 @@ mod casting;
 mod counting;
 mod create;
 mod dtype;
+#[expect(unsafe_code, reason = "functions that foreign code calls with pointers")]
+mod exchange;
 mod files;
 mod index;
+mod interchange;
 mod planning;
 mod rows;
 mod scalar;
@@ -18,7 +21,8 @@ mod scalar;
 mod tensor;
 mod views;
 
-/// Carries n-dimensional arrays between NumPy, Rust and files, sharing or copying as asked.
+/// Carries n-dimensional arrays between NumPy, PyTorch, TensorFlow, JAX, Rust and files, sharing or
+/// copying as asked.
 #[pymodule(gil_used = true)]
 mod _ndbridge {
     use super::*;
@@ -29,8 +33,8 @@ mod _ndbridge {
     use crate::counting::{CopyCount, NoCopy, copies, no_copy};
     #[pymodule_export]
     use crate::create::{
-        asarray, constant, convert_to_tensor, empty, from_buffer, from_numpy, full, ones, tensor,
-        zeros,
+        asarray, constant, convert_to_tensor, empty, from_buffer, from_dlpack, from_numpy, full,
+        ones, tensor, zeros,
     };
     #[pymodule_export]
     use crate::dtype::PyDType;
@@ -43,6 +47,8 @@ mod _ndbridge {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        // For pickles only: not one of the package's names.
+        module.setattr("_rebuild", wrap_pyfunction!(crate::interchange::_rebuild, module)?)
     }
 }

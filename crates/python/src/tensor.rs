@@ -1,5 +1,8 @@
 //! The class `Tensor`.
 
+use std::sync::OnceLock;
+
+use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
 use ndbridge::{Casting, CopyRule, Order, Request, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -20,11 +23,13 @@ use crate::scalar::{scalar, to_python};
 #[pyclass(name = "Tensor", module = "ndbridge", frozen, weakref)]
 pub struct PyTensor {
     pub tensor: Tensor,
+    // What lent headers point to.
+    axes: OnceLock<HeaderAxes>,
 }
 
 impl From<Tensor> for PyTensor {
     fn from(tensor: Tensor) -> Self {
-        Self { tensor }
+        Self { tensor, axes: OnceLock::new() }
     }
 }
 
@@ -125,7 +130,7 @@ impl PyTensor {
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = crate::create::request("__array__", dtype, copy, None)?;
         let tensor = slf.get().tensor.convert(&request).map_err(to_py_err)?;
-        let holder = Bound::new(slf.py(), Self { tensor })?;
+        let holder = Bound::new(slf.py(), Self::from(tensor))?;
         Self::numpy(&holder, false)
     }
 
@@ -256,6 +261,15 @@ impl PyTensor {
 }
 
 impl PyTensor {
+    /// Shape and strides as DLPack counts them, kept in this object.
+    pub fn header_axes(&self) -> Result<&HeaderAxes, DlpackError> {
+        if let Some(axes) = self.axes.get() {
+            return Ok(axes);
+        }
+        let axes = HeaderAxes::of(&self.tensor)?;
+        Ok(self.axes.get_or_init(|| axes))
+    }
+
     fn convert(&self, request: &Request) -> PyResult<Self> {
         self.tensor.convert(request).map(Self::from).map_err(to_py_err)
     }

@@ -21,6 +21,8 @@ mod ndarray_io;
 mod overlap;
 mod plan;
 mod print;
+#[expect(unsafe_code, reason = "makes ndarray views on its caller's word")]
+mod raw_elements;
 mod receipt;
 #[expect(unsafe_code, reason = "per-element atomic access to memory that others write")]
 mod shared;
@@ -36,6 +38,7 @@ pub use layout::{Layout, LayoutError, MAX_NDIM, Offsets, Order, Parts, Split, br
 pub use ndarray_io::IntoArrayError;
 pub use overlap::shares_memory;
 pub use plan::{CopyRule, Facts, Plan, Refusal, Request, plan};
+pub use raw_elements::RawElements;
 pub use receipt::{Action, CopyReason, CopyReasons, Receipt};
 pub use shared::SharedView;
 pub use tensor::{CopyOrder, Tensor};

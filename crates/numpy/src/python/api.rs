@@ -37,12 +37,8 @@ pub(super) struct Descr {
     pub(super) type_num: c_int,
 }
 
-/// `NPY_ARRAY_C_CONTIGUOUS`.
-pub(super) const C_CONTIGUOUS: c_int = 0x0001;
-/// `NPY_ARRAY_F_CONTIGUOUS`.
-pub(super) const F_CONTIGUOUS: c_int = 0x0002;
-/// `NPY_ARRAY_ALIGNED`.
-pub(super) const ALIGNED: c_int = 0x0100;
+/// `NPY_ARRAY_OWNDATA`.
+pub(super) const OWNS_DATA: c_int = 0x0004;
 /// `NPY_ARRAY_WRITEABLE`.
 pub(super) const WRITEABLE: c_int = 0x0400;
 
@@ -80,8 +76,8 @@ unsafe impl Send for NumpyApi {}
 unsafe impl Sync for NumpyApi {}
 
 /// What [`NumpyApi::new_array`] makes an array of.
-pub(super) struct Parts<'a> {
-    pub(super) type_num: c_int,
+pub(super) struct Parts<'py, 'a> {
+    pub(super) descr: Bound<'py, PyAny>,
     pub(super) shape: &'a [isize],
     pub(super) strides: &'a [isize],
     pub(super) data: *mut u8,
@@ -130,6 +126,7 @@ impl NumpyApi {
     }
 
     /// The C structure of `object`, if it is an ndarray (or of a subclass).
+    #[inline]
     pub(super) fn array_of<'a>(&self, object: &'a Bound<'_, PyAny>) -> Option<&'a ArrayObject> {
         // SAFETY: both are live objects, and the thread is attached.
         let is_array =
@@ -139,7 +136,20 @@ impl NumpyApi {
         is_array.then(|| unsafe { &*object.as_ptr().cast::<ArrayObject>() })
     }
 
+    /// Sets or clears a flag of an ndarray (or of a subclass).
+    ///
+    /// # Safety
+    /// `object` is an ndarray, and NumPy's code is right with the flag changed.
+    pub(super) unsafe fn set_flag(&self, object: &Bound<'_, PyAny>, flag: c_int, on: bool) {
+        debug_assert!(self.array_of(object).is_some());
+        let array = object.as_ptr().cast::<ArrayObject>();
+        // SAFETY: an ndarray begins with this structure; attached, so nobody else looks at it.
+        let flags = unsafe { &mut (*array).flags };
+        if on { *flags |= flag } else { *flags &= !flag }
+    }
+
     /// Whether `object` is an ndarray and of no subclass.
+    #[inline]
     pub(super) fn is_plain(&self, object: &Bound<'_, PyAny>) -> bool {
         object.get_type().as_type_ptr() == self.array_type.as_ptr()
     }
@@ -163,11 +173,10 @@ impl NumpyApi {
     /// if writable) by whoever runs Python, as long as `base` lives.
     pub(super) unsafe fn new_array<'py>(
         &self,
-        parts: &Parts<'_>,
+        parts: Parts<'py, '_>,
         base: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = base.py();
-        let descr = self.descr(py, parts.type_num)?;
         let flags = if parts.writable { WRITEABLE } else { 0 };
         // At most 64 axes: a layout has no more.
         let ndim = parts.shape.len() as c_int;
@@ -176,7 +185,7 @@ impl NumpyApi {
         let array = unsafe {
             (self.new_from_descr)(
                 self.array_type.as_ptr(),
-                descr.into_ptr(),
+                parts.descr.into_ptr(),
                 ndim,
                 parts.shape.as_ptr(),
                 parts.strides.as_ptr(),

@@ -1,9 +1,11 @@
 //! Data types between here and NumPy.
 
 use std::ffi::{c_int, c_long};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use ndbridge_dtype::{ByteOrder, DType, parse_type_string};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
 
 use super::api::NumpyApi;
@@ -15,6 +17,7 @@ const LONG_IS_64: bool = size_of::<c_long>() == 8;
 /// Numbers from here on are of data types that NumPy itself does not have (`NPY_USERDEF`).
 const FIRST_ADDED: c_int = 256;
 
+#[inline]
 fn dtype_of_number(type_num: c_int) -> Option<DType> {
     Some(match type_num {
         0 => DType::Bool,
@@ -62,14 +65,46 @@ pub(super) fn number_of_dtype(dtype: DType) -> Option<c_int> {
     })
 }
 
+/// Numbers that NumPy gave to data types of ml_dtypes, once such an array was seen.
+static ADDED: [AtomicI32; 3] = [const { AtomicI32::new(-1) }; 3];
+/// The data types of [`ADDED`].
+const OF_ML_DTYPES: [DType; 3] = [DType::BF16, DType::F8E4M3, DType::F8E5M2];
+
+fn dtype_of_added(type_num: c_int) -> Option<DType> {
+    let position = ADDED.iter().position(|added| added.load(Relaxed) == type_num)?;
+    Some(OF_ML_DTYPES[position])
+}
+
+/// Learns the number of a data type that NumPy does not have itself.
+#[cold]
+fn learn(type_num: c_int, descr: &Bound<'_, PyAny>) -> PyResult<DType> {
+    let scalar = descr.getattr("type")?;
+    let module: String = scalar.getattr("__module__")?.extract()?;
+    let name: String = descr.str()?.extract()?;
+    let known = OF_ML_DTYPES.iter().position(|dtype| dtype.name() == name);
+    match known.filter(|_| module.split('.').next() == Some("ml_dtypes")) {
+        Some(position) => {
+            ADDED[position].store(type_num, Relaxed);
+            Ok(OF_ML_DTYPES[position])
+        }
+        None => Err(refusal(descr)?.into()),
+    }
+}
+
 /// Data type and byte order of an array whose descr has this number and order mark.
+#[inline]
 pub(super) fn dtype_of_descr<'py>(
     type_num: c_int,
     byte_order: u8,
     descr: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<(DType, ByteOrder)> {
-    let Some(dtype) = dtype_of_number(type_num) else {
-        return Err(refusal(&descr()?)?.into());
+    let dtype = match dtype_of_number(type_num) {
+        Some(dtype) => dtype,
+        None if type_num < FIRST_ADDED => return Err(refusal(&descr()?)?.into()),
+        None => match dtype_of_added(type_num) {
+            Some(dtype) => dtype,
+            None => learn(type_num, &descr()?)?,
+        },
     };
     let order = match byte_order {
         b'<' => ByteOrder::Little,
@@ -82,9 +117,6 @@ pub(super) fn dtype_of_descr<'py>(
 /// Why an array of `descr` cannot be carried.
 fn refusal(descr: &Bound<'_, PyAny>) -> PyResult<ArrayError> {
     let name: String = descr.str()?.extract()?;
-    if let Ok(dtype) = name.parse::<DType>() {
-        return Ok(ArrayError::NeedsMlDtypes { dtype });
-    }
     let has_fields = !descr.getattr("fields")?.is_none() || !descr.getattr("subdtype")?.is_none();
     if has_fields {
         return Ok(ArrayError::Structured { descr: name });
@@ -99,13 +131,22 @@ fn refusal(descr: &Bound<'_, PyAny>) -> PyResult<ArrayError> {
     }
 }
 
-/// The NumPy data type of `dtype`.
+/// The NumPy data type of `dtype`: for bfloat16 and float8, that of the package ml_dtypes.
 ///
 /// # Errors
-/// `TypeError` for the data types that NumPy itself does not have.
+/// `TypeError` for bfloat16 and float8 without ml_dtypes.
 pub fn numpy_dtype<'py>(py: Python<'py>, dtype: DType) -> PyResult<Bound<'py, PyAny>> {
-    let type_num = number_of_dtype(dtype).ok_or(ArrayError::NeedsMlDtypes { dtype })?;
-    NumpyApi::get(py)?.descr(py, type_num)
+    static OF_ML: [PyOnceLock<Py<PyAny>>; 3] = [const { PyOnceLock::new() }; 3];
+    if let Some(type_num) = number_of_dtype(dtype) {
+        return NumpyApi::get(py)?.descr(py, type_num);
+    }
+    let position = OF_ML_DTYPES.iter().position(|&added| added == dtype).unwrap_or_default();
+    let made = OF_ML[position].get_or_try_init(py, || {
+        let module = py.import("ml_dtypes").map_err(|_| ArrayError::NeedsMlDtypes { dtype })?;
+        let scalar = module.getattr(dtype.name())?;
+        Ok::<_, PyErr>(py.import("numpy")?.getattr("dtype")?.call1((scalar,))?.unbind())
+    })?;
+    Ok(made.bind(py).clone())
 }
 
 /// The data type that a Python object names: a string, a NumPy dtype or scalar type, a Python

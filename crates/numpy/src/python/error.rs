@@ -13,6 +13,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 
 use crate::NumpyError;
+use crate::dlpack::DlpackError;
 
 /// Why a Python object could not become a tensor, or a tensor a Python object.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,8 @@ pub enum ArrayError {
     Masked,
     /// A data type that NumPy has only with the package ml_dtypes.
     #[error(
-        "dtype {dtype} does not cross to NumPy: view the bytes as {}, on both sides",
+        "dtype {dtype} crosses to NumPy with the package ml_dtypes, which is missing: pip install \
+         ml_dtypes, or view the bytes as {}, on both sides",
         view_of(*dtype)
     )]
     NeedsMlDtypes {
@@ -67,6 +69,63 @@ pub enum ArrayError {
         /// Most that are followed.
         limit: usize,
     },
+    /// A torch tensor whose values are the conjugates of what its memory holds.
+    #[error(
+        "torch tensor has its conjugate bit set, its memory holds other values: pass x.resolve_conj() (copies)"
+    )]
+    Conjugate,
+    /// A torch tensor whose values are the negatives of what its memory holds.
+    #[error(
+        "torch tensor has its negative bit set, its memory holds other values: pass x.resolve_neg() (copies)"
+    )]
+    Negative,
+    /// A torch tensor that autograd watches.
+    #[error(
+        "torch tensor requires grad, and autograd would not see what is done to its memory: pass x.detach() (shares)"
+    )]
+    RequiresGrad,
+    /// Memory that host code must not touch.
+    #[error("{} is not host memory: pass a copy of it on the cpu, as by x.cpu()", DeviceName(*kind, *id))]
+    OnDevice {
+        /// DLPack's number of the kind of device.
+        kind: i32,
+        /// Ordinal among its kind.
+        id: i32,
+    },
+    /// An object that offers no way to its elements.
+    #[error(
+        "{found} offers no array: expected a NumPy array, a tensor of torch, TensorFlow, JAX or \
+         ndbridge, or an object with __dlpack__, __array_interface__ or a buffer"
+    )]
+    NoProtocol {
+        /// Name of its type.
+        found: String,
+    },
+    /// A TensorFlow tensor of a type that has no plain elements.
+    #[error("TensorFlow dtype {dtype} cannot be carried: pass numbers or booleans, as by tf.cast")]
+    TensorFlowDType {
+        /// TensorFlow's name of the data type.
+        dtype: String,
+    },
+    /// The elements that an object gives out are not those it speaks of.
+    #[error("{found} gives out a copy of its elements, not its memory: pass numpy.asarray(x)")]
+    HiddenCopy {
+        /// Name of its type.
+        found: String,
+    },
+    /// A consumer that cannot hold this tensor as it is.
+    #[error("{consumer} {reason}: {remedy}")]
+    Consumer {
+        /// The library.
+        consumer: &'static str,
+        /// What it cannot do.
+        reason: String,
+        /// The call that works.
+        remedy: &'static str,
+    },
+    /// The DLPack structure was refused.
+    #[error(transparent)]
+    Dlpack(#[from] DlpackError),
     /// The data type is not known.
     #[error(transparent)]
     DType(#[from] DTypeError),
@@ -80,8 +139,37 @@ pub enum ArrayError {
 
 impl ArrayError {
     pub(super) fn not_an_array(object: &Bound<'_, PyAny>) -> Self {
-        let found = object.get_type().fully_qualified_name();
-        Self::NotAnArray { found: found.map_or_else(|_| "object".into(), |name| name.to_string()) }
+        Self::NotAnArray { found: type_name(object) }
+    }
+}
+
+/// Name of the object's type, with its module.
+pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
+    let name = object.get_type().fully_qualified_name();
+    name.map_or_else(|_| "object".into(), |name| name.to_string())
+}
+
+/// A device by its numbers in DLPack, in words.
+struct DeviceName(i32, i32);
+
+impl std::fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(kind, id) = *self;
+        match kind {
+            crate::dlpack::CUDA => write!(f, "cuda:{id}"),
+            _ => write!(f, "DLPack device ({kind}, {id})"),
+        }
+    }
+}
+
+/// `TypeError` for data types, `BufferError` for whatever else the protocol cannot express.
+fn dlpack_error(error: DlpackError) -> PyErr {
+    match error {
+        DlpackError::DType { .. } | DlpackError::Device { .. } => {
+            PyTypeError::new_err(error.to_string())
+        }
+        DlpackError::Tensor(error) => to_py_err(error),
+        _ => PyBufferError::new_err(in_python_words(error.to_string())),
     }
 }
 
@@ -96,6 +184,12 @@ impl From<ArrayError> for PyErr {
             ArrayError::DType(error) => dtype_error(&error),
             ArrayError::File(error) => file_error(error),
             ArrayError::LongChain { .. } => PyValueError::new_err(error.to_string()),
+            ArrayError::Dlpack(error) => dlpack_error(error),
+            ArrayError::Conjugate
+            | ArrayError::Negative
+            | ArrayError::RequiresGrad
+            | ArrayError::HiddenCopy { .. }
+            | ArrayError::Consumer { .. } => PyBufferError::new_err(error.to_string()),
             _ => PyTypeError::new_err(error.to_string()),
         }
     }

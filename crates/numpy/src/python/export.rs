@@ -6,9 +6,10 @@ use ndbridge_storage::{Access, Device};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+use smallvec::SmallVec;
 
 use super::api::{NumpyApi, Parts};
-use super::dtypes::number_of_dtype;
+use super::dtypes::numpy_dtype;
 use super::error::ArrayError;
 use super::gate::PythonGate;
 
@@ -31,8 +32,8 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
 /// A read-only tensor gives a read-only array, which cannot be made writable.
 ///
 /// # Errors
-/// `TypeError` for device tensors and for data types that NumPy does not have; `BufferError` while
-/// a guard of the memory is alive.
+/// `TypeError` for device tensors, and for bfloat16 and float8 without the package ml_dtypes;
+/// `BufferError` while a guard of the memory is alive.
 #[track_caller]
 pub fn to_numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     let keeper = PyCapsule::new_with_value(py, tensor.storage().clone(), c"ndbridge.storage")?;
@@ -56,13 +57,12 @@ pub unsafe fn to_numpy_with_base<'py>(
         let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
         return Err(ArrayError::from(TensorError::OnDevice { device, copy_bytes }).into());
     }
-    let dtype = tensor.dtype();
-    let type_num = number_of_dtype(dtype).ok_or(ArrayError::NeedsMlDtypes { dtype })?;
+    let descr = numpy_dtype(base.py(), tensor.dtype())?;
     lend_to_python(tensor)?;
     // A layout's lengths fit isize: their product does.
-    let shape: Vec<isize> = tensor.shape().iter().map(|&len| len as isize).collect();
+    let shape: SmallVec<[isize; 4]> = tensor.shape().iter().map(|&len| len as isize).collect();
     let parts = Parts {
-        type_num,
+        descr,
         shape: &shape,
         strides: tensor.strides(),
         data: tensor.as_ptr(),
@@ -70,5 +70,5 @@ pub unsafe fn to_numpy_with_base<'py>(
     };
     // SAFETY: the layout lies in the storage, which `base` keeps alive; it is lent to Python or
     // frozen, so no guard holds it unless its thread is attached; read-only memory is exported so.
-    unsafe { NumpyApi::get(base.py())?.new_array(&parts, base) }
+    unsafe { NumpyApi::get(base.py())?.new_array(parts, base) }
 }

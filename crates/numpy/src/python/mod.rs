@@ -16,19 +16,38 @@
 
 #[expect(unsafe_code, reason = "declares NumPy's C structures and looks up its C functions")]
 mod api;
+#[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
+mod array;
+#[expect(unsafe_code, reason = "takes structures out of capsules and puts them in")]
+mod capsule;
+#[expect(unsafe_code, reason = "calls torch's table of functions")]
+mod consumers;
 mod dtypes;
 mod error;
 #[expect(unsafe_code, reason = "makes ndarray objects over a tensor's memory")]
 mod export;
 #[expect(unsafe_code, reason = "asks the interpreter whether this thread is attached")]
 mod gate;
-#[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
+#[expect(unsafe_code, reason = "reads the view that an object's buffer fills")]
+mod held_buffer;
 mod import;
+#[expect(unsafe_code, reason = "calls DLPack's table of functions, takes over foreign memory")]
+mod incoming;
 mod owner;
+#[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
+mod pins;
+#[expect(unsafe_code, reason = "reads DLPack's table of functions and a list of what was seen")]
+mod producer;
+#[expect(unsafe_code, reason = "calls a torch function")]
+mod torch;
 
+pub use array::is_array;
+pub use capsule::to_dlpack;
+pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
 pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
-pub use import::{Importer, array_facts, from_numpy, is_array};
+pub use import::{Found, Importer, from_numpy};
+pub use incoming::from_python;
 pub use owner::{PythonOwner, python_owner};

@@ -3,6 +3,8 @@
 use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 
+use crate::dlpack::ManagedOwner;
+
 /// Keeps a Python object, and with it the memory it owns, alive.
 ///
 /// Dropping it is right on every thread: without the interpreter's lock PyO3 sets the object aside
@@ -12,11 +14,17 @@ pub struct PythonOwner {
     // Weak references to the arrays whose resizing would move the memory, since NumPy refuses to
     // resize an array as long as one exists; and an export of the buffer behind them.
     _pins: Vec<Py<PyAny>>,
+    // The structure that a producer made for us: its deleter may run on any thread.
+    _managed: Option<ManagedOwner>,
 }
 
 impl PythonOwner {
-    pub(super) fn new(object: Py<PyAny>, pins: Vec<Py<PyAny>>) -> Self {
-        Self { object, _pins: pins }
+    pub(super) fn new(
+        object: Py<PyAny>,
+        pins: Vec<Py<PyAny>>,
+        managed: Option<ManagedOwner>,
+    ) -> Self {
+        Self { object, _pins: pins, _managed: managed }
     }
 
     /// The object.

@@ -1,0 +1,144 @@
+//! An array as its producer describes it.
+
+use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
+use ndbridge_tensor::{Layout, Tensor, TensorError};
+use smallvec::SmallVec;
+#[cfg(feature = "python")]
+use {
+    ndbridge_storage::Region,
+    ndbridge_tensor::{Facts, Order, RawElements},
+};
+
+/// Pointer, shape, byte strides and data type, whatever protocol they came by.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    /// Element `[0, .., 0]`; anything if there are no elements.
+    pub(crate) ptr: *mut u8,
+    // INVARIANT: as many strides as lengths.
+    pub(crate) shape: SmallVec<[usize; 4]>,
+    pub(crate) strides: SmallVec<[isize; 4]>,
+    pub(crate) dtype: DType,
+    #[cfg_attr(not(feature = "python"), expect(dead_code, reason = "DLPack has one order"))]
+    pub(crate) byte_order: ByteOrder,
+    pub(crate) device: Device,
+    pub(crate) mutability: Mutability,
+}
+
+impl Described {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// Number of elements; at the most `usize::MAX`.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis))
+    }
+
+    /// Bytes below element `[0, .., 0]`, and bytes in all, that the elements span.
+    fn extent(&self) -> (usize, usize) {
+        if self.is_empty() {
+            return (0, 0);
+        }
+        let (mut below, mut above) = (0_usize, self.dtype.item_bytes());
+        for (&len, &stride) in self.shape.iter().zip(&self.strides) {
+            // What overflows here, `Layout::new` refuses.
+            let reach = stride.unsigned_abs().saturating_mul(len - 1);
+            let side = if stride < 0 { &mut below } else { &mut above };
+            *side = side.saturating_add(reach);
+        }
+        (below, below.saturating_add(above))
+    }
+
+    /// A tensor over the memory, whose elements are taken as they lie, maybe in the other byte
+    /// order. The owner is dropped if the description is one that no memory can have.
+    ///
+    /// # Safety
+    /// The description is true until `owner` is dropped, on whatever thread; others use the memory
+    /// only as `access` says; see [`Storage::from_foreign`].
+    pub(crate) unsafe fn into_tensor<O: Send + Sync + 'static>(
+        self,
+        name: &'static str,
+        owner: O,
+        access: ForeignAccess,
+    ) -> Result<Tensor, TensorError> {
+        let (below, len_bytes) = self.extent();
+        let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
+        let (ptr, device) = (self.ptr.wrapping_sub(below), self.device);
+        let mutability = self.mutability;
+        let foreign = Foreign { owner, name, ptr, len_bytes, device, mutability, access };
+        // SAFETY: the extent covers exactly the elements; the rest is promised by the caller.
+        let storage = unsafe { Storage::from_foreign(foreign)? };
+        Tensor::from_parts(storage, self.dtype, layout)
+    }
+}
+
+/// What live arrays need besides.
+#[cfg(feature = "python")]
+impl Described {
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.len().saturating_mul(self.dtype.item_bytes())
+    }
+
+    pub(crate) fn raw(&self) -> RawElements<'_> {
+        RawElements { ptr: self.ptr, shape: &self.shape, strides: &self.strides }
+    }
+
+    pub(crate) fn region(&self) -> Region<'_> {
+        let item_bytes = self.dtype.item_bytes();
+        let start = self.ptr.addr();
+        Region { start, item_bytes, shape: &self.shape, strides: &self.strides }
+    }
+
+    /// Whether the elements lie in `order` without gaps, by NumPy's rule.
+    pub(crate) fn is_contiguous(&self, order: Order) -> bool {
+        let mut step = self.dtype.item_bytes() as isize;
+        let mut follows = |(&len, &stride): (&usize, &isize)| {
+            let fits = len == 1 || stride == step;
+            step = step.wrapping_mul(len as isize);
+            fits
+        };
+        let mut axes = self.shape.iter().zip(&self.strides);
+        self.is_empty()
+            || match order {
+                Order::C => axes.rev().all(&mut follows),
+                Order::F => axes.all(&mut follows),
+            }
+    }
+
+    /// Whether the address and every stride in use are multiples of the data type's alignment.
+    fn is_aligned(&self) -> bool {
+        let align_bytes = self.dtype.align_bytes();
+        let mut axes = self.shape.iter().zip(&self.strides);
+        self.is_empty()
+            || self.ptr.addr().is_multiple_of(align_bytes)
+                && axes.all(|(&len, stride)| {
+                    len == 1 || stride.unsigned_abs().is_multiple_of(align_bytes)
+                })
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            dtype: self.dtype,
+            byte_order: self.byte_order,
+            len: self.len(),
+            c_contiguous: self.is_contiguous(Order::C),
+            f_contiguous: self.is_contiguous(Order::F),
+            aligned: self.is_aligned(),
+            writable: self.mutability == Mutability::Writable,
+            device: self.device,
+            is_array: true,
+        }
+    }
+
+    /// The elements as a view of memory that is known as `storage`.
+    pub(crate) fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
+        // Without elements, the pointer may be anything.
+        let offset = match self.is_empty() {
+            true => 0,
+            false => self.ptr.addr().wrapping_sub(storage.addresses().start),
+        };
+        let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.item_bytes())?;
+        Tensor::from_parts(storage.clone(), self.dtype, layout)
+    }
+}

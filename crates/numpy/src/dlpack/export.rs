@@ -1,0 +1,245 @@
+//! Structures out.
+
+use std::ptr::{self, NonNull};
+
+use ndbridge_dtype::{DType, Kind};
+use ndbridge_storage::{Access, Device, Mutability};
+use ndbridge_tensor::Tensor;
+use smallvec::SmallVec;
+
+use super::abi::{
+    CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, IS_COPIED,
+    READ_ONLY, VERSION,
+};
+use super::error::DlpackError;
+
+/// DLPack's name of a data type.
+///
+/// ```
+/// use ndbridge_numpy::dlpack::{DlDataType, dtype_code};
+/// use ndbridge_tensor::DType;
+/// assert_eq!(dtype_code(DType::F32), DlDataType { code: 2, bits: 32, lanes: 1 });
+/// ```
+#[must_use]
+pub const fn dtype_code(dtype: DType) -> DlDataType {
+    let code = match (dtype, dtype.kind()) {
+        (DType::BF16, _) => 4,
+        (DType::F8E4M3, _) => 10,
+        (DType::F8E5M2, _) => 12,
+        (_, Kind::Int) => 0,
+        (_, Kind::UInt) => 1,
+        (_, Kind::Float) => 2,
+        (_, Kind::Complex) => 5,
+        (_, Kind::Bool) => 6,
+    };
+    DlDataType { code, bits: (dtype.item_bytes() * 8) as u8, lanes: 1 }
+}
+
+/// DLPack's name of a device.
+///
+/// # Errors
+/// [`DlpackError::NoDevice`].
+pub fn device_of(device: Device) -> Result<DlDevice, DlpackError> {
+    let none = DlpackError::NoDevice { device };
+    match device {
+        Device::Cpu => Ok(DlDevice { kind: CPU, id: 0 }),
+        Device::CudaHost => Ok(DlDevice { kind: CUDA_HOST, id: 0 }),
+        Device::Cuda(ordinal) => {
+            i32::try_from(ordinal).map(|id| DlDevice { kind: CUDA, id }).map_err(|_| none)
+        }
+        _ => Err(none),
+    }
+}
+
+/// The structure of a tensor, and all that it points to.
+///
+/// Holds the memory until the structure is deleted, or until this value is dropped if nobody took
+/// the structure over.
+///
+/// ```
+/// use ndbridge_numpy::dlpack::{Exported, from_managed_versioned};
+/// use ndbridge_storage::{ForeignAccess, gate::Always};
+/// use ndbridge_tensor::Tensor;
+/// use std::sync::Arc;
+///
+/// let tensor = Tensor::from_vec(vec![1.0_f32, 2.0]);
+/// tensor.storage().lend(Arc::new(Always))?;
+/// let managed = Exported::new(&tensor)?.into_versioned(false);
+/// // SAFETY: a new structure, taken over here; its memory waits for guards.
+/// let alias = unsafe { from_managed_versioned(managed, ForeignAccess::Lent(Arc::new(Always)))? };
+/// alias.write::<f32>()?[1] = 5.0;
+/// assert_eq!(tensor.read::<f32>()?[1], 5.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Exported {
+    axes: HeaderAxes,
+    tensor: Tensor,
+}
+
+impl Exported {
+    /// What DLPack says of `tensor`.
+    ///
+    /// # Errors
+    /// [`DlpackError::Private`] for memory that foreign code must not reach, and
+    /// [`DlpackError::OddStride`] for strides that are no multiple of the item's size.
+    pub fn new(tensor: &Tensor) -> Result<Self, DlpackError> {
+        if tensor.storage().access() == Access::Private {
+            return Err(DlpackError::Private);
+        }
+        Ok(Self { axes: HeaderAxes::of(tensor)?, tensor: tensor.clone() })
+    }
+
+    /// A structure with version and flags, to be deleted by its deleter.
+    ///
+    /// `is_copied` says that the tensor is a copy which nobody else holds. Memory that is
+    /// read-only, or of which nobody knows whether it may be written, is marked read-only.
+    #[must_use]
+    pub fn into_versioned(self, is_copied: bool) -> *mut DlManagedVersioned {
+        let is_writable = self.tensor.storage().mutability() == Mutability::Writable
+            && !self.tensor.is_read_only();
+        let flags = if is_writable { 0 } else { READ_ONLY } | if is_copied { IS_COPIED } else { 0 };
+        boxed(self, |tensor| DlManagedVersioned {
+            version: VERSION,
+            context: ptr::null_mut(),
+            deleter: Some(delete_versioned),
+            flags,
+            tensor,
+        })
+    }
+
+    /// A structure without version and flags, to be deleted by its deleter.
+    ///
+    /// # Errors
+    /// [`DlpackError::ReadOnlyLegacy`] for memory that is known to be read-only: the structure
+    /// cannot say so.
+    pub fn into_legacy(self) -> Result<*mut DlManaged, DlpackError> {
+        if self.tensor.is_read_only() {
+            return Err(DlpackError::ReadOnlyLegacy);
+        }
+        Ok(self.into_legacy_for_reader())
+    }
+
+    /// As [`into_legacy`](Self::into_legacy), for a consumer that is known never to write.
+    #[must_use]
+    pub fn into_legacy_for_reader(self) -> *mut DlManaged {
+        boxed(self, |tensor| DlManaged {
+            tensor,
+            context: ptr::null_mut(),
+            deleter: Some(delete_legacy),
+        })
+    }
+}
+
+/// The structure first, so that its address is that of the whole.
+#[repr(C)]
+struct Whole<M> {
+    managed: M,
+    exported: Exported,
+}
+
+fn boxed<M>(exported: Exported, managed: impl FnOnce(DlTensor) -> M) -> *mut M {
+    let mut place = Box::<Whole<M>>::new_uninit();
+    let whole: *mut Whole<M> = place.as_mut_ptr();
+    // SAFETY: room for it, inside the box.
+    let to_exported = unsafe { &raw mut (*whole).exported };
+    // SAFETY: as above, not yet filled.
+    unsafe { to_exported.write(exported) };
+    // SAFETY: filled by the line above; nothing else refers to it.
+    let exported = unsafe { &*to_exported };
+    let header = exported.axes.header(&exported.tensor);
+    // SAFETY: room for it, inside the box.
+    let to_managed = unsafe { &raw mut (*whole).managed };
+    // SAFETY: as above, not yet filled.
+    unsafe { to_managed.write(managed(header)) };
+    // SAFETY: both parts are filled.
+    let whole = unsafe { place.assume_init() };
+    Box::into_raw(whole).cast()
+}
+
+/// # Safety
+/// Called once with a structure that [`Exported::into_versioned`] made.
+unsafe extern "C" fn delete_versioned(managed: *mut DlManagedVersioned) {
+    // SAFETY: promised by the caller.
+    unsafe { delete(managed) };
+}
+
+/// # Safety
+/// Called once with a structure that [`Exported::into_legacy`] made.
+unsafe extern "C" fn delete_legacy(managed: *mut DlManaged) {
+    // SAFETY: promised by the caller.
+    unsafe { delete(managed) };
+}
+
+/// # Safety
+/// As [`delete_versioned`].
+unsafe fn delete<M>(managed: *mut M) {
+    let Some(managed) = NonNull::new(managed) else { return };
+    // SAFETY: the structure is the first part of a `Whole` that `boxed` made, deleted once.
+    let whole = unsafe { Box::from_raw(managed.as_ptr().cast::<Whole<M>>()) };
+    // An owner that panics when dropped must not unwind into foreign code.
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(whole)));
+    if let Err(payload) = dropped {
+        std::mem::forget(payload);
+    }
+}
+
+/// Shape and strides as DLPack counts them, for headers that are lent and not given away.
+///
+/// ```
+/// use ndbridge_numpy::dlpack::HeaderAxes;
+/// use ndbridge_tensor::Tensor;
+/// let tensor = Tensor::from_vec_with_shape(vec![0_i32; 6], &[2, 3])?;
+/// let axes = HeaderAxes::of(&tensor).unwrap();
+/// let header = axes.header(&tensor);
+/// assert_eq!((header.ndim, header.dtype.bits), (2, 32)); // points into `axes`
+/// # Ok::<(), ndbridge_tensor::TensorError>(())
+/// ```
+#[derive(Debug)]
+pub struct HeaderAxes {
+    device: DlDevice,
+    shape: Counts,
+    strides: Counts,
+}
+
+impl HeaderAxes {
+    /// Those of `tensor`.
+    ///
+    /// # Errors
+    /// [`DlpackError::OddStride`] or [`DlpackError::NoDevice`].
+    pub fn of(tensor: &Tensor) -> Result<Self, DlpackError> {
+        let (shape, strides) = lens_and_steps(tensor)?;
+        Ok(Self { device: device_of(tensor.device())?, shape, strides })
+    }
+
+    /// The header of `tensor`, whose axes these are. It points into `self` and to the elements.
+    #[must_use]
+    pub fn header(&self, tensor: &Tensor) -> DlTensor {
+        let data = if tensor.is_empty() { ptr::null_mut() } else { tensor.as_ptr() };
+        DlTensor {
+            data: data.cast(),
+            device: self.device,
+            ndim: self.shape.len() as i32,
+            dtype: dtype_code(tensor.dtype()),
+            // Readers of a header do not write its axes.
+            shape: self.shape.as_ptr().cast_mut(),
+            strides: self.strides.as_ptr().cast_mut(),
+            byte_offset: 0,
+        }
+    }
+}
+
+type Counts = SmallVec<[i64; 4]>;
+
+fn lens_and_steps(tensor: &Tensor) -> Result<(Counts, Counts), DlpackError> {
+    let item_bytes = tensor.dtype().item_bytes();
+    let shape = tensor.shape().iter().map(|&len| len as i64).collect();
+    let mut steps = SmallVec::new();
+    for (axis, (&stride, &len)) in tensor.strides().iter().zip(tensor.shape()).enumerate() {
+        if len > 1 && !tensor.is_empty() && !stride.unsigned_abs().is_multiple_of(item_bytes) {
+            return Err(DlpackError::OddStride { axis, stride, item_bytes });
+        }
+        steps.push((stride / item_bytes as isize) as i64);
+    }
+    Ok((shape, steps))
+}

@@ -1,0 +1,264 @@
+//! Structures in.
+
+use std::ptr::NonNull;
+
+use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_storage::{Device, ForeignAccess, Mutability};
+use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor};
+use smallvec::SmallVec;
+
+use super::abi::{
+    CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, DlVersion,
+    READ_ONLY, VERSION,
+};
+use super::error::DlpackError;
+use crate::described::Described;
+
+/// A structure whose deleter is called when this is dropped, on whatever thread.
+#[derive(Debug)]
+pub struct ManagedOwner(Form);
+
+#[derive(Debug)]
+enum Form {
+    Legacy(NonNull<DlManaged>),
+    Versioned(NonNull<DlManagedVersioned>),
+}
+
+// SAFETY: DLPack lets a structure be deleted on any thread; nothing else is done with it here.
+unsafe impl Send for ManagedOwner {}
+// SAFETY: as above; a shared reference gives nothing to call.
+unsafe impl Sync for ManagedOwner {}
+
+impl ManagedOwner {
+    /// Takes over a legacy structure.
+    ///
+    /// # Errors
+    /// [`DlpackError::Null`].
+    ///
+    /// # Safety
+    /// Null, or a live structure that nobody else deletes.
+    pub unsafe fn legacy(managed: *mut DlManaged) -> Result<Self, DlpackError> {
+        NonNull::new(managed).map(|managed| Self(Form::Legacy(managed))).ok_or(DlpackError::Null)
+    }
+
+    /// Takes over a versioned structure, of whatever version.
+    ///
+    /// # Errors
+    /// [`DlpackError::Null`].
+    ///
+    /// # Safety
+    /// Null, or a live structure that nobody else deletes.
+    pub unsafe fn versioned(managed: *mut DlManagedVersioned) -> Result<Self, DlpackError> {
+        let managed = NonNull::new(managed).ok_or(DlpackError::Null)?;
+        Ok(Self(Form::Versioned(managed)))
+    }
+
+    /// What the structure says, once it is checked.
+    ///
+    /// # Errors
+    /// As [`from_managed`].
+    pub(crate) fn describe(&self) -> Result<Described, DlpackError> {
+        match self.0 {
+            // SAFETY: live until this owner is dropped.
+            Form::Legacy(managed) => describe_managed(unsafe { managed.as_ref() }),
+            // SAFETY: as above.
+            Form::Versioned(managed) => describe_versioned(unsafe { managed.as_ref() }),
+        }
+    }
+}
+
+impl Drop for ManagedOwner {
+    fn drop(&mut self) {
+        match self.0 {
+            Form::Legacy(managed) => {
+                // SAFETY: a live structure.
+                if let Some(deleter) = unsafe { (*managed.as_ptr()).deleter } {
+                    // SAFETY: the structure's own deleter, called once.
+                    unsafe { deleter(managed.as_ptr()) }
+                }
+            }
+            Form::Versioned(managed) => {
+                // SAFETY: a live structure; the deleter lies at the same place in every version.
+                if let Some(deleter) = unsafe { (*managed.as_ptr()).deleter } {
+                    // SAFETY: the structure's own deleter, called once.
+                    unsafe { deleter(managed.as_ptr()) }
+                }
+            }
+        }
+    }
+}
+
+/// A tensor over the memory of a legacy structure, which may be deleted on any thread.
+///
+/// Whether the memory may be written is unknown.
+///
+/// # Errors
+/// Any of [`DlpackError`] for a structure that cannot be carried; it is deleted then.
+///
+/// # Safety
+/// `managed` is null or a live structure that nobody else deletes and that tells the truth about
+/// its memory; others use the memory only as `access` says.
+pub unsafe fn from_managed(
+    managed: *mut DlManaged,
+    access: ForeignAccess,
+) -> Result<Tensor, DlpackError> {
+    // SAFETY: promised by the caller.
+    let owner = unsafe { ManagedOwner::legacy(managed)? };
+    // SAFETY: as above.
+    unsafe { tensor_of(owner, access) }
+}
+
+/// As [`from_managed`], for a structure with version and flags: memory marked read-only is.
+///
+/// # Errors
+/// As [`from_managed`].
+///
+/// # Safety
+/// As [`from_managed`].
+pub unsafe fn from_managed_versioned(
+    managed: *mut DlManagedVersioned,
+    access: ForeignAccess,
+) -> Result<Tensor, DlpackError> {
+    // SAFETY: promised by the caller.
+    let owner = unsafe { ManagedOwner::versioned(managed)? };
+    // SAFETY: as above.
+    unsafe { tensor_of(owner, access) }
+}
+
+/// # Safety
+/// As [`from_managed`].
+unsafe fn tensor_of(owner: ManagedOwner, access: ForeignAccess) -> Result<Tensor, DlpackError> {
+    let described = owner.describe()?;
+    // SAFETY: the structure owns the memory that it describes until it is deleted; the rest is
+    // promised by the caller.
+    let tensor = unsafe { described.into_tensor("DLPack tensor", owner, access)? };
+    Ok(tensor.with_receipt(Receipt::shared("from_dlpack")))
+}
+
+/// Data type and shape of a prototype, from which an allocator makes a tensor.
+///
+/// # Errors
+/// [`DlpackError`] for a prototype that no host tensor can be made of.
+///
+/// # Safety
+/// `prototype` is null, or points to a header with as many lengths as axes.
+pub unsafe fn read_prototype(
+    prototype: *const DlTensor,
+) -> Result<(DType, Vec<usize>), DlpackError> {
+    // SAFETY: promised by the caller.
+    let prototype = unsafe { prototype.as_ref() }.ok_or(DlpackError::Null)?;
+    let dtype = prototype.dtype;
+    let dtype = dtype_of_code(dtype).ok_or(DlpackError::DType { dtype })?;
+    if !device_of_code(prototype.device)?.is_host() {
+        return Err(DlpackError::Device { device: prototype.device });
+    }
+    Ok((dtype, shape_of(prototype)?.into_vec()))
+}
+
+fn describe_managed(managed: &DlManaged) -> Result<Described, DlpackError> {
+    describe(&managed.tensor, None, Mutability::Unknown)
+}
+
+fn describe_versioned(managed: &DlManagedVersioned) -> Result<Described, DlpackError> {
+    let version = managed.version;
+    if version.major != VERSION.major {
+        return Err(DlpackError::Version { major: version.major });
+    }
+    let is_read_only = managed.flags & READ_ONLY != 0;
+    let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
+    describe(&managed.tensor, Some(version), mutability)
+}
+
+/// Checks a header and translates it; `version` is that of the structure it is part of.
+pub(crate) fn describe(
+    tensor: &DlTensor,
+    version: Option<DlVersion>,
+    mutability: Mutability,
+) -> Result<Described, DlpackError> {
+    let dtype = dtype_of_code(tensor.dtype).ok_or(DlpackError::DType { dtype: tensor.dtype })?;
+    let device = device_of_code(tensor.device)?;
+    let shape = shape_of(tensor)?;
+    let strides = strides_of(tensor, version, &shape, dtype.item_bytes() as i64)?;
+    let offset = usize::try_from(tensor.byte_offset).map_err(|_| DlpackError::Overflow)?;
+    let ptr = tensor.data.cast::<u8>().wrapping_add(offset);
+    let byte_order = ByteOrder::NATIVE;
+    let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
+    if tensor.data.is_null() && !described.is_empty() {
+        return Err(DlpackError::NullData { len: described.len() });
+    }
+    Ok(described)
+}
+
+fn shape_of(tensor: &DlTensor) -> Result<SmallVec<[usize; 4]>, DlpackError> {
+    let ndim = usize::try_from(tensor.ndim).ok().filter(|&ndim| ndim <= MAX_NDIM);
+    let ndim = ndim.ok_or(DlpackError::Ndim { ndim: tensor.ndim, limit: MAX_NDIM })?;
+    if ndim == 0 {
+        return Ok(SmallVec::new());
+    }
+    if tensor.shape.is_null() {
+        return Err(DlpackError::NullShape { ndim: tensor.ndim });
+    }
+    // SAFETY: not null, so the structure has a length for each axis.
+    let lens = unsafe { std::slice::from_raw_parts(tensor.shape, ndim) };
+    let mut shape = SmallVec::new();
+    for (axis, &len) in lens.iter().enumerate() {
+        if len < 0 {
+            return Err(DlpackError::NegativeLength { axis, len });
+        }
+        shape.push(usize::try_from(len).map_err(|_| DlpackError::Overflow)?);
+    }
+    Ok(shape)
+}
+
+/// Strides in bytes; those of contiguous elements where the structure may leave them out.
+fn strides_of(
+    tensor: &DlTensor,
+    version: Option<DlVersion>,
+    shape: &[usize],
+    item_bytes: i64,
+) -> Result<SmallVec<[isize; 4]>, DlpackError> {
+    if shape.is_empty() {
+        return Ok(SmallVec::new());
+    }
+    if tensor.strides.is_null() {
+        if version.is_some_and(|version| version.minor >= 2) {
+            return Err(DlpackError::NullStrides { ndim: tensor.ndim });
+        }
+        return contiguous_strides(shape, item_bytes as isize).ok_or(DlpackError::Overflow);
+    }
+    // SAFETY: not null, so the structure has a stride for each axis.
+    let strides = unsafe { std::slice::from_raw_parts(tensor.strides, shape.len()) };
+    let bytes = strides.iter().zip(shape).map(|(&stride, &len)| {
+        // Producers leave anything in the stride of an axis that is not walked.
+        let stride = if len <= 1 {
+            stride.checked_mul(item_bytes).or(Some(0))
+        } else {
+            stride.checked_mul(item_bytes)
+        };
+        stride.and_then(|bytes| isize::try_from(bytes).ok()).ok_or(DlpackError::Overflow)
+    });
+    bytes.collect()
+}
+
+fn contiguous_strides(shape: &[usize], item_bytes: isize) -> Option<SmallVec<[isize; 4]>> {
+    let mut step = item_bytes;
+    let mut strides = SmallVec::from_elem(0, shape.len());
+    for (stride, &len) in strides.iter_mut().zip(shape).rev() {
+        *stride = step;
+        step = step.checked_mul(isize::try_from(len.max(1)).ok()?)?;
+    }
+    Some(strides)
+}
+
+fn device_of_code(device: DlDevice) -> Result<Device, DlpackError> {
+    match (device.kind, usize::try_from(device.id)) {
+        (CPU, _) => Ok(Device::Cpu),
+        (CUDA_HOST, _) => Ok(Device::CudaHost),
+        (CUDA, Ok(ordinal)) => Ok(Device::Cuda(ordinal)),
+        _ => Err(DlpackError::Device { device }),
+    }
+}
+
+fn dtype_of_code(dtype: DlDataType) -> Option<DType> {
+    DType::ALL.into_iter().find(|&known| super::dtype_code(known) == dtype)
+}

@@ -1,0 +1,40 @@
+//! DLPack: arrays that cross between libraries as one C structure and a function that frees it.
+//!
+//! ```text
+//! DlManagedVersioned                           a Tensor made of it
+//! ┌─────────────────────────────┐              ┌─────────────────────────────┐
+//! │ version, flags (READ_ONLY)  │              │ owner: calls `deleter` once │
+//! │ deleter ────────────────────┼──────────────┤                             │
+//! │ tensor: data, byte_offset ──┼──► bytes ◄───┤ address, extent             │
+//! │         shape, strides      │              │ a copy of shape and strides │
+//! └─────────────────────────────┘              └─────────────────────────────┘
+//! ```
+//!
+//! Nothing here knows Python. The header is checked as a whole before anything is believed, and a
+//! structure that is refused is deleted, once. DLPack counts strides in elements and knows no bytes
+//! in between, so a field of a record cannot go out.
+//!
+//! A legacy structure cannot say whether its memory may be written: such tensors are of
+//! [`Mutability::Unknown`](crate::dlpack::Mutability), are not written, and go out as they came.
+//!
+//! Source: `dlpack.h` 1.3 of the DLPack project.
+
+#[expect(unsafe_code, reason = "says that a table of functions may be shared")]
+mod abi;
+mod error;
+#[expect(unsafe_code, reason = "hands structures to foreign code and frees them when asked to")]
+mod export;
+#[expect(unsafe_code, reason = "reads structures of foreign code and takes over their memory")]
+mod import;
+
+pub use abi::{
+    CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlExchange, DlExchangeHeader, DlManaged,
+    DlManagedVersioned, DlSetError, DlTensor, DlVersion, IS_COPIED, READ_ONLY, VERSION,
+};
+pub use error::DlpackError;
+pub use export::{Exported, HeaderAxes, device_of, dtype_code};
+pub use import::{ManagedOwner, from_managed, from_managed_versioned, read_prototype};
+pub use ndbridge_storage::Mutability;
+
+#[cfg(feature = "python")]
+pub(crate) use import::describe;

@@ -1,0 +1,72 @@
+//! NumPy arrays, as their C structure describes them.
+
+use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_storage::{Device, Mutability};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+use smallvec::SmallVec;
+
+use super::api::{ArrayObject, NumpyApi, WRITEABLE};
+use super::dtypes::dtype_of_descr;
+use super::error::ArrayError;
+use crate::described::Described;
+
+/// Whether `object` is a NumPy array.
+///
+/// # Errors
+/// If NumPy cannot be imported.
+pub fn is_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(NumpyApi::get(object.py())?.array_of(object).is_some())
+}
+
+/// What the structure of an array says.
+///
+/// # Errors
+/// `TypeError` for masked arrays and for data types that cannot be carried.
+#[inline]
+pub(super) fn describe(
+    api: &NumpyApi,
+    object: &Bound<'_, PyAny>,
+    array: &ArrayObject,
+) -> PyResult<Described> {
+    if !api.is_plain(object) && is_masked(object)? {
+        return Err(ArrayError::Masked.into());
+    }
+    let (dtype, byte_order) = dtype_of(object, array)?;
+    let (shape, strides) = axes(array);
+    let mutability = mutability(array);
+    let (ptr, device) = (array.data, Device::Cpu);
+    Ok(Described { ptr, shape, strides, dtype, byte_order, device, mutability })
+}
+
+/// Whether an array carries a mask beside its elements.
+fn is_masked(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static MASKED_ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    object.is_instance(MASKED_ARRAY.import(object.py(), "numpy.ma", "MaskedArray")?)
+}
+
+fn dtype_of(object: &Bound<'_, PyAny>, array: &ArrayObject) -> PyResult<(DType, ByteOrder)> {
+    // SAFETY: an array's descr is a live object, and not changed while this thread is attached.
+    let descr = unsafe { &*array.descr };
+    dtype_of_descr(descr.type_num, descr.byte_order as u8, || object.getattr("dtype"))
+}
+
+fn mutability(array: &ArrayObject) -> Mutability {
+    if array.flags & WRITEABLE != 0 { Mutability::Writable } else { Mutability::ReadOnly }
+}
+
+/// Shape and strides (bytes) of an array.
+fn axes(array: &ArrayObject) -> (SmallVec<[usize; 4]>, SmallVec<[isize; 4]>) {
+    let ndim = usize::try_from(array.ndim).unwrap_or(0);
+    if ndim == 0 {
+        return (SmallVec::new(), SmallVec::new());
+    }
+    // SAFETY: NumPy keeps `ndim` lengths there, and does not change them while this thread is
+    // attached.
+    let shape = unsafe { std::slice::from_raw_parts(array.shape, ndim) };
+    // SAFETY: as above, for strides.
+    let strides = unsafe { std::slice::from_raw_parts(array.strides, ndim) };
+    // A negative length, which no array has, is then too large for a layout.
+    (shape.iter().map(|&len| len as usize).collect(), SmallVec::from_slice(strides))
+}

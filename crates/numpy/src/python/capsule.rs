@@ -1,0 +1,170 @@
+//! DLPack structures in Python capsules.
+
+use std::ffi::{CStr, c_void};
+
+use ndbridge_tensor::Tensor;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+use pyo3::{Borrowed, intern};
+
+use super::error::ArrayError;
+use super::export::lend_to_python;
+use crate::dlpack::{DlManaged, DlManagedVersioned, DlpackError, Exported, ManagedOwner, VERSION};
+
+const LEGACY: &CStr = c"dltensor";
+const VERSIONED: &CStr = c"dltensor_versioned";
+const USED_LEGACY: &CStr = c"used_dltensor";
+const USED_VERSIONED: &CStr = c"used_dltensor_versioned";
+
+/// Takes the structure out of a capsule, which is then used up.
+///
+/// # Errors
+/// `BufferError` if the capsule holds no structure, or was used already.
+pub(super) fn take(capsule: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
+    if let Some(owner) = take_unused(capsule) {
+        return Ok(owner.map_err(ArrayError::from)?);
+    }
+    let what = match capsule.cast::<PyCapsule>() {
+        Ok(_) => "a capsule that holds no DLPack tensor, or was used already",
+        Err(_) => "no capsule",
+    };
+    Err(PyBufferError::new_err(format!("expected a new DLPack capsule, got {what}")))
+}
+
+fn take_unused(capsule: &Bound<'_, PyAny>) -> Option<Result<ManagedOwner, DlpackError>> {
+    if let Some(managed) = take_named(capsule, VERSIONED, USED_VERSIONED) {
+        // SAFETY: the capsule was not used, so this structure is nobody else's to delete; from now
+        // on it is used.
+        return Some(unsafe { ManagedOwner::versioned(managed.cast::<DlManagedVersioned>()) });
+    }
+    let managed = take_named(capsule, LEGACY, USED_LEGACY)?;
+    // SAFETY: as above.
+    Some(unsafe { ManagedOwner::legacy(managed.cast::<DlManaged>()) })
+}
+
+fn take_named(
+    capsule: &Bound<'_, PyAny>,
+    name: &'static CStr,
+    used: &'static CStr,
+) -> Option<*mut c_void> {
+    let capsule = capsule.as_ptr();
+    // SAFETY: any object may be asked; the name is a constant.
+    if unsafe { ffi::PyCapsule_IsValid(capsule, name.as_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: a valid capsule of this name.
+    let managed = unsafe { ffi::PyCapsule_GetPointer(capsule, name.as_ptr()) };
+    // SAFETY: as above; the new name is a constant, too. Nothing can fail in between.
+    unsafe { ffi::PyCapsule_SetName(capsule, used.as_ptr()) };
+    Some(managed)
+}
+
+/// Whether `object` is a capsule.
+pub(super) fn is_capsule(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<PyCapsule>()
+}
+
+/// Asks an object with `__dlpack__` for a structure of host memory.
+///
+/// # Errors
+/// `TypeError` if the memory is on a device; what the object raises.
+pub(super) fn ask(object: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
+    let py = object.py();
+    check_is_host(object)?;
+    let method = object.getattr(intern!(py, "__dlpack__"))?;
+    let options = PyDict::new(py);
+    options.set_item(intern!(py, "max_version"), (VERSION.major, VERSION.minor))?;
+    let capsule = match method.call((), Some(&options)) {
+        // Producers from before version 1 know no keywords.
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => method.call0()?,
+        answer => answer?,
+    };
+    take(&capsule)
+}
+
+fn check_is_host(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = object.py();
+    let Some(method) = object.getattr_opt(intern!(py, "__dlpack_device__"))? else { return Ok(()) };
+    let (kind, id): (i32, i32) = method.call0()?.extract()?;
+    match kind {
+        crate::dlpack::CPU | crate::dlpack::CUDA_HOST => Ok(()),
+        _ => Err(ArrayError::OnDevice { kind, id }.into()),
+    }
+}
+
+/// A capsule with the structure of `tensor`, whose memory is lent to Python: of the version that a
+/// consumer of at most `max_version` understands.
+///
+/// # Errors
+/// `BufferError` for what DLPack, or the older form of it, cannot express, and while a guard of the
+/// memory is alive.
+pub fn to_dlpack<'py>(
+    py: Python<'py>,
+    tensor: &Tensor,
+    max_version: Option<(u32, u32)>,
+    is_copied: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    lend_to_python(tensor)?;
+    let exported = Exported::new(tensor).map_err(ArrayError::from)?;
+    if max_version.is_some_and(|(major, _)| major >= 1) {
+        return capsule_of(
+            py,
+            exported.into_versioned(is_copied).cast(),
+            VERSIONED,
+            drop_versioned,
+        );
+    }
+    let managed = exported.into_legacy().map_err(ArrayError::from)?;
+    capsule_of(py, managed.cast(), LEGACY, drop_legacy)
+}
+
+/// A legacy capsule for a consumer that never writes, such as TensorFlow and JAX.
+///
+/// # Errors
+/// As [`to_dlpack`], but read-only memory goes out as well.
+pub(super) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    lend_to_python(tensor)?;
+    let exported = Exported::new(tensor).map_err(ArrayError::from)?;
+    capsule_of(py, exported.into_legacy_for_reader().cast(), LEGACY, drop_legacy)
+}
+
+fn capsule_of<'py>(
+    py: Python<'py>,
+    managed: *mut c_void,
+    name: &'static CStr,
+    destructor: ffi::PyCapsule_Destructor,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: a structure that nobody else deletes; name and destructor are constants.
+    let capsule = unsafe { ffi::PyCapsule_New(managed, name.as_ptr(), Some(destructor)) };
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, capsule) }
+}
+
+/// # Safety
+/// Called by the interpreter with a capsule that goes away.
+unsafe extern "C" fn drop_versioned(capsule: *mut ffi::PyObject) {
+    // SAFETY: the interpreter calls with a live capsule, on an attached thread.
+    unsafe { drop_unused(capsule) }
+}
+
+/// # Safety
+/// Called by the interpreter with a capsule that goes away.
+unsafe extern "C" fn drop_legacy(capsule: *mut ffi::PyObject) {
+    // SAFETY: as above.
+    unsafe { drop_unused(capsule) }
+}
+
+/// Deletes the structure of a capsule that nobody used.
+///
+/// # Safety
+/// `capsule` is live, and the thread attached.
+unsafe fn drop_unused(capsule: *mut ffi::PyObject) {
+    // SAFETY: attached, as the caller promised.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: a live object.
+    let capsule = unsafe { Borrowed::from_ptr(py, capsule) };
+    // A used capsule holds nothing to delete.
+    drop(take_unused(&capsule));
+}

@@ -1,0 +1,215 @@
+//! Tensors out, to libraries other than NumPy: shared, or refused with the call that works.
+
+use std::ffi::c_void;
+use std::ptr;
+
+use ndbridge_dtype::DType;
+use ndbridge_storage::Device;
+use ndbridge_tensor::{Order, Tensor, TensorError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use super::capsule;
+use super::error::{ArrayError, to_py_err};
+use super::export::lend_to_python;
+use super::producer::known_type;
+use crate::dlpack::{DlExchange, Exported};
+
+/// What XLA and Eigen ask of an address before they share it.
+const ALIGN_BYTES: usize = 64;
+
+/// The tensor as a torch tensor that shares its memory.
+///
+/// # Errors
+/// `BufferError` for what torch has no word for: read-only memory, axes walked backwards, strides
+/// that are no multiple of the item's size; and while a guard of the memory is alive.
+pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    check_host(tensor)?;
+    if tensor.is_read_only() {
+        return refuse("torch", "has no read-only tensors", "call clone().torch() (copies)");
+    }
+    if walks(tensor).any(|(len, stride)| len > 1 && stride < 0) {
+        return refuse("torch", "has no negative strides", "call contiguous().torch() (copies)");
+    }
+    check_whole_steps("torch", tensor)?;
+    let table = torch_table(py)?;
+    let Some(to_object) = table.and_then(|table| table.to_object) else {
+        let module = py.import(intern!(py, "torch.utils.dlpack"))?;
+        let capsule = capsule::to_dlpack(py, tensor, None, false)?;
+        return module.call_method1(intern!(py, "from_dlpack"), (capsule,));
+    };
+    lend_to_python(tensor)?;
+    let managed = Exported::new(tensor).map_err(ArrayError::from)?.into_versioned(false);
+    let mut object: *mut c_void = ptr::null_mut();
+    // SAFETY: torch's own function, which takes over the new structure; attached.
+    let failed = unsafe { to_object(managed, &mut object) } != 0;
+    if failed {
+        return Err(PyErr::fetch(py));
+    }
+    // SAFETY: a new reference, since the function did not fail.
+    unsafe { Bound::from_owned_ptr_or_err(py, object.cast()) }
+}
+
+/// The table of functions of torch's tensor type.
+fn torch_table(py: Python<'_>) -> PyResult<Option<&'static DlExchange>> {
+    static TABLE: PyOnceLock<Option<&'static DlExchange>> = PyOnceLock::new();
+    let found = TABLE.get_or_try_init(py, || {
+        let kind = py.import("torch")?.getattr("Tensor")?.cast_into()?;
+        Ok::<_, PyErr>(known_type(&kind)?.exchange)
+    });
+    found.copied()
+}
+
+/// The tensor as an eager TensorFlow tensor that shares its memory.
+///
+/// # Errors
+/// `BufferError` for what TensorFlow cannot hold or would end the process over: elements that are
+/// not contiguous in C order, memory that is not 64-byte aligned, float8.
+pub fn to_tensorflow<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    check_host(tensor)?;
+    if matches!(tensor.dtype(), DType::F8E4M3 | DType::F8E5M2) {
+        let remedy = "call astype('float32').tensorflow() or view('uint8').tensorflow()";
+        return refuse("TensorFlow", "takes no float8 from DLPack", remedy);
+    }
+    if !tensor.is_contiguous(Order::C) {
+        let remedy = "call contiguous().tensorflow() (copies)";
+        return refuse("TensorFlow", "holds elements in C order only", remedy);
+    }
+    check_aligned("TensorFlow", tensor, "call clone().tensorflow() (copies)")?;
+    // With the usual strides: TensorFlow looks at those of axes of one element, too.
+    let capsule = capsule::to_reader(py, &with_usual_strides(tensor)?)?;
+    let module = py.import(intern!(py, "tensorflow"))?;
+    let module = module.getattr(intern!(py, "experimental"))?.getattr(intern!(py, "dlpack"))?;
+    module.call_method1(intern!(py, "from_dlpack"), (capsule,))
+}
+
+/// The tensor as a JAX array that shares its memory.
+///
+/// # Errors
+/// `BufferError` for what JAX would copy or narrow without a word: memory that is not 64-byte
+/// aligned, layouts with gaps, repeats or reversed axes, 64-bit elements unless `jax_enable_x64`
+/// is on.
+pub fn to_jax<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    check_host(tensor)?;
+    let jax = py.import(intern!(py, "jax"))?;
+    if is_wide(tensor.dtype()) && !x64_is_on(&jax)? {
+        let remedy = "set jax_enable_x64, or convert with astype";
+        let reason = format!("would narrow {}", tensor.dtype());
+        return refuse("JAX", &reason, remedy);
+    }
+    if !is_compact(tensor) {
+        let remedy = "call contiguous().jax() (copies)";
+        return refuse("JAX", "holds elements without gaps, repeats or reversed axes only", remedy);
+    }
+    check_aligned("JAX", tensor, "call clone().jax() (copies)")?;
+    let tensor = with_usual_strides(tensor)?;
+    let module = py.import(intern!(py, "jax.dlpack"))?;
+    let holder = Holder { capsule: capsule::to_reader(py, &tensor)?.unbind() };
+    let array = module.call_method1(intern!(py, "from_dlpack"), (Bound::new(py, holder)?,))?;
+    let address: usize = array.call_method0(intern!(py, "unsafe_buffer_pointer"))?.extract()?;
+    if !tensor.is_empty() && address != tensor.as_ptr().addr() {
+        return refuse("JAX", "made a copy where it can share", "call clone().jax() (copies)");
+    }
+    Ok(array)
+}
+
+/// What JAX takes a capsule from.
+#[pyclass(frozen, module = "ndbridge")]
+struct Holder {
+    capsule: Py<PyAny>,
+}
+
+#[pymethods]
+impl Holder {
+    #[pyo3(signature = (**_options))]
+    fn __dlpack__(&self, py: Python<'_>, _options: Option<&Bound<'_, PyAny>>) -> Py<PyAny> {
+        self.capsule.clone_ref(py)
+    }
+
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        (crate::dlpack::CPU, 0)
+    }
+}
+
+/// The tensor as a CuPy array that shares its memory.
+///
+/// # Errors
+/// `BufferError` for host memory, which CuPy does not hold.
+pub fn to_cupy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    let _ = py;
+    let reason = format!("holds CUDA memory only, the tensor is on {}", tensor.device());
+    refuse("CuPy", &reason, "call cupy.asarray(t.numpy()) (copies to the device)")
+}
+
+fn refuse<T>(consumer: &'static str, reason: &str, remedy: &'static str) -> PyResult<T> {
+    let reason = reason.to_owned();
+    Err(ArrayError::Consumer { consumer, reason, remedy }.into())
+}
+
+fn check_host(tensor: &Tensor) -> PyResult<()> {
+    if tensor.device() == Device::Cpu {
+        return Ok(());
+    }
+    let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
+    Err(to_py_err(TensorError::OnDevice { device, copy_bytes }))
+}
+
+fn check_whole_steps(consumer: &'static str, tensor: &Tensor) -> PyResult<()> {
+    let item_bytes = tensor.dtype().item_bytes();
+    let is_odd = |(len, stride): (usize, isize)| {
+        len > 1 && !stride.unsigned_abs().is_multiple_of(item_bytes)
+    };
+    if !tensor.is_empty() && walks(tensor).any(is_odd) {
+        let remedy = "call contiguous() first (copies)";
+        let reason = "has no strides other than multiples of the item's size";
+        return refuse(consumer, reason, remedy);
+    }
+    Ok(())
+}
+
+fn check_aligned(consumer: &'static str, tensor: &Tensor, remedy: &'static str) -> PyResult<()> {
+    let address = tensor.as_ptr().addr();
+    if tensor.is_empty() || address.is_multiple_of(ALIGN_BYTES) {
+        return Ok(());
+    }
+    let reason = format!("needs 64-byte aligned memory, {address:#x} is not");
+    refuse(consumer, &reason, remedy)
+}
+
+fn walks(tensor: &Tensor) -> impl Iterator<Item = (usize, isize)> {
+    tensor.shape().iter().copied().zip(tensor.strides().iter().copied())
+}
+
+/// Whether the elements fill one block, in whatever order of axes.
+fn is_compact(tensor: &Tensor) -> bool {
+    let mut axes: Vec<(usize, isize)> = walks(tensor).filter(|&(len, _)| len > 1).collect();
+    axes.sort_unstable_by_key(|&(_, stride)| stride);
+    let mut step = tensor.dtype().item_bytes() as isize;
+    tensor.is_empty()
+        || axes.into_iter().all(|(len, stride)| {
+            let follows = stride == step;
+            step = step.wrapping_mul(len as isize);
+            follows
+        })
+}
+
+/// The same elements with the strides that contiguous ones have, also on axes of one element.
+fn with_usual_strides(tensor: &Tensor) -> PyResult<Tensor> {
+    let is_plain = tensor.is_contiguous(Order::C);
+    if !is_plain || tensor.is_empty() {
+        return Ok(tensor.clone());
+    }
+    let lens: Vec<isize> = tensor.shape().iter().map(|&len| len as isize).collect();
+    let flat = tensor.reshape(&[-1]).map_err(to_py_err)?;
+    flat.reshape(&lens).map_err(to_py_err)
+}
+
+const fn is_wide(dtype: DType) -> bool {
+    matches!(dtype, DType::I64 | DType::U64 | DType::F64 | DType::C128)
+}
+
+fn x64_is_on(jax: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = jax.py();
+    jax.getattr(intern!(py, "config"))?.getattr(intern!(py, "jax_enable_x64"))?.extract()
+}

@@ -1,0 +1,137 @@
+//! Which library an object is of, and by which way its elements are had: found out once per type.
+
+use std::ptr;
+use std::sync::atomic::{
+    AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyType};
+
+use super::torch;
+use crate::dlpack::{DlExchange, DlExchangeHeader, VERSION};
+
+/// The library an array came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Producer {
+    NumPy,
+    Torch,
+    Jax,
+    TensorFlow,
+    /// One of ours, maybe of another extension module.
+    Ndbridge,
+    Other,
+}
+
+impl Producer {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::NumPy => "numpy",
+            Self::Torch => "torch",
+            Self::Jax => "jax",
+            Self::TensorFlow => "tensorflow",
+            Self::Ndbridge => "ndbridge",
+            Self::Other => "array",
+        }
+    }
+
+    /// Whether its arrays are values that nobody may write.
+    pub(super) const fn is_immutable(self) -> bool {
+        matches!(self, Self::Jax | Self::TensorFlow)
+    }
+}
+
+/// What is known of a type that is not NumPy's.
+#[derive(Clone, Copy)]
+pub(super) struct Known {
+    pub(super) producer: Producer,
+    /// DLPack's table of functions, if the type has one.
+    pub(super) exchange: Option<&'static DlExchange>,
+}
+
+/// One type in the list of those seen.
+struct Seen {
+    // A reference to the type is kept for good, so that no other type gets its address.
+    kind: *mut pyo3::ffi::PyTypeObject,
+    known: Known,
+    next: *const Seen,
+}
+
+static SEEN: AtomicPtr<Seen> = AtomicPtr::new(ptr::null_mut());
+static SEEN_LEN: AtomicUsize = AtomicUsize::new(0);
+/// Types that are remembered at the most: a program may make types without end.
+const MOST_SEEN: usize = 64;
+
+/// What is known of the type of `object`.
+#[inline]
+pub(super) fn known(object: &Bound<'_, PyAny>) -> PyResult<Known> {
+    let kind = object.get_type_ptr();
+    let mut at: *const Seen = SEEN.load(Acquire);
+    while !at.is_null() {
+        // SAFETY: entries are leaked, and complete when they are published.
+        let seen = unsafe { &*at };
+        if seen.kind == kind {
+            return Ok(seen.known);
+        }
+        at = seen.next;
+    }
+    known_type(&object.get_type())
+}
+
+/// What is known of `kind`.
+#[cold]
+pub(super) fn known_type(kind: &Bound<'_, PyType>) -> PyResult<Known> {
+    let exchange = exchange_of(kind)?;
+    let module = kind.module().map_or_else(|_| String::new(), |name| name.to_string());
+    let producer = match module.split('.').next() {
+        _ if torch::is_tensor_type(kind)? => Producer::Torch,
+        Some("jax" | "jaxlib") => Producer::Jax,
+        Some("tensorflow") => Producer::TensorFlow,
+        Some("ndbridge") => Producer::Ndbridge,
+        _ => Producer::Other,
+    };
+    let known = Known { producer, exchange };
+    // Types without a library of their own are looked at again: a class may learn protocols later.
+    if (producer != Producer::Other || exchange.is_some())
+        && SEEN_LEN.fetch_add(1, Relaxed) < MOST_SEEN
+    {
+        remember(kind, known);
+    }
+    Ok(known)
+}
+
+fn remember(kind: &Bound<'_, PyType>, known: Known) {
+    let kind = kind.clone().into_ptr().cast();
+    let entry = Box::leak(Box::new(Seen { kind, known, next: ptr::null() }));
+    let mut head = SEEN.load(Relaxed);
+    loop {
+        entry.next = head;
+        match SEEN.compare_exchange(head, entry, Release, Relaxed) {
+            Ok(_) => return,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// The table behind a type's `__dlpack_c_exchange_api__`, if its version is understood.
+fn exchange_of(kind: &Bound<'_, PyType>) -> PyResult<Option<&'static DlExchange>> {
+    let name = intern!(kind.py(), "__dlpack_c_exchange_api__");
+    let Some(found) = kind.getattr_opt(name)? else { return Ok(None) };
+    // Its first form was an integer: not a thing to trust.
+    let Ok(capsule) = found.cast_into::<PyCapsule>() else { return Ok(None) };
+    let Ok(pointer) = capsule.pointer_checked(Some(c"dlpack_exchange_api")) else {
+        return Ok(None);
+    };
+    let mut header: *const DlExchangeHeader = pointer.as_ptr().cast();
+    while !header.is_null() {
+        // SAFETY: a table of this name begins with this header, and lives as long as the process.
+        let DlExchangeHeader { version, previous } = unsafe { header.read() };
+        if version.major == VERSION.major {
+            // SAFETY: the header says that the table is of a version known here.
+            return Ok(Some(unsafe { &*header.cast::<DlExchange>() }));
+        }
+        header = previous;
+    }
+    Ok(None)
+}

@@ -1,0 +1,169 @@
+//! `Tensor.__dlpack_c_exchange_api__`: DLPack's table of C functions, for consumers in a hurry.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+
+use ndbridge::dlpack::{
+    CPU, CUDA_HOST, DlExchange, DlExchangeHeader, DlManagedVersioned, DlSetError, DlTensor,
+    Exported, VERSION, from_managed_versioned, read_prototype,
+};
+use ndbridge::python::{ArrayError, PythonGate, lend_to_python};
+use ndbridge::storage::ForeignAccess;
+use ndbridge::{Tensor, TensorError};
+use pyo3::exceptions::{PyBufferError, PySystemError};
+use pyo3::prelude::*;
+use pyo3::{Borrowed, ffi};
+
+use crate::tensor::PyTensor;
+
+static TABLE: DlExchange = DlExchange {
+    header: DlExchangeHeader { version: VERSION, previous: ptr::null_mut() },
+    allocate: Some(allocate),
+    from_object: Some(from_object),
+    to_object: Some(to_object),
+    view_object: Some(view_object),
+    current_stream: Some(current_stream),
+};
+
+/// The capsule that names the table.
+pub fn capsule(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let table = (&raw const TABLE).cast_mut().cast();
+    // SAFETY: table and name live as long as the process; there is nothing to free.
+    let capsule = unsafe { ffi::PyCapsule_New(table, c"dlpack_exchange_api".as_ptr(), None) };
+    // SAFETY: a new reference, or null with an exception set.
+    let capsule = unsafe { Bound::from_owned_ptr_or_err(py, capsule) }?;
+    Ok(capsule.unbind())
+}
+
+/// 0, or -1 with the exception set.
+fn answered(work: impl FnOnce(Python<'_>) -> PyResult<()>) -> c_int {
+    // SAFETY: DLPack calls these functions on attached threads only.
+    let py = unsafe { Python::assume_attached() };
+    let done = catch_unwind(AssertUnwindSafe(|| work(py)));
+    let done = done.unwrap_or_else(|_| Err(PySystemError::new_err("ndbridge panicked")));
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            error.restore(py);
+            -1
+        }
+    }
+}
+
+/// # Safety
+/// `object` is a live object for as long as the result is used.
+unsafe fn tensor_object<'py>(
+    py: Python<'py>,
+    object: *mut c_void,
+) -> PyResult<Bound<'py, PyTensor>> {
+    // SAFETY: promised by the caller.
+    let object = unsafe { Borrowed::from_ptr_or_err(py, object.cast()) }?;
+    Ok(object.to_owned().cast_into::<PyTensor>()?)
+}
+
+/// # Safety
+/// As DLPack has it: attached, a live object, a place for the result.
+unsafe extern "C" fn from_object(object: *mut c_void, out: *mut *mut DlManagedVersioned) -> c_int {
+    answered(|py| {
+        // SAFETY: promised by the caller.
+        let object = unsafe { tensor_object(py, object) }?;
+        let tensor = &object.get().tensor;
+        lend_to_python(tensor)?;
+        let managed = Exported::new(tensor).map_err(ArrayError::from)?.into_versioned(false);
+        // SAFETY: promised by the caller.
+        unsafe { out.write(managed) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As DLPack has it: attached, a structure that is given away, a place for the result.
+unsafe extern "C" fn to_object(managed: *mut DlManagedVersioned, out: *mut *mut c_void) -> c_int {
+    answered(|py| {
+        let access = ForeignAccess::Lent(Arc::new(PythonGate));
+        // SAFETY: promised by the caller; Python code uses the memory on attached threads only.
+        let tensor = unsafe { from_managed_versioned(managed, access) };
+        let object = Bound::new(py, PyTensor::from(tensor.map_err(ArrayError::from)?))?;
+        // SAFETY: promised by the caller.
+        unsafe { out.write(object.into_ptr().cast()) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// As DLPack has it: attached, a live object, a place for the result.
+unsafe extern "C" fn view_object(object: *mut c_void, out: *mut DlTensor) -> c_int {
+    answered(|py| {
+        // SAFETY: promised by the caller.
+        let object = unsafe { tensor_object(py, object) }?;
+        let header = object.get().header()?;
+        // SAFETY: promised by the caller; what the header points to lives in the object.
+        unsafe { out.write(header) };
+        Ok(())
+    })
+}
+
+impl PyTensor {
+    /// A header that lives as long as this object.
+    fn header(&self) -> PyResult<DlTensor> {
+        if self.tensor.is_read_only() {
+            let text = "tensor is read-only, which a DLTensor cannot say: ask for a managed tensor";
+            return Err(PyBufferError::new_err(text));
+        }
+        lend_to_python(&self.tensor)?;
+        let axes = self.header_axes().map_err(ArrayError::from)?;
+        Ok(axes.header(&self.tensor))
+    }
+}
+
+/// # Safety
+/// As DLPack has it: a prototype, a place for the result, a function for errors.
+unsafe extern "C" fn allocate(
+    prototype: *mut DlTensor,
+    out: *mut *mut DlManagedVersioned,
+    context: *mut c_void,
+    set_error: Option<DlSetError>,
+) -> c_int {
+    let made = catch_unwind(|| {
+        // SAFETY: promised by the caller.
+        let (dtype, shape) = unsafe { read_prototype(prototype) }.map_err(|e| e.to_string())?;
+        let tensor =
+            Tensor::zeros(&shape, dtype).map_err(|error: TensorError| error.to_string())?;
+        let lent = tensor.storage().lend(Arc::new(PythonGate));
+        lent.map_err(|error| error.to_string())?;
+        let exported = Exported::new(&tensor).map_err(|error| error.to_string())?;
+        Ok::<_, String>(exported.into_versioned(false))
+    });
+    match made.unwrap_or_else(|_| Err("ndbridge panicked".to_owned())) {
+        Ok(managed) => {
+            // SAFETY: promised by the caller.
+            unsafe { out.write(managed) };
+            0
+        }
+        Err(text) => {
+            let text = CString::new(text).unwrap_or_default();
+            let kind: *const c_char = c"BufferError".as_ptr();
+            if let Some(set_error) = set_error {
+                // SAFETY: the caller's own function, with its context and two strings.
+                unsafe { set_error(context, kind, text.as_ptr()) };
+            }
+            -1
+        }
+    }
+}
+
+/// # Safety
+/// As DLPack has it: attached, a place for the result.
+unsafe extern "C" fn current_stream(kind: i32, id: i32, out: *mut *mut c_void) -> c_int {
+    answered(|_| {
+        if !matches!(kind, CPU | CUDA_HOST) {
+            let text = format!("no stream on DLPack device ({kind}, {id})");
+            return Err(PyBufferError::new_err(text));
+        }
+        // SAFETY: promised by the caller.
+        unsafe { out.write(ptr::null_mut()) };
+        Ok(())
+    })
+}

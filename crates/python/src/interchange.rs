@@ -1,0 +1,188 @@
+//! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
+
+use ndbridge::python::{
+    ArrayError, lend_to_python, to_cupy, to_dlpack, to_jax, to_py_err, to_tensorflow, to_torch,
+};
+use ndbridge::storage::ALIGN_BYTES;
+use ndbridge::{ByteOrder, CopyOrder, DType, Device, Order, Tensor, dlpack};
+use pyo3::exceptions::{PyAttributeError, PyBufferError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::argument::{IMPORTER, array_of_buffer};
+use crate::dtype::DTypeArgument;
+use crate::tensor::PyTensor;
+
+#[pymethods]
+impl PyTensor {
+    /// The tensor as a torch tensor that shares its memory.
+    fn torch<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_torch(py, &self.tensor)
+    }
+
+    /// The tensor as an eager TensorFlow tensor that shares its memory.
+    fn tensorflow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_tensorflow(py, &self.tensor)
+    }
+
+    /// The tensor as a JAX array that shares its memory.
+    fn jax<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_jax(py, &self.tensor)
+    }
+
+    /// The tensor as a CuPy array that shares its memory, which must be a CUDA device's.
+    fn cupy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_cupy(py, &self.tensor)
+    }
+
+    /// A DLPack capsule that shares the memory; `copy=True` gives one that holds a copy.
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        stream: Option<&Bound<'py, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if stream.is_some() {
+            let text = "stream must be None: the tensor is in host memory, which has no streams";
+            return Err(PyValueError::new_err(text));
+        }
+        let own = self.__dlpack_device__()?;
+        if dl_device.is_some_and(|asked| asked != own) {
+            let text = format!("tensor is on DLPack device {own:?}, asked for {dl_device:?}");
+            return Err(PyBufferError::new_err(text));
+        }
+        if copy != Some(true) {
+            return to_dlpack(py, &self.tensor, max_version, false);
+        }
+        let copied = self.tensor.copy(CopyOrder::Keep).map_err(to_py_err)?;
+        to_dlpack(py, &copied, max_version, true)
+    }
+
+    /// DLPack's numbers of the device: (1, 0) is the host.
+    fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
+        let device = dlpack::device_of(self.tensor.device()).map_err(ArrayError::from)?;
+        Ok((device.kind, device.id))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__dlpack_c_exchange_api__")]
+    fn exchange_api(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        crate::exchange::capsule(py)
+    }
+
+    /// NumPy's dictionary of address, shape, strides and type.
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tensor = &self.tensor;
+        let type_string = tensor.dtype().type_string(ByteOrder::NATIVE);
+        let (Some(type_string), true) = (type_string, tensor.device() == Device::Cpu) else {
+            return Err(PyAttributeError::new_err(format!(
+                "no __array_interface__ for {} on {}",
+                tensor.dtype(),
+                tensor.device()
+            )));
+        };
+        lend_to_python(tensor)?;
+        let interface = PyDict::new(py);
+        interface.set_item("version", 3)?;
+        interface.set_item("typestr", type_string)?;
+        interface.set_item("shape", PyTuple::new(py, tensor.shape())?)?;
+        let is_plain = tensor.is_contiguous(Order::C);
+        let strides = (!is_plain).then(|| PyTuple::new(py, tensor.strides())).transpose()?;
+        interface.set_item("strides", strides)?;
+        interface.set_item("data", (tensor.as_ptr().addr(), tensor.is_read_only()))?;
+        Ok(interface)
+    }
+
+    /// Numba's dictionary for memory on a CUDA device; host tensors have none.
+    #[getter]
+    fn __cuda_array_interface__(&self) -> PyResult<Py<PyAny>> {
+        let device = self.tensor.device();
+        Err(PyAttributeError::new_err(format!("tensor is on {device}, not on a CUDA device")))
+    }
+
+    /// Another handle to the same memory.
+    fn __copy__(&self) -> Self {
+        self.tensor.clone().into()
+    }
+
+    /// A copy in private memory.
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        self.tensor.copy(CopyOrder::Keep).map(Self::from).map_err(to_py_err)
+    }
+
+    /// For pickle: with protocol 5 the memory itself, which goes out of band if the pickler has a
+    /// place for buffers.
+    fn __reduce_ex__<'py>(
+        &self,
+        py: Python<'py>,
+        protocol: i32,
+    ) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
+        let (order, bytes) = flat_bytes(&self.tensor)?;
+        let bytes = Bound::new(py, Self::from(bytes))?;
+        let buffer = if protocol >= 5 {
+            py.import("pickle")?.getattr("PickleBuffer")?.call1((bytes,))?
+        } else {
+            py.get_type::<pyo3::types::PyBytes>().call1((bytes,))?
+        };
+        let shape = PyTuple::new(py, self.tensor.shape())?;
+        let (dtype, read_only) = (self.tensor.dtype().name(), self.tensor.is_read_only());
+        let rebuild = py.import("ndbridge._ndbridge")?.getattr("_rebuild")?;
+        Ok((rebuild, (buffer, dtype, shape, order, read_only)))
+    }
+}
+
+/// Buffer, data type, shape, order and whether it is read-only.
+type Pickled<'py> = (Bound<'py, PyAny>, &'static str, Bound<'py, PyTuple>, &'static str, bool);
+
+/// The elements as bytes in memory order, and that order; a copy if there are gaps.
+fn flat_bytes(tensor: &Tensor) -> PyResult<(&'static str, Tensor)> {
+    let is_fortran = tensor.is_contiguous(Order::F) && !tensor.is_contiguous(Order::C);
+    let (order, in_order) = if is_fortran {
+        ("F", tensor.transpose())
+    } else if tensor.is_contiguous(Order::C) {
+        ("C", Ok(tensor.clone()))
+    } else {
+        ("C", tensor.copy(CopyOrder::C))
+    };
+    let flat = in_order.and_then(|tensor| tensor.reshape(&[-1])).map_err(to_py_err)?;
+    Ok((order, flat.reinterpret(DType::U8).map_err(to_py_err)?))
+}
+
+/// Makes a tensor of what `Tensor.__reduce_ex__` gave to pickle: shares the buffer if it is aligned
+/// and may be written (or need not), else copies it.
+#[pyfunction]
+pub fn _rebuild(
+    buffer: &Bound<'_, PyAny>,
+    dtype: DTypeArgument,
+    shape: Vec<usize>,
+    order: &str,
+    read_only: bool,
+) -> PyResult<PyTensor> {
+    let bytes = IMPORTER.from_numpy(&array_of_buffer(buffer)?)?;
+    let will_do = bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(ALIGN_BYTES);
+    let bytes = match will_do && (read_only || !bytes.is_read_only()) {
+        true => bytes,
+        false => bytes.copy(CopyOrder::C).map_err(to_py_err)?,
+    };
+    let tensor = shaped(&bytes, dtype.0, &shape, order).map_err(to_py_err)?;
+    Ok(if read_only { tensor.into_read_only() } else { tensor }.into())
+}
+
+fn shaped(
+    bytes: &Tensor,
+    dtype: DType,
+    shape: &[usize],
+    order: &str,
+) -> Result<Tensor, ndbridge::TensorError> {
+    let mut lens: Vec<isize> = shape.iter().map(|&len| len as isize).collect();
+    let flat = bytes.reshape(&[-1])?.reinterpret(DType::U8)?.reinterpret(dtype)?;
+    if order != "F" {
+        return flat.reshape(&lens);
+    }
+    lens.reverse();
+    flat.reshape(&lens)?.transpose()
+}

@@ -1,0 +1,169 @@
+//! Elements in memory, before anybody has borrowed them.
+
+use std::ptr;
+
+use ndarray::{
+    ArrayView, ArrayViewMut, Axis, Dimension, RawArrayView, RawArrayViewMut, ShapeBuilder,
+    StrideShape,
+};
+use ndbridge_dtype::Element;
+use smallvec::SmallVec;
+
+use crate::error::TensorError;
+
+/// Where elements lie: what a guard is made of, and what makes a view of memory for which there is
+/// no tensor, such as a function's argument.
+///
+/// ```
+/// use ndarray::Ix2;
+/// use ndbridge_tensor::RawElements;
+/// let bytes = [1_i16, 2, 3, 4];
+/// let at = RawElements { ptr: bytes.as_ptr().cast_mut().cast(), shape: &[2, 2], strides: &[2, 4] };
+/// at.check_view::<i16>()?;
+/// // SAFETY: checked above; four elements of an array that is only read.
+/// let columns = unsafe { at.view::<i16, Ix2>() };
+/// assert_eq!(columns, ndarray::array![[1, 3], [2, 4]]);
+/// # Ok::<(), ndbridge_tensor::TensorError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RawElements<'a> {
+    /// Element `[0, .., 0]`.
+    pub ptr: *mut u8,
+    /// Length of each axis, in elements.
+    pub shape: &'a [usize],
+    /// Step of each axis, in bytes.
+    pub strides: &'a [isize],
+}
+
+impl RawElements<'_> {
+    /// Whether ndarray can express these elements of type `T`.
+    ///
+    /// # Errors
+    /// [`TensorError::Unaligned`], [`TensorError::OddStride`] or [`TensorError::TooLarge`].
+    pub fn check_view<T: Element>(&self) -> Result<(), TensorError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let (address, align_bytes) = (self.ptr.addr(), align_of::<T>());
+        if !address.is_multiple_of(align_bytes) {
+            let copy_bytes = self.copy_bytes(size_of::<T>());
+            return Err(TensorError::Unaligned { address, align_bytes, copy_bytes });
+        }
+        self.check_strides(size_of::<T>())?;
+        match self.checked_len() {
+            Some(_) => Ok(()),
+            None => Err(TensorError::TooLarge { shape: self.shape.to_vec() }),
+        }
+    }
+
+    /// ndarray's own rule for arrays that are written: each step clears all that the shorter steps
+    /// reach. It also refuses layouts whose axes interleave without meeting.
+    ///
+    /// # Errors
+    /// [`TensorError::Interleaved`].
+    pub fn check_write(&self, item_bytes: usize) -> Result<(), TensorError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let mut axes: SmallVec<[(usize, usize); 4]> = self
+            .axes()
+            .filter(|&(len, _)| len > 1)
+            .map(|(len, stride)| (stride.unsigned_abs(), len))
+            .collect();
+        axes.sort_unstable();
+        let mut reach = 0;
+        let nested = axes.iter().all(|&(step, len)| {
+            let clears = step > reach;
+            reach += step * (len - 1);
+            clears
+        });
+        if nested {
+            return Ok(());
+        }
+        let (shape, strides) = (self.shape.to_vec(), self.strides.to_vec());
+        Err(TensorError::Interleaved { shape, strides, copy_bytes: self.copy_bytes(item_bytes) })
+    }
+
+    /// The elements, to be read.
+    ///
+    /// # Safety
+    /// [`check_view::<T>`](Self::check_view) passes, there are as many strides and lengths as axes
+    /// in `D`, and for `'t` the elements are live values of `T` that nobody writes.
+    #[must_use]
+    pub unsafe fn view<'t, T: Element, D: Dimension>(&self) -> ArrayView<'t, T, D> {
+        let (lowest, shape) = self.lowest::<T, D>();
+        // SAFETY: from the lowest element on, these shape and strides reach exactly the elements,
+        // which are aligned; their number fits isize. If there are none, none is reached.
+        let mut view = unsafe { RawArrayView::from_shape_ptr(shape, lowest) };
+        self.reversed_axes().for_each(|axis| view.invert_axis(axis));
+        // SAFETY: promised by the caller.
+        unsafe { view.deref_into_view() }
+    }
+
+    /// The elements, to be written.
+    ///
+    /// # Safety
+    /// As [`view`](Self::view); [`check_write`](Self::check_write) passes as well, no byte is
+    /// reached twice, and nobody else reads or writes the elements for `'t`.
+    #[must_use]
+    pub unsafe fn view_mut<'t, T: Element, D: Dimension>(&self) -> ArrayViewMut<'t, T, D> {
+        let (lowest, shape) = self.lowest::<T, D>();
+        // SAFETY: as in `view`; that no element is reached twice is checked before.
+        let mut view = unsafe { RawArrayViewMut::from_shape_ptr(shape, lowest) };
+        self.reversed_axes().for_each(|axis| view.invert_axis(axis));
+        // SAFETY: promised by the caller.
+        unsafe { view.deref_into_view_mut() }
+    }
+
+    /// The lowest address, and the steps from there, counted in elements.
+    fn lowest<T, D: Dimension>(&self) -> (*mut T, StrideShape<D>) {
+        let mut shape = D::zeros(self.shape.len());
+        shape.slice_mut().copy_from_slice(self.shape);
+        if self.is_empty() {
+            return (ptr::NonNull::dangling().as_ptr(), shape.into());
+        }
+        let (mut strides, mut below) = (D::zeros(self.shape.len()), 0);
+        for (to, (len, stride)) in strides.slice_mut().iter_mut().zip(self.steps()) {
+            *to = stride.unsigned_abs() / size_of::<T>();
+            below += if stride < 0 { stride.unsigned_abs() * (len - 1) } else { 0 };
+        }
+        (self.ptr.wrapping_sub(below).cast(), shape.strides(strides))
+    }
+
+    fn reversed_axes(&self) -> impl Iterator<Item = Axis> {
+        let is_empty = self.is_empty();
+        let axes = (0..).map(Axis).zip(self.steps());
+        axes.filter(move |(_, (_, step))| !is_empty && *step < 0).map(|(axis, _)| axis)
+    }
+
+    fn check_strides(&self, item_bytes: usize) -> Result<(), TensorError> {
+        let odd = self
+            .axes()
+            .position(|(len, stride)| len > 1 && !stride.unsigned_abs().is_multiple_of(item_bytes));
+        let Some(axis) = odd else { return Ok(()) };
+        let (stride, copy_bytes) = (self.strides[axis], self.copy_bytes(item_bytes));
+        Err(TensorError::OddStride { axis, stride, item_bytes, copy_bytes })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    fn axes(&self) -> impl Iterator<Item = (usize, isize)> {
+        self.shape.iter().copied().zip(self.strides.iter().copied())
+    }
+
+    /// As [`axes`](Self::axes), but an axis of one element has no step, whatever its stride says.
+    fn steps(&self) -> impl Iterator<Item = (usize, isize)> {
+        self.axes().map(|(len, stride)| (len, if len == 1 { 0 } else { stride }))
+    }
+
+    fn checked_len(&self) -> Option<isize> {
+        let len = self.shape.iter().try_fold(1_usize, |product, &len| product.checked_mul(len));
+        len.and_then(|len| isize::try_from(len).ok())
+    }
+
+    fn copy_bytes(&self, item_bytes: usize) -> usize {
+        self.shape.iter().fold(item_bytes, |bytes, &len| bytes.saturating_mul(len))
+    }
+}
