@@ -4,7 +4,7 @@ Nothing here asks ndbridge. Cells are short:
 
     S   shares            S!  shares, but the consumer breaks a promise of its own or of the memory
     C   the consumer copies, without being asked   N  the consumer narrows 64 bits to 32
-    r - i a o d x   ndbridge refuses               O D    the consumer refuses
+    r - i u o a d x   ndbridge refuses             O D    the consumer refuses
 """
 
 from dataclasses import dataclass
@@ -12,17 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from frameworks import FLOAT8, SIXTY_FOUR_BIT
-from producers import KEPT, UNKNOWN, WRITABLE
+from producers import KEPT, WRITABLE
 
 LEGEND = {
     "S": "shares the memory",
-    "S!": "shares it, although the consumer cannot keep what the memory needs: torch forgets that "
-    "it is read-only, TensorFlow aborts when it computes with memory that is not 64-byte aligned",
+    "S!": "shares it, although the consumer is not up to it: torch writes memory that is "
+    "read-only or may be, and crashes when it writes complex128 off its alignment; TensorFlow aborts when it "
+    "computes with memory that is not 64-byte aligned",
     "C": "the consumer copies, unasked",
     "N": "the consumer narrows 64-bit numbers to 32 bits, unasked",
     "r": "refused: memory is read-only, which the consumer cannot express",
     "-": "refused: an axis runs backwards",
     "i": "refused: a stride is no multiple of the item size",
+    "u": "refused: elements lie off their alignment",
     "o": "refused: the elements have gaps or are in another order",
     "a": "refused: memory does not begin at a multiple of 64 bytes",
     "d": "refused: the protocol or library has no such data type",
@@ -63,7 +65,7 @@ class Facts:
         return any(stride < 0 for stride in self.strides)
 
     @property
-    def is_off_items(self):
+    def has_odd_strides(self):
         return any(stride % self.array.itemsize for stride in self.strides)
 
     @property
@@ -79,10 +81,18 @@ class Facts:
             [*axes, *(axis for axis in range(self.array.ndim) if axis not in axes)]
         ).flags.c_contiguous
 
+    def is_off(self, alignment):
+        address = self.array.__array_interface__["data"][0]
+        return self.array.size > 0 and address % alignment != 0
+
     @property
     def is_off_64(self):
-        address = self.array.__array_interface__["data"][0]
-        return self.array.size > 0 and address % 64 != 0
+        return self.is_off(64)
+
+    @property
+    def is_off_item(self):
+        """Whether an element's address is no multiple of its size, as torch and C++ assume."""
+        return self.is_off(self.array.itemsize)
 
 
 def to_ndbridge_s_numpy(facts):
@@ -94,11 +104,13 @@ def to_memoryview(facts):
 
 
 def to_torch(facts):
-    # Nobody knows whether memory from a legacy capsule may be written, and torch would write.
     return [
-        ("r", facts.access != WRITABLE),
+        ("r", facts.access == KEPT),
         ("-", facts.runs_backwards),
-        ("i", facts.is_off_items),
+        ("i", facts.has_odd_strides),
+        ("u", facts.is_off_item),
+        # Nobody knows whether memory from a legacy capsule may be written, and torch would write.
+        ("S!", facts.access != WRITABLE),
     ]
 
 
@@ -111,14 +123,14 @@ def to_tensorflow(facts):
 
 
 def by_numpy_from_dlpack(facts):
-    return [("i", facts.is_off_items), ("D", facts.is_of_ml_dtypes)]
+    return [("i", facts.has_odd_strides), ("D", facts.is_of_ml_dtypes)]
 
 
 def by_torch_from_dlpack(facts):
     return [
-        ("i", facts.is_off_items),
+        ("i", facts.has_odd_strides),
         ("O", facts.runs_backwards),
-        ("S!", facts.access != WRITABLE),
+        ("S!", facts.access != WRITABLE or facts.is_off_item),
     ]
 
 
@@ -126,7 +138,7 @@ def by_jax_from_dlpack(facts):
     # A legacy capsule, which cannot say that memory is read-only.
     return [
         ("r", facts.access == KEPT),
-        ("i", facts.is_off_items),
+        ("i", facts.has_odd_strides),
         ("O", not facts.is_compact),
         ("N", facts.is_64_bit),
         ("C", facts.is_off_64),
@@ -136,7 +148,7 @@ def by_jax_from_dlpack(facts):
 def by_tensorflow_from_dlpack(facts):
     return [
         ("r", facts.access == KEPT),
-        ("i", facts.is_off_items),
+        ("i", facts.has_odd_strides),
         ("D", facts.is_float8),
         ("O", not facts.is_c_ordered),
         ("S!", facts.is_off_64),
@@ -166,8 +178,3 @@ def promised(consumer, facts):
     outcomes = [outcome for outcome, applies in PROMISES[consumer](facts) if applies]
     return outcomes or ["S"]
 
-
-def result_is_writable(consumer, facts):
-    """Whether the consumer's array may be written, where the consumer says so."""
-    assert facts.access in (WRITABLE, KEPT, UNKNOWN)
-    return facts.access == WRITABLE
