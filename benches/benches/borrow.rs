@@ -1,12 +1,14 @@
 //! What a borrow costs: taken from the storage, and as a guard of a tensor.
 //!
 //! `beside_8` and `beside_1000` are other borrows that live meanwhile, all of them writers of other
-//! bytes, so that none can be skipped by its kind.
+//! bytes, so that none can be skipped by its kind. `adopted` is the ledger of another module.
+#![expect(unsafe_code, reason = "takes its own table for that of another module")]
 
 use std::hint::black_box;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 
 use criterion::Criterion;
+use ndbridge::storage::ledger::{self, SharedLedger};
 use ndbridge::storage::{Borrow, BorrowKind, Region, Storage, gate};
 use ndbridge::{DType, Tensor};
 
@@ -14,7 +16,7 @@ const ROW_BYTES: usize = 64;
 const ROWS: usize = 4096;
 
 fn main() {
-    ndbridge_benches::run(&[storage, guards]);
+    ndbridge_benches::run(&[storage, guards, adopted]);
 }
 
 /// Private memory, and lent memory whose gate is open: what remains is the ledger.
@@ -69,6 +71,21 @@ fn guards(criterion: &mut Criterion) {
         let columns = tensor.slice(ndarray::s![.., ..;2]).expect("a view");
         group.bench_function(format!("{memory}/read_columns"), |bencher| {
             bencher.iter(|| black_box(&columns).read::<f32>().expect("free").len());
+        });
+    }
+}
+
+/// Adopting is for good: this runs last.
+fn adopted(criterion: &mut Criterion) {
+    static OWNER: LazyLock<SharedLedger> = LazyLock::new(SharedLedger::new);
+    // SAFETY: a table of this crate, of a static.
+    unsafe { ledger::of_process().adopt(OWNER.table().into()) }.expect("nothing is borrowed");
+    let mut group = criterion.benchmark_group("borrow/storage");
+    let [_, (_, lent)] = memories();
+    let start = lent.storage().as_ptr().addr();
+    for (kind, name) in [(BorrowKind::Read, "read"), (BorrowKind::Write, "write")] {
+        group.bench_function(format!("adopted/{name}/beside_0"), |bencher| {
+            bencher.iter(|| drop(black_box(borrow_row(lent.storage(), kind, start))));
         });
     }
 }

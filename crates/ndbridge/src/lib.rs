@@ -4,10 +4,10 @@ pub use ndbridge_dtype as dtype;
 pub use ndbridge_storage as storage;
 pub use ndbridge_tensor as tensor;
 
-#[cfg(feature = "python")]
-pub use ndbridge_numpy::python;
 #[cfg(feature = "numpy")]
 pub use ndbridge_numpy::{dlpack, npy, npz};
+#[cfg(feature = "python")]
+pub use ndbridge_numpy::{python, same_axes};
 
 pub use ndbridge_dtype::{
     ByteOrder, Casting, DType, Element, Scalar, can_cast, promote_types, promote_types_torch,

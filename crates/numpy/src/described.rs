@@ -76,8 +76,11 @@ impl Described {
 /// What live arrays need besides.
 #[cfg(feature = "python")]
 impl Described {
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.len().saturating_mul(self.dtype.item_bytes())
+    /// First and past-the-last address of the elements; `None` if there are none.
+    pub(crate) fn addresses(&self) -> Option<(usize, usize)> {
+        let (below, len_bytes) = self.extent();
+        let start = self.ptr.addr().checked_sub(below)?;
+        (len_bytes > 0).then_some((start, start.checked_add(len_bytes)?))
     }
 
     pub(crate) fn raw(&self) -> RawElements<'_> {

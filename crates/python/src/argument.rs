@@ -1,19 +1,14 @@
 //! Whatever Python code may pass as an array.
 
 use ndbridge::dtype::Kind;
-use ndbridge::python::{ArrayError, Found, Importer, numpy_dtype, to_py_err};
+use ndbridge::python::{ArrayError, Found, find, numpy_dtype, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{DType, Plan, Request, Tensor, plan};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMemoryView};
 
 use crate::tensor::PyTensor;
-
-/// Knows the memory of tensors again that comes back by way of NumPy.
-pub const IMPORTER: Importer = Importer {
-    storage_of: |object| Some(object.cast::<PyTensor>().ok()?.get().tensor.storage().clone()),
-};
 
 /// An array-like object, with its elements in one place.
 pub enum Source<'py> {
@@ -31,11 +26,11 @@ impl<'py> Source<'py> {
         if let Ok(tensor) = object.cast::<PyTensor>() {
             return Ok(Self::Tensor(tensor.get().tensor.clone()));
         }
-        if let Some(found) = IMPORTER.find(object)? {
+        if let Some(found) = find(object)? {
             return Ok(Self::Lent(found));
         }
         let array = gather(object, request)?;
-        let found = IMPORTER.find(&array)?;
+        let found = find(&array)?;
         found.map(Self::Gathered).ok_or_else(|| {
             PyTypeError::new_err(format!("no array can be made of {}", object.get_type()))
         })
@@ -88,7 +83,15 @@ impl<'py> Source<'py> {
 
 /// The NumPy array of a buffer: shares, keeps shape and format, holds the buffer's export.
 pub fn array_of_buffer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let view = PyMemoryView::from(object)?;
+    let py = object.py();
+    let view = PyMemoryView::from(object).map_err(|error| {
+        // NumPy says ValueError of an array whose type has no format.
+        if !error.is_instance_of::<PyValueError>(py) {
+            return error;
+        }
+        let text = format!("{}: call from_numpy(x) or from_dlpack(x)", error.value(py));
+        PyBufferError::new_err(text)
+    })?;
     object.py().import("numpy")?.call_method1("asarray", (view,))
 }
 

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
 use ndbridge::python::lend_to_python;
+use ndbridge::storage::Mutability;
 use ndbridge::{DType, Layout, Order, Tensor};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -31,7 +32,11 @@ impl PyTensor {
         let tensor = &slf.get().tensor;
         let refused = |reason: &str| Err(PyBufferError::new_err(reason.to_owned()));
         let Some(format) = format_of(tensor.dtype()) else {
-            return refused("the buffer protocol has no format for bfloat16 and float8");
+            let bytes = if tensor.dtype().item_bytes() == 2 { "uint16" } else { "uint8" };
+            let dtype = tensor.dtype();
+            return refused(&format!(
+                "the buffer protocol has no format for {dtype}: call view('{bytes}')"
+            ));
         };
         if let Some(reason) = unmet(tensor, flags) {
             return refused(reason);
@@ -53,7 +58,7 @@ impl PyTensor {
             // The bytes of an existing array's elements fit isize, but for broadcast ones.
             len: isize::try_from(tensor.size_bytes()).unwrap_or(isize::MAX),
             itemsize: tensor.dtype().item_bytes() as isize,
-            readonly: c_int::from(tensor.is_read_only()),
+            readonly: c_int::from(tensor.mutability() != Mutability::Writable),
             ndim: tensor.ndim() as c_int,
             format: if wants(ffi::PyBUF_FORMAT) {
                 format.as_ptr().cast_mut()
@@ -97,8 +102,8 @@ fn lent_strides(tensor: &Tensor) -> Vec<isize> {
 fn unmet(tensor: &Tensor, flags: c_int) -> Option<&'static str> {
     let wants = |flag: c_int| flags & flag == flag;
     let (c, f) = (tensor.is_contiguous(Order::C), tensor.is_contiguous(Order::F));
-    if wants(ffi::PyBUF_WRITABLE) && tensor.is_read_only() {
-        return Some("tensor is read-only");
+    if wants(ffi::PyBUF_WRITABLE) && tensor.mutability() != Mutability::Writable {
+        return Some("tensor is read-only, or its producer does not say that it is not");
     }
     if wants(ffi::PyBUF_C_CONTIGUOUS) && !c {
         return Some("tensor is not contiguous in C order: call contiguous() first");

@@ -1,12 +1,12 @@
 //! Tensors from whatever Python has.
 
-use ndbridge::python::to_py_err;
+use ndbridge::python::{find_by_dlpack, from_numpy as share, to_py_err};
 use ndbridge::tensor::Receipt;
 use ndbridge::{CopyRule, DType, Device, Order, Request, Scalar, Tensor};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::argument::{IMPORTER, Source, array_of_buffer};
+use crate::argument::{Source, array_of_buffer};
 use crate::dtype::DTypeArgument;
 use crate::scalar::scalar;
 use crate::tensor::PyTensor;
@@ -15,7 +15,7 @@ use crate::tensor::PyTensor;
 #[pyfunction]
 #[pyo3(signature = (a, /))]
 pub fn from_numpy(a: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
-    IMPORTER.from_numpy(a).map(PyTensor::from)
+    share(a).map(PyTensor::from)
 }
 
 /// A tensor that shares the memory of any object with the buffer protocol, keeping its shape and
@@ -23,14 +23,14 @@ pub fn from_numpy(a: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
 #[pyfunction]
 #[pyo3(signature = (b, /))]
 pub fn from_buffer(b: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
-    let tensor = IMPORTER.from_numpy(&array_of_buffer(b)?)?;
+    let tensor = share(&array_of_buffer(b)?)?;
     Ok(tensor.with_receipt(Receipt::shared("from_buffer")).into())
 }
 
 /// A tensor over the memory of any object with `__dlpack__`, or of a DLPack capsule: shares unless
 /// `copy=True`.
 #[pyfunction]
-#[pyo3(signature = (x, /, *, device=None, copy=None))]
+#[pyo3(signature = (x, device=None, copy=None))]
 pub fn from_dlpack(
     x: &Bound<'_, PyAny>,
     device: Option<&str>,
@@ -41,7 +41,7 @@ pub fn from_dlpack(
     if let Ok(tensor) = x.cast::<PyTensor>() {
         return tensor.get().tensor.convert(&request).map(PyTensor::from).map_err(to_py_err);
     }
-    IMPORTER.find_by_dlpack(x)?.convert(&request).map(PyTensor::from)
+    find_by_dlpack(x)?.convert(&request).map(PyTensor::from)
 }
 
 /// A copy of any array-like, number or nested list, in private memory.
@@ -115,14 +115,14 @@ pub fn convert_to_tensor<'py>(
 
 /// Zeros, in private 64-byte aligned memory.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)))]
+#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)), text_signature = "(shape, dtype='float64')")]
 pub fn zeros(shape: Shape, dtype: DTypeArgument) -> PyResult<PyTensor> {
     Tensor::zeros(&shape.0, dtype.0).map(PyTensor::from).map_err(to_py_err)
 }
 
 /// Ones, in private 64-byte aligned memory.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)))]
+#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)), text_signature = "(shape, dtype='float64')")]
 pub fn ones(shape: Shape, dtype: DTypeArgument) -> PyResult<PyTensor> {
     Tensor::ones(&shape.0, dtype.0).map(PyTensor::from).map_err(to_py_err)
 }
@@ -145,7 +145,7 @@ pub fn full(
 /// Memory for elements to be written, private and 64-byte aligned; holds zeros, so that nothing
 /// left by others shows.
 #[pyfunction]
-#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)))]
+#[pyo3(signature = (shape, dtype=DTypeArgument(DType::F64)), text_signature = "(shape, dtype='float64')")]
 pub fn empty(shape: Shape, dtype: DTypeArgument) -> PyResult<PyTensor> {
     let tensor = Tensor::zeros(&shape.0, dtype.0).map_err(to_py_err)?;
     Ok(tensor.with_receipt(Receipt::created("empty")).into())

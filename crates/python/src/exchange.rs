@@ -10,7 +10,7 @@ use ndbridge::dlpack::{
     Exported, VERSION, from_managed_versioned, read_prototype,
 };
 use ndbridge::python::{ArrayError, PythonGate, lend_to_python};
-use ndbridge::storage::ForeignAccess;
+use ndbridge::storage::{ForeignAccess, Mutability};
 use ndbridge::{Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PySystemError};
 use pyo3::prelude::*;
@@ -108,7 +108,7 @@ unsafe extern "C" fn view_object(object: *mut c_void, out: *mut DlTensor) -> c_i
 impl PyTensor {
     /// A header that lives as long as this object.
     fn header(&self) -> PyResult<DlTensor> {
-        if self.tensor.is_read_only() {
+        if self.tensor.mutability() != Mutability::Writable {
             let text = "tensor is read-only, which a DLTensor cannot say: ask for a managed tensor";
             return Err(PyBufferError::new_err(text));
         }

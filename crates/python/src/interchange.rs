@@ -1,15 +1,16 @@
 //! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
 
 use ndbridge::python::{
-    ArrayError, lend_to_python, to_cupy, to_dlpack, to_jax, to_py_err, to_tensorflow, to_torch,
+    ArrayError, from_numpy, lend_to_python, to_cupy, to_dlpack, to_jax, to_py_err, to_tensorflow,
+    to_torch,
 };
-use ndbridge::storage::ALIGN_BYTES;
+use ndbridge::storage::{ALIGN_BYTES, Mutability};
 use ndbridge::{ByteOrder, CopyOrder, DType, Device, Order, Tensor, dlpack};
 use pyo3::exceptions::{PyAttributeError, PyBufferError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::argument::{IMPORTER, array_of_buffer};
+use crate::argument::array_of_buffer;
 use crate::dtype::DTypeArgument;
 use crate::tensor::PyTensor;
 
@@ -93,7 +94,8 @@ impl PyTensor {
         let is_plain = tensor.is_contiguous(Order::C);
         let strides = (!is_plain).then(|| PyTuple::new(py, tensor.strides())).transpose()?;
         interface.set_item("strides", strides)?;
-        interface.set_item("data", (tensor.as_ptr().addr(), tensor.is_read_only()))?;
+        let is_writable = tensor.mutability() == Mutability::Writable;
+        interface.set_item("data", (tensor.as_ptr().addr(), !is_writable))?;
         Ok(interface)
     }
 
@@ -162,7 +164,7 @@ pub fn _rebuild(
     order: &str,
     read_only: bool,
 ) -> PyResult<PyTensor> {
-    let bytes = IMPORTER.from_numpy(&array_of_buffer(buffer)?)?;
+    let bytes = from_numpy(&array_of_buffer(buffer)?)?;
     let will_do = bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(ALIGN_BYTES);
     let bytes = match will_do && (read_only || !bytes.is_read_only()) {
         true => bytes,

@@ -8,7 +8,9 @@ import ndbridge as nd
 import numpy as np
 import pytest
 
-from conftest import ML_DTYPES, NUMPY_DTYPES, defined, random_array, same_bits, zoo
+from conftest import (
+    ML_DTYPES, NUMPY_DTYPES, address, copied_bytes, defined, random_array, run_python, same_bits, zoo,
+)  # fmt: skip
 
 ALL_DTYPES = [*NUMPY_DTYPES, *ML_DTYPES]
 CASTINGS = ["no", "equiv", "safe", "same_kind", "unsafe"]
@@ -221,9 +223,6 @@ REFUSED = {
     "longdouble": (np.zeros(2, "longdouble"), "long double", "float64"),
     "clongdouble": (np.zeros(2, "clongdouble"), "long double", "complex128"),
     "StringDType": (np.array(["a"], np.dtypes.StringDType()), "StringDType", None),
-    "bfloat16": (np.zeros(2, ml_dtypes.bfloat16), "bfloat16", "uint16"),
-    "float8_e4m3fn": (np.zeros(2, ml_dtypes.float8_e4m3fn), "float8_e4m3fn", "uint8"),
-    "float8_e5m2": (np.zeros(2, ml_dtypes.float8_e5m2), "float8_e5m2", "uint8"),
     "float8_e4m3": (np.zeros(2, ml_dtypes.float8_e4m3), "float8_e4m3", None),
     "int4": (np.zeros(2, ml_dtypes.int4), "int4", None),
 }
@@ -278,20 +277,42 @@ def test_dty_4_a_masked_array_is_refused_for_its_mask(source):
 
 
 @pytest.mark.parametrize("name", ML_DTYPES)
-def test_dty_4_ml_dtypes_are_refused_on_the_way_out_with_the_view_that_works(name):
+def test_dty_5_crosses_to_numpy_through_ml_dtypes(name):
     t = nd.tensor([1.0, -2.0, 0.5], name)
-    view = f"uint{8 * t.itemsize}"
-    for call in (lambda: t.numpy(), lambda: np.asarray(t), lambda: np.array(t, copy=False)):
-        with pytest.raises(TypeError, match=f"{name}.*{view}"):
-            call()
-    with pytest.raises(BufferError, match="bfloat16"):
+    for a in (t.numpy(), np.asarray(t), np.array(t, copy=False)):
+        assert (a.dtype, address(a), a.flags.writeable) == (ML_DTYPES[name], t.data_ptr(), True)
+        assert a.tolist() == [1, -2, 0.5]
+    with pytest.raises(BufferError, match=f"{name}.*view"):
         memoryview(t)
-    assert t.view(view).numpy().view(ML_DTYPES[name]).tolist() == [1, -2, 0.5]
-    a = np.array([1.0, -2.0, 0.5], ML_DTYPES[name])
-    back = nd.from_numpy(a.view(view)).view(name)
-    assert back.data_ptr() == a.ctypes.data
-    assert back.tolist() == t.tolist() == [1, -2, 0.5]
-    assert nd.array_equal(back, t)
+    a = np.array([[1.0, -2.0], [0.5, 4.0]], ML_DTYPES[name])[:, ::-1]
+    back, copied = copied_bytes(lambda: nd.from_numpy(a))
+    assert (back.data_ptr(), back.dtype, back.strides, copied) == (address(a), name, a.strides, 0)
+    back[0, 0] = 3.0
+    assert a.tolist() == [[3.0, 1.0], [4.0, 0.5]]
+    assert same_bits(nd.tensor(a).numpy(), a)
+    a.flags.writeable = False
+    assert not nd.from_numpy(a).numpy().flags.writeable
+
+
+@pytest.mark.parametrize("name", ML_DTYPES)
+def test_dty_5_without_ml_dtypes_is_refused_with_the_hint(name):
+    run_python(
+        """
+import sys
+sys.modules["ml_dtypes"] = None
+import ndbridge as nd
+t = nd.tensor([1.0, -2.0, 0.5], sys.argv[1])
+view = f"uint{8 * t.itemsize}"
+try:
+    t.numpy()
+except TypeError as error:
+    assert "pip install ml_dtypes" in str(error) and view in str(error), error
+else:
+    raise SystemExit("not refused")
+assert t.view(view).numpy().size == 3
+""",
+        name,
+    )
 
 
 @pytest.mark.parametrize(

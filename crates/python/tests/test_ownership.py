@@ -296,3 +296,33 @@ ENDS = {
 @pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
 def test_own_2_the_interpreter_ends_with_live_memory(code):
     run_python(f"import numpy as np, ndbridge as nd\n{code}")
+
+
+ROUND_TRIPS = {
+    "numpy": lambda t: nd.from_numpy(t.numpy()),
+    "asarray": lambda t: nd.asarray(np.asarray(t)),
+    "DLPack": lambda t: nd.from_dlpack(np.from_dlpack(t)),
+    "capsule": lambda t: nd.from_dlpack(t.__dlpack__(max_version=(1, 0))),
+    "array interface": lambda t: nd.asarray(Interface(t)),
+}
+
+
+class Interface:
+    def __init__(self, tensor):
+        self.tensor = tensor
+        self.__array_interface__ = tensor.__array_interface__
+
+
+@pytest.mark.parametrize("go", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
+def test_own_1_round_trips_do_not_pile_up_owners(go):
+    a = np.arange(6.0)
+    for t in (nd.zeros(6), nd.from_numpy(a)):
+        back = t[1:]
+        for _ in range(20_000):
+            back = go(back)
+        assert back.owner is t.owner
+        assert back.data_ptr() == t.data_ptr() + 8
+        t.fill_(3.0)
+        assert back.tolist() == [3.0] * 5
+        del t
+        assert back.tolist() == [3.0] * 5

@@ -93,6 +93,11 @@ impl BorrowKind {
         BorrowKind::Shared8,
     ];
 
+    #[inline]
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
     /// Shared access by atomics of so many bytes; `None` unless 1, 2, 4 or 8.
     #[must_use]
     pub const fn shared(atom_bytes: usize) -> Option<Self> {
@@ -134,6 +139,10 @@ mod tests {
         for access in [Access::Private, Access::Frozen, Access::Lent] {
             assert_eq!(Access::from_code(access as u8), access);
         }
+        for kind in BorrowKind::ALL {
+            assert_eq!(BorrowKind::from_code(kind as u8), Some(kind));
+        }
+        assert_eq!(BorrowKind::from_code(BorrowKind::ALL.len() as u8), None);
         for mutability in [Mutability::Writable, Mutability::ReadOnly, Mutability::Unknown] {
             assert_eq!(Mutability::from_code(mutability as u8), mutability);
         }

@@ -14,11 +14,12 @@ pub const ALIGN_BYTES: usize = 64;
 /// blocks cost nothing until touched.
 const BLOCK_ALIGN_BYTES: usize = 16;
 
-/// A block from the global allocator with a 64-byte aligned piece of it in use.
+/// A block from the global allocator with a 64-byte aligned piece of it in use, padded to whole
+/// cache lines: vector code may read past the last element.
 ///
 /// ```text
-/// block                pointer                       block + layout.size()
-///   |<- 0 to 48 bytes ->|<-         len_bytes        ->|
+/// block                pointer                                block + layout.size()
+///   |<- 0 to 48 bytes ->|<-   len_bytes   ->|<- 0 to 63 bytes ->|
 /// ```
 pub(crate) struct Aligned {
     // INVARIANT: `len_bytes` from here are inside the block, or `len_bytes` is 0.
@@ -72,7 +73,8 @@ impl Drop for Aligned {
 }
 
 fn block_layout(len_bytes: usize) -> Option<Layout> {
-    let padded = len_bytes.checked_add(ALIGN_BYTES - BLOCK_ALIGN_BYTES)?;
+    let whole_lines = len_bytes.checked_next_multiple_of(ALIGN_BYTES)?;
+    let padded = whole_lines.checked_add(ALIGN_BYTES - BLOCK_ALIGN_BYTES)?;
     Layout::from_size_align(padded, BLOCK_ALIGN_BYTES).ok()
 }
 

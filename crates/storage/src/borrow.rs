@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::ledger::{self, Held, Token};
+use crate::ledger::{self, CallSite, Held, Token};
 use crate::overlap::items_overlap;
 use crate::region::{Axis, Span};
 use crate::{
@@ -138,8 +138,9 @@ impl LentBorrow {
     pub fn enter(
         kind: BorrowKind,
         region: &Region<'_>,
-        at: &'static Location<'static>,
+        at: impl Into<CallSite>,
     ) -> Result<Self, BorrowError> {
+        let at = at.into();
         let entered = match Footprint::contiguous_span(region) {
             Some(span) => enter_in_lent(kind, span, &[], at),
             None => Self::enter_strided(kind, region, at),
@@ -147,11 +148,25 @@ impl LentBorrow {
         entered.map(|token| Self { token }).map_err(|error| *error)
     }
 
+    /// As [`enter`](Self::enter), for all bytes between two addresses; `None` if some of them are
+    /// borrowed. For those who ask [`enter`](Self::enter) for the reason then.
+    #[inline]
+    pub fn try_enter_all(
+        kind: BorrowKind,
+        addresses: Range<usize>,
+        at: impl Into<CallSite>,
+    ) -> Option<Self> {
+        let Range { start, end } = addresses;
+        let span = Span { start, end: end.max(start) };
+        let entered = ledger::of_process().enter_bytes(kind, span, &[], at.into());
+        entered.ok().map(|token| Self { token })
+    }
+
     #[inline(never)]
     fn enter_strided(
         kind: BorrowKind,
         region: &Region<'_>,
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = footprint_for(kind, region)?;
         enter_in_lent(kind, bytes.span, &bytes.axes, at)
@@ -161,7 +176,7 @@ impl LentBorrow {
 impl Drop for LentBorrow {
     #[inline]
     fn drop(&mut self) {
-        ledger::of_lent_memory().release(std::mem::replace(&mut self.token, Token::NOTHING));
+        ledger::of_process().release(std::mem::replace(&mut self.token, Token::NOTHING));
     }
 }
 
@@ -170,7 +185,7 @@ impl Drop for LentBorrow {
 fn release(storage: &Storage, token: &mut Token) {
     let token = std::mem::replace(token, Token::NOTHING);
     match storage.access() {
-        Access::Lent => ledger::of_lent_memory().release(token),
+        Access::Lent => ledger::of_process().release(token),
         Access::Private | Access::Frozen => storage.ledger().release(token),
     }
 }
@@ -189,7 +204,7 @@ impl Storage {
     #[inline]
     #[track_caller]
     pub fn borrow(&self, kind: BorrowKind, region: &Region<'_>) -> Result<Borrow<'_>, BorrowError> {
-        match self.enter(kind, region, Location::caller()) {
+        match self.enter(kind, region, Location::caller().into()) {
             Ok(token) => Ok(Borrow::new(self, token)),
             Err(error) => Err(*error),
         }
@@ -206,7 +221,7 @@ impl Storage {
         kind: BorrowKind,
         region: &Region<'_>,
     ) -> Result<OwnedBorrow, BorrowError> {
-        match self.enter(kind, region, Location::caller()) {
+        match self.enter(kind, region, Location::caller().into()) {
             Ok(token) => Ok(OwnedBorrow::new(self.clone(), token)),
             Err(error) => Err(*error),
         }
@@ -227,6 +242,17 @@ impl Storage {
         }
     }
 
+    /// Whether a borrow would pass the gate now; private and frozen memory has none.
+    ///
+    /// # Errors
+    /// [`BorrowError::Gate`].
+    pub fn check_gate(&self) -> Result<(), BorrowError> {
+        match self.gate() {
+            Some(gate) => gate.check().map_err(BorrowError::from),
+            None => Ok(()),
+        }
+    }
+
     /// Lets foreign code reach these bytes, for good: [`Access::Private`] becomes
     /// [`Access::Lent`], and `gate` is asked before every later borrow. Nothing happens if the
     /// storage is lent (the first gate stays) or frozen.
@@ -238,7 +264,7 @@ impl Storage {
         if self.access() != Access::Private {
             return Ok(());
         }
-        let wanted_at = Location::caller();
+        let wanted_at = Location::caller().into();
         let lent = self.ledger().when_idle(|| self.set_lent(gate));
         lent.map_err(|held| {
             let Held { kind: held, at: held_at, .. } = *held;
@@ -251,7 +277,7 @@ impl Storage {
         &self,
         kind: BorrowKind,
         region: &Region<'_>,
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         // A sharer may only look; each of its stores asks for itself.
         if kind == BorrowKind::Write {
@@ -268,7 +294,7 @@ impl Storage {
         &self,
         kind: BorrowKind,
         region: &Region<'_>,
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = footprint_for(kind, region)?;
         self.enter_bytes(kind, bytes.span, &bytes.axes, at)
@@ -280,7 +306,7 @@ impl Storage {
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         self.check_inside(span)?;
         match self.access() {
@@ -302,7 +328,7 @@ impl Storage {
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         const MISSING: GateError = GateError { gate: "lent memory", reason: "it has no gate" };
         self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
@@ -322,10 +348,10 @@ fn enter_in_lent(
     kind: BorrowKind,
     span: Span,
     axes: &[Axis],
-    at: &'static Location<'static>,
+    at: CallSite,
 ) -> Result<Token, Box<BorrowError>> {
-    let entered = ledger::of_lent_memory().acquire_if(|| true, kind, span, axes, at);
-    entered.unwrap_or(Ok(Token::NOTHING)).map_err(|held| conflict(kind, at, *held))
+    let entered = ledger::of_process().enter_bytes(kind, span, axes, at);
+    entered.map_err(|held| conflict(kind, at, *held))
 }
 
 #[cold]
@@ -335,11 +361,7 @@ fn outside(region: Span, storage: Span) -> Box<BorrowError> {
 }
 
 #[cold]
-fn conflict(
-    wanted: BorrowKind,
-    wanted_at: &'static Location<'static>,
-    held: Held,
-) -> Box<BorrowError> {
+fn conflict(wanted: BorrowKind, wanted_at: CallSite, held: Held) -> Box<BorrowError> {
     let Held { kind: held, at: held_at, bytes: held_bytes } = held;
     Box::new(BorrowError::Conflict { wanted, wanted_at, held, held_at, held_bytes })
 }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::ops::Range;
-use std::panic::Location;
 
+use crate::ledger::CallSite;
 use crate::{BorrowKind, Device, GateError, RegionError};
 
 /// Why a storage could not be made, or its memory not be used from the host.
@@ -69,11 +69,11 @@ pub enum BorrowError {
         /// What was asked for.
         wanted: BorrowKind,
         /// Who asked.
-        wanted_at: &'static Location<'static>,
+        wanted_at: CallSite,
         /// What the other borrow is for.
         held: BorrowKind,
         /// Who took the other borrow.
-        held_at: &'static Location<'static>,
+        held_at: CallSite,
         /// First to past-the-last address that the other borrow reaches.
         held_bytes: Range<usize>,
     },
@@ -83,11 +83,11 @@ pub enum BorrowError {
     )]
     StillBorrowed {
         /// Who wanted to lend.
-        wanted_at: &'static Location<'static>,
+        wanted_at: CallSite,
         /// What the borrow is for.
         held: BorrowKind,
         /// Who took the borrow.
-        held_at: &'static Location<'static>,
+        held_at: CallSite,
     },
     /// Writing was asked of memory that is never written.
     #[error("{owner} is read-only, cannot be borrowed {wanted}: copy it to get writable memory")]

@@ -30,4 +30,4 @@ pub use gate::{Gate, GateError};
 pub use map::MapMode;
 pub use overlap::{DEFAULT_BUDGET, Overlap, may_overlap, reaches_a_byte_twice};
 pub use region::{Footprint, Region, RegionError};
-pub use storage::Storage;
+pub use storage::{Storage, WeakStorage};

@@ -100,8 +100,10 @@ impl Region<'_> {
     }
 }
 
-/// Addresses from `start` to before `end`; two words, so it is passed in registers.
+/// Addresses from `start` to before `end`; two words, so it is passed in registers. Part of
+/// the ledger's table, as [`Axis`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -136,6 +138,7 @@ impl Span {
 
 /// `len` places, `stride` bytes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Axis {
     pub(crate) len: usize,
     pub(crate) stride: usize,

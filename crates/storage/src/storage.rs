@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytemuck::{CheckedBitPattern, NoUninit};
 
@@ -253,6 +253,21 @@ impl Storage {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// A handle that does not keep the memory.
+    ///
+    /// ```
+    /// use ndbridge_storage::Storage;
+    ///
+    /// let storage = Storage::from_vec(vec![1u8]);
+    /// let weak = storage.downgrade();
+    /// assert!(weak.upgrade().is_some_and(|same| same.same_storage(&storage)));
+    /// drop(storage);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    pub fn downgrade(&self) -> WeakStorage {
+        WeakStorage { inner: Arc::downgrade(&self.inner) }
+    }
+
     /// Number of handles to this storage, borrows that own one included.
     pub fn handles(&self) -> usize {
         Arc::strong_count(&self.inner)
@@ -326,6 +341,30 @@ impl Storage {
     #[inline]
     pub(crate) fn gate(&self) -> Option<&dyn Gate> {
         self.inner.gate.get().map(|gate| &**gate)
+    }
+}
+
+/// A handle to a [`Storage`] that does not keep its memory.
+#[derive(Clone)]
+pub struct WeakStorage {
+    inner: Weak<Inner>,
+}
+
+impl WeakStorage {
+    /// Whether the storage still has handles.
+    pub fn is_alive(&self) -> bool {
+        self.inner.strong_count() > 0
+    }
+
+    /// The storage, if it still has handles.
+    pub fn upgrade(&self) -> Option<Storage> {
+        self.inner.upgrade().map(|inner| Storage { inner })
+    }
+}
+
+impl fmt::Debug for WeakStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakStorage").field("handles", &self.inner.strong_count()).finish()
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 use loom::thread;
-use ndbridge_storage::ledger::Ledger;
+use ndbridge_storage::ledger::{AdoptError, Ledger, SharedLedger};
 use ndbridge_storage::{Access, BorrowError, BorrowKind, Footprint, Region, Storage, gate};
 
 use BorrowKind::{Read, Write};
@@ -161,5 +161,33 @@ fn mut_4_a_borrow_that_loses_the_race_goes_to_the_common_ledger() {
         let lent = lender.join().unwrap();
         assert_eq!(storage.access() == Access::Lent, lent);
         assert!(borrow_all(&storage).is_ok(), "released where it was entered");
+    });
+}
+
+#[test]
+fn mut_1_adopting_and_borrowing_meet() {
+    loom::model(|| {
+        // Statics of two modules, but anew in every run.
+        let [owner, module] = [(); 2].map(|()| &*Box::leak(Box::new(SharedLedger::new())));
+        let adopter = thread::spawn(move || {
+            // SAFETY: a table of this crate; both ledgers stay.
+            unsafe { module.adopt(owner.table().into()) }
+        });
+        let token = module.acquire(Write, &word(), Location::caller()).unwrap();
+        let is_seen = owner.acquire(Read, &word(), Location::caller()).map(|t| owner.release(t));
+        // The second borrow of this module is where the first one is, whatever came in between.
+        assert!(module.acquire(Read, &word(), Location::caller()).is_err());
+        module.release(token);
+        match adopter.join().unwrap() {
+            Ok(()) => {}
+            Err(AdoptError::StillBorrowed { held, .. }) => {
+                assert_eq!((held, is_seen.is_ok()), (Write, true));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let token = module.acquire(Write, &word(), Location::caller()).unwrap();
+        module.release(token);
+        let token = owner.acquire(Write, &word(), Location::caller()).unwrap();
+        owner.release(token);
     });
 }

@@ -190,8 +190,8 @@ pub enum TensorError {
 }
 
 /// A number of bytes, printed with a binary unit: `800 B`, `4.0 KiB`.
-#[derive(Clone, Copy)]
-pub(crate) struct Bytes(pub usize);
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(pub usize);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

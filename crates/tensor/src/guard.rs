@@ -18,6 +18,7 @@ use crate::tensor::Tensor;
 /// Elements borrowed for reading; derefs to an [`ArrayRef`] of the tensor's shape.
 #[derive(Debug)]
 pub struct ReadGuard<'t, T: Element> {
+    tensor: &'t Tensor,
     view: ArrayViewD<'t, T>,
     _borrow: Borrow<'t>,
 }
@@ -25,6 +26,7 @@ pub struct ReadGuard<'t, T: Element> {
 /// Elements borrowed for writing; derefs to a mutable [`ArrayRef`] of the tensor's shape.
 #[derive(Debug)]
 pub struct WriteGuard<'t, T: Element> {
+    tensor: &'t Tensor,
     view: ArrayViewMutD<'t, T>,
     _borrow: Borrow<'t>,
 }
@@ -60,7 +62,7 @@ impl Tensor {
         // keeps alive for 't; they are valid values of T; the ledger keeps writers away until the
         // guard, and with it every reference to the view, is gone.
         let view = unsafe { self.raw().view() };
-        Ok(ReadGuard { view, _borrow: borrow })
+        Ok(ReadGuard { tensor: self, view, _borrow: borrow })
     }
 
     /// Borrows the elements for writing; every other handle and view sees what is written.
@@ -87,7 +89,7 @@ impl Tensor {
         // SAFETY: as in `read`; the write borrow also proves that the layout reaches no byte twice
         // and that nobody else reaches these bytes.
         let view = unsafe { self.raw().view_mut() };
-        Ok(WriteGuard { view, _borrow: borrow })
+        Ok(WriteGuard { tensor: self, view, _borrow: borrow })
     }
 
     /// Borrows the bytes of the elements, in C order, for reading.
@@ -124,6 +126,22 @@ impl Tensor {
             return Err(TensorError::WrongDType { expected, found, copy_bytes });
         }
         self.raw().check_view::<T>()
+    }
+}
+
+impl<'t, T: Element> ReadGuard<'t, T> {
+    /// The tensor whose elements these are.
+    #[must_use]
+    pub fn tensor(&self) -> &'t Tensor {
+        self.tensor
+    }
+}
+
+impl<'t, T: Element> WriteGuard<'t, T> {
+    /// The tensor whose elements these are.
+    #[must_use]
+    pub fn tensor(&self) -> &'t Tensor {
+        self.tensor
     }
 }
 

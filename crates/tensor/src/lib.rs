@@ -31,7 +31,7 @@ mod views;
 
 pub use count::{CopyCount, NoCopy, PendingCopy, copies, no_copy};
 pub use equal::array_equal;
-pub use error::TensorError;
+pub use error::{Bytes, TensorError};
 pub use guard::{BytesGuard, ReadGuard, WriteGuard};
 pub use index::Index;
 pub use layout::{Layout, LayoutError, MAX_NDIM, Offsets, Order, Parts, Split, broadcast_shapes};

@@ -115,6 +115,36 @@ impl RawElements<'_> {
         unsafe { view.deref_into_view_mut() }
     }
 
+    /// Elements in C order without gaps, to be read.
+    ///
+    /// # Safety
+    /// `ptr` is aligned for `T`, and from there on lie as many elements as `shape` has; else as
+    /// [`view`](Self::view).
+    #[inline]
+    #[must_use]
+    pub unsafe fn contiguous_view<'t, T: Element, D: Dimension>(
+        ptr: *mut u8,
+        shape: D,
+    ) -> ArrayView<'t, T, D> {
+        // SAFETY: promised by the caller.
+        unsafe { ArrayView::from_shape_ptr(shape, ptr.cast::<T>()) }
+    }
+
+    /// Elements in C order without gaps, to be written.
+    ///
+    /// # Safety
+    /// As [`contiguous_view`](Self::contiguous_view), and nobody else reads or writes the elements
+    /// for `'t`.
+    #[inline]
+    #[must_use]
+    pub unsafe fn contiguous_view_mut<'t, T: Element, D: Dimension>(
+        ptr: *mut u8,
+        shape: D,
+    ) -> ArrayViewMut<'t, T, D> {
+        // SAFETY: promised by the caller.
+        unsafe { ArrayViewMut::from_shape_ptr(shape, ptr.cast::<T>()) }
+    }
+
     /// The lowest address, and the steps from there, counted in elements.
     fn lowest<T, D: Dimension>(&self) -> (*mut T, StrideShape<D>) {
         let mut shape = D::zeros(self.shape.len());

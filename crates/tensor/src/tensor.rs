@@ -4,7 +4,7 @@ use std::fmt;
 
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{
-    Borrow, BorrowKind, DEFAULT_BUDGET, Device, Region, Storage, reaches_a_byte_twice,
+    Borrow, BorrowKind, DEFAULT_BUDGET, Device, Mutability, Region, Storage, reaches_a_byte_twice,
 };
 
 use crate::element_access::Elements;
@@ -169,6 +169,12 @@ impl Tensor {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only || self.storage.is_read_only()
+    }
+
+    /// Whether the elements may be written through this handle, as far as anybody knows.
+    #[must_use]
+    pub fn mutability(&self) -> Mutability {
+        if self.read_only { Mutability::ReadOnly } else { self.storage.mutability() }
     }
 
     /// What the conversion that brought this memory here did.

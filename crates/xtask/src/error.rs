@@ -25,6 +25,8 @@ pub enum Error {
         if tried.is_empty() { "none on PATH".to_owned() } else { tried.join("; ") }
     )]
     NoPython { tried: Vec<String> },
+    #[error("expected a folder for the cache: name it by NDBRIDGE_CACHE=/path/to/folder")]
+    NoCache,
     #[error(
         "expected a nightly toolchain with {component}, which could not be installed: run `{command}`"
     )]

@@ -1,8 +1,10 @@
 //! Project tasks, run as `cargo xtask TASK`: demo, tests, sanitizers, structure checks.
 
+mod bench;
 mod demo;
 mod error;
 mod hygiene;
+mod interpreters;
 mod layers;
 mod lint;
 mod python;
@@ -12,23 +14,28 @@ mod sanitize;
 mod steps;
 mod suite;
 mod tokens;
+mod typing;
 mod workspace;
 
 use std::process::ExitCode;
 
+use bench::Results;
 use error::Error;
 use steps::Steps;
-use suite::Half;
+use suite::{Half, Peers};
 use workspace::Workspace;
 
 const USAGE: &str = "\
 cargo xtask TASK
 
   demo                       run the main job on real NumPy arrays and files, checking every promise
-  test [--rust | --python]   run every test, or one half
+  test [--rust | --python [--peers] | --peers]
+                             run every test, or one half; --peers: with PyTorch, TensorFlow and JAX,
+                             downloaded once for all checkouts (7 GB)
+  bench --python [--write]   time the Python boundary beside peers; --write: to docs/performance
   lint                       formatting, clippy, docs
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
-  ci                         lint, test, demo, sanitize --quick
+  ci                         lint, test --peers, demo, sanitize --quick
   layers | rules | safety | hygiene
                              one structure check (`test` runs all four)";
 
@@ -49,9 +56,15 @@ fn run(words: &[&str]) -> Result<(), Error> {
     let mut steps = Steps::default();
     match words {
         ["demo"] => demo::run(&workspace, &mut steps),
-        ["test"] => suite::run(&workspace, &mut steps, Half::Both),
-        ["test", "--rust"] => suite::run(&workspace, &mut steps, Half::Rust),
-        ["test", "--python"] => suite::run(&workspace, &mut steps, Half::Python),
+        ["test"] => suite::run(&workspace, &mut steps, Half::Both, Peers::NumPy),
+        ["test", "--peers"] => suite::run(&workspace, &mut steps, Half::Both, Peers::All),
+        ["test", "--rust"] => suite::run(&workspace, &mut steps, Half::Rust, Peers::NumPy),
+        ["test", "--python"] => suite::run(&workspace, &mut steps, Half::Python, Peers::NumPy),
+        ["test", "--python", "--peers"] => {
+            suite::run(&workspace, &mut steps, Half::Python, Peers::All);
+        }
+        ["bench", "--python"] => bench::run(&workspace, &mut steps, Results::Printed),
+        ["bench", "--python", "--write"] => bench::run(&workspace, &mut steps, Results::Written),
         ["lint"] => lint::run(&workspace, &mut steps),
         ["sanitize"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Full),
         ["sanitize", "--quick"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Quick),
@@ -67,7 +80,7 @@ fn run(words: &[&str]) -> Result<(), Error> {
 
 fn everything(workspace: &Workspace, steps: &mut Steps) {
     lint::run(workspace, steps);
-    suite::run(workspace, steps, Half::Both);
+    suite::run(workspace, steps, Half::Both, Peers::All);
     demo::run(workspace, steps);
     sanitize::run(workspace, steps, sanitize::Form::Quick);
 }

@@ -1,8 +1,16 @@
 //! `cargo xtask test`: every test, Rust and Python.
 
-use crate::python::Environment;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::interpreters::Interpreter;
+use crate::python::{Environment, PACKAGE};
 use crate::steps::{Steps, execute};
+use crate::typing;
 use crate::workspace::Workspace;
+
+/// An extension module that uses the library, with tests of its own.
+const EXAMPLE: &str = "crates/example-extension";
 
 /// Which tests to run.
 #[derive(Clone, Copy, PartialEq)]
@@ -12,21 +20,31 @@ pub enum Half {
     Python,
 }
 
+/// What the Python half meets.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Peers {
+    NumPy,
+    /// PyTorch, TensorFlow and JAX, too.
+    All,
+}
+
 /// Runs the tests of one half or both.
-pub fn run(workspace: &Workspace, steps: &mut Steps, half: Half) {
+pub fn run(workspace: &Workspace, steps: &mut Steps, half: Half, peers: Peers) {
     if half != Half::Python {
         rust(workspace, steps);
     }
     if half != Half::Rust {
-        python(workspace, steps);
+        python(workspace, steps, peers);
     }
 }
 
-// The wheel stays out: it would switch on the feature `python` everywhere, whose symbols only an
-// interpreter has. pytest tests it.
 fn rust(workspace: &Workspace, steps: &mut Steps) {
-    let tests = ["test", "--workspace", "--exclude", "ndbridge-python"];
-    steps.command("cargo test, with doc tests and structure checks", &mut workspace.cargo(tests));
+    let mut tests = workspace.cargo(["test", "--workspace"]);
+    // Modules of Python stay out: they would switch on the feature `python` everywhere, whose
+    // symbols only an interpreter has. pytest tests them.
+    let modules = workspace.packages.iter().filter(|package| package.is_python_module());
+    tests.args(modules.flat_map(|package| ["--exclude", &package.name]));
+    steps.command("cargo test, with doc tests and structure checks", &mut tests);
     let alone = ["check", "--package", "ndbridge", "--no-default-features"];
     steps.command("facade without default features", &mut workspace.cargo(alone));
     let python = ["check", "--package", "ndbridge-numpy", "--features", "python"];
@@ -38,16 +56,57 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
     steps.command("loom", loom.env("RUSTFLAGS", "--cfg loom"));
 }
 
-fn python(workspace: &Workspace, steps: &mut Steps) {
-    let Some(environment) = Environment::with_wheel(workspace, steps, "test") else { return };
-    steps.run("pytest", || {
-        let mut pytest = environment.python();
-        pytest.current_dir(&workspace.root).args([
-            "-m",
-            "pytest",
-            "--quiet",
-            "crates/python/tests",
+fn python(workspace: &Workspace, steps: &mut Steps, peers: Peers) {
+    let made = match peers {
+        Peers::NumPy => steps.run("python environment", || Environment::named(workspace, "test")),
+        Peers::All => {
+            steps.run("python environment, all frameworks", || Environment::peers(workspace))
+        }
+    };
+    let Some(main) = made else { return };
+    let wheel = steps.run("wheel", || main.install_crate(workspace, PACKAGE));
+    let Some(wheel) = wheel else { return };
+    steps.run("pytest", || pytest(workspace, &main, PACKAGE, peers));
+    if peers == Peers::All && workspace.root.join(EXAMPLE).is_dir() {
+        steps.run("example extension", || {
+            main.install_crate(workspace, EXAMPLE)?;
+            pytest(workspace, &main, EXAMPLE, peers)
+        });
+    }
+    other_versions(workspace, steps, &wheel);
+    steps.run("types", || typing::check(workspace, &wheel));
+}
+
+/// One wheel is for every version: it has to pass with all that are installed.
+fn other_versions(workspace: &Workspace, steps: &mut Steps, wheel: &Path) {
+    let others = Interpreter::find().map_or_else(|_| Vec::new(), |main| main.others());
+    for other in others {
+        steps.run(&format!("pytest, Python {}", other.version), || {
+            let environment = Environment::of_version(workspace, &other)?;
+            environment.install(wheel)?;
+            pytest(workspace, &environment, PACKAGE, Peers::NumPy)
+        });
+    }
+}
+
+fn pytest(
+    workspace: &Workspace,
+    environment: &Environment,
+    folder: &str,
+    peers: Peers,
+) -> Result<(), Error> {
+    let tests = format!("{folder}/tests");
+    let mut pytest = environment.python();
+    pytest.current_dir(&workspace.root).args(["-m", "pytest", "--quiet", &tests]);
+    if peers == Peers::NumPy {
+        pytest.arg(format!("--ignore={tests}/peers"));
+    } else {
+        // On the host, and without their notes about it.
+        pytest.envs([
+            ("TF_CPP_MIN_LOG_LEVEL", "3"),
+            ("CUDA_VISIBLE_DEVICES", ""),
+            ("JAX_PLATFORMS", "cpu"),
         ]);
-        execute(&mut pytest)
-    });
+    }
+    execute(&mut pytest)
 }

@@ -88,6 +88,11 @@ impl Workspace {
 }
 
 impl Package {
+    /// Whether it is built into a wheel.
+    pub fn is_python_module(&self) -> bool {
+        self.folder.join("pyproject.toml").is_file()
+    }
+
     fn from_metadata(package: &Value) -> Result<Self, Error> {
         let manifest = path(package, "manifest_path")?;
         let folder =
@@ -127,4 +132,20 @@ fn each<R>(
 ) -> Result<Vec<R>, Error> {
     let items = value[field].as_array().ok_or(Error::Metadata { expected: field })?;
     items.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wheel_is_a_python_module_and_no_library_is() {
+        let workspace = Workspace::load().unwrap();
+        let is_module = |name: &str| {
+            let package = workspace.packages.iter().find(|package| package.name == name);
+            package.unwrap().is_python_module()
+        };
+        assert!(is_module("ndbridge-python"));
+        assert!(!is_module("ndbridge-numpy") && !is_module("xtask"));
+    }
 }

@@ -96,8 +96,7 @@ impl Exported {
     /// read-only, or of which nobody knows whether it may be written, is marked read-only.
     #[must_use]
     pub fn into_versioned(self, is_copied: bool) -> *mut DlManagedVersioned {
-        let is_writable = self.tensor.storage().mutability() == Mutability::Writable
-            && !self.tensor.is_read_only();
+        let is_writable = self.tensor.mutability() == Mutability::Writable;
         let flags = if is_writable { 0 } else { READ_ONLY } | if is_copied { IS_COPIED } else { 0 };
         boxed(self, |tensor| DlManagedVersioned {
             version: VERSION,

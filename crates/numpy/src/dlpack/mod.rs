@@ -37,4 +37,4 @@ pub use import::{ManagedOwner, from_managed, from_managed_versioned, read_protot
 pub use ndbridge_storage::Mutability;
 
 #[cfg(feature = "python")]
-pub(crate) use import::describe;
+pub(crate) use import::{PlainHeader, describe};

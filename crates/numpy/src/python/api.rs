@@ -37,6 +37,10 @@ pub(super) struct Descr {
     pub(super) type_num: c_int,
 }
 
+/// `NPY_ARRAY_C_CONTIGUOUS`.
+pub(super) const C_CONTIGUOUS: c_int = 0x0001;
+/// `NPY_ARRAY_ALIGNED`.
+pub(super) const ALIGNED: c_int = 0x0100;
 /// `NPY_ARRAY_OWNDATA`.
 pub(super) const OWNS_DATA: c_int = 0x0004;
 /// `NPY_ARRAY_WRITEABLE`.
@@ -75,6 +79,8 @@ unsafe impl Send for NumpyApi {}
 // SAFETY: as above.
 unsafe impl Sync for NumpyApi {}
 
+static API: PyOnceLock<NumpyApi> = PyOnceLock::new();
+
 /// What [`NumpyApi::new_array`] makes an array of.
 pub(super) struct Parts<'py, 'a> {
     pub(super) descr: Bound<'py, PyAny>,
@@ -89,9 +95,18 @@ impl NumpyApi {
     ///
     /// # Errors
     /// If NumPy cannot be imported.
+    #[inline]
     pub(super) fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static API: PyOnceLock<NumpyApi> = PyOnceLock::new();
-        API.get_or_try_init(py, || Self::load(py))
+        match API.get(py) {
+            Some(api) => Ok(api),
+            None => API.get_or_try_init(py, || Self::load(py)),
+        }
+    }
+
+    /// NumPy's functions, if they were looked up.
+    #[inline]
+    pub(super) fn loaded(py: Python<'_>) -> Option<&'static Self> {
+        API.get(py)
     }
 
     fn load(py: Python<'_>) -> PyResult<Self> {
@@ -136,22 +151,17 @@ impl NumpyApi {
         is_array.then(|| unsafe { &*object.as_ptr().cast::<ArrayObject>() })
     }
 
-    /// Sets or clears a flag of an ndarray (or of a subclass).
-    ///
-    /// # Safety
-    /// `object` is an ndarray, and NumPy's code is right with the flag changed.
-    pub(super) unsafe fn set_flag(&self, object: &Bound<'_, PyAny>, flag: c_int, on: bool) {
-        debug_assert!(self.array_of(object).is_some());
-        let array = object.as_ptr().cast::<ArrayObject>();
-        // SAFETY: an ndarray begins with this structure; attached, so nobody else looks at it.
-        let flags = unsafe { &mut (*array).flags };
-        if on { *flags |= flag } else { *flags &= !flag }
+    /// The C structure of `object`, if it is an ndarray and of no subclass.
+    #[inline]
+    pub(super) fn plain_array<'a>(&self, object: &'a Bound<'_, PyAny>) -> Option<&'a ArrayObject> {
+        // SAFETY: as in `array_of`.
+        self.is_plain(object).then(|| unsafe { &*object.as_ptr().cast::<ArrayObject>() })
     }
 
     /// Whether `object` is an ndarray and of no subclass.
     #[inline]
     pub(super) fn is_plain(&self, object: &Bound<'_, PyAny>) -> bool {
-        object.get_type().as_type_ptr() == self.array_type.as_ptr()
+        object.get_type_ptr() == self.array_type.as_ptr()
     }
 
     /// The NumPy data type of a type number.
@@ -201,4 +211,16 @@ impl NumpyApi {
         let failed = unsafe { (self.set_base_object)(array.as_ptr(), base.into_ptr()) } != 0;
         if failed { Err(PyErr::fetch(py)) } else { Ok(array) }
     }
+}
+
+/// Sets or clears a flag of an ndarray (or of a subclass).
+///
+/// # Safety
+/// `object` is an ndarray, and NumPy's code is right with the flag changed.
+#[inline]
+pub(super) unsafe fn set_flag(object: &Bound<'_, PyAny>, flag: c_int, on: bool) {
+    let array = object.as_ptr().cast::<ArrayObject>();
+    // SAFETY: an ndarray begins with this structure; attached, so nobody else looks at it.
+    let flags = unsafe { &mut (*array).flags };
+    if on { *flags |= flag } else { *flags &= !flag }
 }

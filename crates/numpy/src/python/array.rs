@@ -8,7 +8,7 @@ use pyo3::types::PyType;
 use smallvec::SmallVec;
 
 use super::api::{ArrayObject, NumpyApi, WRITEABLE};
-use super::dtypes::dtype_of_descr;
+use super::dtypes::{dtype_of_descr, dtype_of_number};
 use super::error::ArrayError;
 use crate::described::Described;
 
@@ -40,10 +40,40 @@ pub(super) fn describe(
     Ok(Described { ptr, shape, strides, dtype, byte_order, device, mutability })
 }
 
+/// What the structure of an array says now.
+///
+/// # Errors
+/// As [`describe`].
+pub(super) fn describe_again(object: &Bound<'_, PyAny>) -> PyResult<Described> {
+    let api = NumpyApi::get(object.py())?;
+    let array = api.array_of(object).ok_or_else(|| ArrayError::not_an_array(object))?;
+    describe(api, object, array)
+}
+
 /// Whether an array carries a mask beside its elements.
 fn is_masked(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     static MASKED_ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     object.is_instance(MASKED_ARRAY.import(object.py(), "numpy.ma", "MaskedArray")?)
+}
+
+/// The data type of an array in this machine's byte order, if NumPy has it itself.
+#[inline]
+pub(super) fn native_dtype(array: &ArrayObject) -> Option<DType> {
+    // SAFETY: as in `dtype_of`.
+    let descr = unsafe { &*array.descr };
+    let is_native = matches!(descr.byte_order as u8, b'=' | b'|');
+    dtype_of_number(descr.type_num).filter(|_| is_native)
+}
+
+/// Length of each axis.
+#[inline]
+pub(super) fn lens(array: &ArrayObject) -> &[isize] {
+    match usize::try_from(array.ndim) {
+        // SAFETY: NumPy keeps `ndim` lengths there, and does not change them while this thread is
+        // attached.
+        Ok(ndim @ 1..) => unsafe { std::slice::from_raw_parts(array.shape, ndim) },
+        _ => &[],
+    }
 }
 
 fn dtype_of(object: &Bound<'_, PyAny>, array: &ArrayObject) -> PyResult<(DType, ByteOrder)> {
@@ -58,15 +88,12 @@ fn mutability(array: &ArrayObject) -> Mutability {
 
 /// Shape and strides (bytes) of an array.
 fn axes(array: &ArrayObject) -> (SmallVec<[usize; 4]>, SmallVec<[isize; 4]>) {
-    let ndim = usize::try_from(array.ndim).unwrap_or(0);
-    if ndim == 0 {
+    let shape = lens(array);
+    if shape.is_empty() {
         return (SmallVec::new(), SmallVec::new());
     }
-    // SAFETY: NumPy keeps `ndim` lengths there, and does not change them while this thread is
-    // attached.
-    let shape = unsafe { std::slice::from_raw_parts(array.shape, ndim) };
-    // SAFETY: as above, for strides.
-    let strides = unsafe { std::slice::from_raw_parts(array.strides, ndim) };
+    // SAFETY: as many strides as lengths, kept as those are.
+    let strides = unsafe { std::slice::from_raw_parts(array.strides, shape.len()) };
     // A negative length, which no array has, is then too large for a layout.
     (shape.iter().map(|&len| len as usize).collect(), SmallVec::from_slice(strides))
 }

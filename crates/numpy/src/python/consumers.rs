@@ -23,7 +23,7 @@ const ALIGN_BYTES: usize = 64;
 ///
 /// # Errors
 /// `BufferError` for what torch has no word for: read-only memory, axes walked backwards, strides
-/// that are no multiple of the item's size; and while a guard of the memory is alive.
+/// or an address that are no multiple of the item's size; and while a guard of the memory is alive.
 pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     check_host(tensor)?;
     if tensor.is_read_only() {
@@ -33,6 +33,9 @@ pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
         return refuse("torch", "has no negative strides", "call contiguous().torch() (copies)");
     }
     check_whole_steps("torch", tensor)?;
+    // torch's kernels take aligned loads for granted, and the process ends where they are not.
+    let item_bytes = tensor.dtype().item_bytes();
+    check_aligned("torch", tensor, item_bytes, "call clone().torch() (copies)")?;
     let table = torch_table(py)?;
     let Some(to_object) = table.and_then(|table| table.to_object) else {
         let module = py.import(intern!(py, "torch.utils.dlpack"))?;
@@ -76,7 +79,7 @@ pub fn to_tensorflow<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'p
         let remedy = "call contiguous().tensorflow() (copies)";
         return refuse("TensorFlow", "holds elements in C order only", remedy);
     }
-    check_aligned("TensorFlow", tensor, "call clone().tensorflow() (copies)")?;
+    check_aligned("TensorFlow", tensor, ALIGN_BYTES, "call clone().tensorflow() (copies)")?;
     // With the usual strides: TensorFlow looks at those of axes of one element, too.
     let capsule = capsule::to_reader(py, &with_usual_strides(tensor)?)?;
     let module = py.import(intern!(py, "tensorflow"))?;
@@ -94,15 +97,14 @@ pub fn to_jax<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAn
     check_host(tensor)?;
     let jax = py.import(intern!(py, "jax"))?;
     if is_wide(tensor.dtype()) && !x64_is_on(&jax)? {
-        let remedy = "set jax_enable_x64, or convert with astype";
         let reason = format!("would narrow {}", tensor.dtype());
-        return refuse("JAX", &reason, remedy);
+        return refuse("JAX", &reason, narrowing_call(tensor.dtype()));
     }
     if !is_compact(tensor) {
         let remedy = "call contiguous().jax() (copies)";
         return refuse("JAX", "holds elements without gaps, repeats or reversed axes only", remedy);
     }
-    check_aligned("JAX", tensor, "call clone().jax() (copies)")?;
+    check_aligned("JAX", tensor, ALIGN_BYTES, "call clone().jax() (copies)")?;
     let tensor = with_usual_strides(tensor)?;
     let module = py.import(intern!(py, "jax.dlpack"))?;
     let holder = Holder { capsule: capsule::to_reader(py, &tensor)?.unbind() };
@@ -168,12 +170,17 @@ fn check_whole_steps(consumer: &'static str, tensor: &Tensor) -> PyResult<()> {
     Ok(())
 }
 
-fn check_aligned(consumer: &'static str, tensor: &Tensor, remedy: &'static str) -> PyResult<()> {
+fn check_aligned(
+    consumer: &'static str,
+    tensor: &Tensor,
+    align_bytes: usize,
+    remedy: &'static str,
+) -> PyResult<()> {
     let address = tensor.as_ptr().addr();
-    if tensor.is_empty() || address.is_multiple_of(ALIGN_BYTES) {
+    if tensor.is_empty() || address.is_multiple_of(align_bytes) {
         return Ok(());
     }
-    let reason = format!("needs 64-byte aligned memory, {address:#x} is not");
+    let reason = format!("needs {align_bytes}-byte aligned memory, {address:#x} is not");
     refuse(consumer, &reason, remedy)
 }
 
@@ -203,6 +210,16 @@ fn with_usual_strides(tensor: &Tensor) -> PyResult<Tensor> {
     let lens: Vec<isize> = tensor.shape().iter().map(|&len| len as isize).collect();
     let flat = tensor.reshape(&[-1]).map_err(to_py_err)?;
     flat.reshape(&lens).map_err(to_py_err)
+}
+
+/// What to do where JAX would narrow.
+const fn narrowing_call(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I64 => "call astype('int32').jax() (copies), or set jax_enable_x64",
+        DType::U64 => "call astype('uint32').jax() (copies), or set jax_enable_x64",
+        DType::C128 => "call astype('complex64').jax() (copies), or set jax_enable_x64",
+        _ => "call astype('float32').jax() (copies), or set jax_enable_x64",
+    }
 }
 
 const fn is_wide(dtype: DType) -> bool {

@@ -17,8 +17,9 @@ const LONG_IS_64: bool = size_of::<c_long>() == 8;
 /// Numbers from here on are of data types that NumPy itself does not have (`NPY_USERDEF`).
 const FIRST_ADDED: c_int = 256;
 
+/// The data type of a NumPy number, if NumPy has it itself.
 #[inline]
-fn dtype_of_number(type_num: c_int) -> Option<DType> {
+pub(super) fn dtype_of_number(type_num: c_int) -> Option<DType> {
     Some(match type_num {
         0 => DType::Bool,
         1 => DType::I8,

@@ -84,6 +84,19 @@ pub enum ArrayError {
         "torch tensor requires grad, and autograd would not see what is done to its memory: pass x.detach() (shares)"
     )]
     RequiresGrad,
+    /// A torch tensor without plain memory, such as a sparse one.
+    #[error(
+        "torch tensor of layout {layout} on {device} has no plain host memory ({reason}): \
+         pass x.to_dense() or x.cpu() (copies)"
+    )]
+    TorchMemory {
+        /// torch's name of the layout.
+        layout: String,
+        /// torch's name of the device.
+        device: String,
+        /// What torch says.
+        reason: String,
+    },
     /// Memory that host code must not touch.
     #[error("{} is not host memory: pass a copy of it on the cpu, as by x.cpu()", DeviceName(*kind, *id))]
     OnDevice {
@@ -188,6 +201,7 @@ impl From<ArrayError> for PyErr {
             ArrayError::Conjugate
             | ArrayError::Negative
             | ArrayError::RequiresGrad
+            | ArrayError::TorchMemory { .. }
             | ArrayError::HiddenCopy { .. }
             | ArrayError::Consumer { .. } => PyBufferError::new_err(error.to_string()),
             _ => PyTypeError::new_err(error.to_string()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndbridge_storage::{Access, Device};
+use ndbridge_storage::{Access, Device, Mutability};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -12,14 +12,20 @@ use super::api::{NumpyApi, Parts};
 use super::dtypes::numpy_dtype;
 use super::error::ArrayError;
 use super::gate::PythonGate;
+use super::known_memory;
+use super::ledger_capsule::join_ledger_attached;
 
 /// Hands the memory of `tensor` to Python: from now on, for good, it is borrowed only by threads
 /// that are attached to the interpreter.
 ///
 /// # Errors
-/// `BufferError` while a guard of the memory is alive.
+/// `BufferError` while a guard of the memory is alive; as [`join_ledger`](super::join_ledger).
 #[track_caller]
 pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
+    join_ledger_attached()?;
+    let open = tensor.storage().check_gate();
+    open.map_err(|error| ArrayError::from(TensorError::from(error)))?;
+    known_memory::remember(tensor.storage());
     if tensor.storage().access() == Access::Private {
         let lent = tensor.storage().lend(Arc::new(PythonGate));
         lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
@@ -29,11 +35,12 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
 
 /// The tensor as a NumPy array: shares its memory, which lives as long as the array does.
 ///
-/// A read-only tensor gives a read-only array, which cannot be made writable.
+/// A read-only tensor, or one of which nobody knows whether it may be written, gives a read-only
+/// array, which cannot be made writable.
 ///
 /// # Errors
 /// `TypeError` for device tensors, and for bfloat16 and float8 without the package ml_dtypes;
-/// `BufferError` while a guard of the memory is alive.
+/// `BufferError` while a guard of the memory is alive, or if its gate is shut.
 #[track_caller]
 pub fn to_numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     let keeper = PyCapsule::new_with_value(py, tensor.storage().clone(), c"ndbridge.storage")?;
@@ -66,7 +73,7 @@ pub unsafe fn to_numpy_with_base<'py>(
         shape: &shape,
         strides: tensor.strides(),
         data: tensor.as_ptr(),
-        writable: !tensor.is_read_only(),
+        writable: tensor.mutability() == Mutability::Writable,
     };
     // SAFETY: the layout lies in the storage, which `base` keeps alive; it is lent to Python or
     // frozen, so no guard holds it unless its thread is attached; read-only memory is exported so.

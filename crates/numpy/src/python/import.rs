@@ -1,6 +1,5 @@
 //! Arrays in, to be kept.
 
-use ndbridge_storage::Storage;
 use ndbridge_tensor::{CopyRule, Facts, Plan, Request, Tensor, TensorError, plan};
 use pyo3::prelude::*;
 
@@ -16,77 +15,48 @@ use super::incoming::{self, Incoming};
 /// `TypeError` for anything but an array and for data types that cannot be carried; `ValueError`
 /// for arrays in the other byte order, which cannot be shared.
 pub fn from_numpy(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    Importer::default().from_numpy(object)
-}
-
-/// Takes arrays in, and knows its own memory again.
-#[derive(Clone, Copy, Debug)]
-pub struct Importer {
-    /// The storage behind a Python object that arrays were made over, if the object is one of the
-    /// caller's: arrays over it then come back as views of that storage, and round trips do not
-    /// pile up owners.
-    pub storage_of: fn(&Bound<'_, PyAny>) -> Option<Storage>,
-}
-
-impl Default for Importer {
-    /// Every array is somebody else's.
-    fn default() -> Self {
-        Self { storage_of: |_| None }
+    if NumpyApi::get(object.py())?.array_of(object).is_none() {
+        return Err(ArrayError::not_an_array(object).into());
     }
+    share(object, "from_numpy")
+}
+
+/// A tensor that shares the memory of any array that Python has: NumPy's, torch's, TensorFlow's,
+/// JAX's, or that of any object with `__dlpack__`, `__array_interface__` or a buffer.
+///
+/// The memory is kept, and kept in its place, as long as any handle to it lives.
+///
+/// # Errors
+/// `TypeError` for anything else and for data types that cannot be carried; `BufferError` for torch
+/// tensors with lazy bits or gradients; `ValueError` for arrays in the other byte order.
+pub fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    share(object, "from_python")
+}
+
+fn share(object: &Bound<'_, PyAny>, call: &'static str) -> PyResult<Tensor> {
+    let found = Found { incoming: Incoming::of(object)? };
+    found.convert(&Request::new(call).with_copy(CopyRule::Never))
+}
+
+/// The array that `object` lends; `None` if it lends none, as a list or a number.
+///
+/// # Errors
+/// `TypeError` or `BufferError` for an array that cannot be carried.
+pub fn find<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Found<'py>>> {
+    Ok(Incoming::find(object)?.map(|incoming| Found { incoming }))
+}
+
+/// The array that `object` lends by DLPack, or that a DLPack capsule holds.
+///
+/// # Errors
+/// `BufferError` if it does not speak DLPack; else as [`find`].
+pub fn find_by_dlpack<'py>(object: &Bound<'py, PyAny>) -> PyResult<Found<'py>> {
+    Ok(Found { incoming: incoming::by_dlpack(object)? })
 }
 
 /// An array that a Python object lends, found and not yet used.
 pub struct Found<'py> {
-    incoming: Incoming<'py>,
-    importer: Importer,
-}
-
-impl std::fmt::Debug for Found<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Found").field("facts", &self.facts()).finish_non_exhaustive()
-    }
-}
-
-impl Importer {
-    /// As the function [`from_numpy`].
-    ///
-    /// # Errors
-    /// As [`from_numpy`].
-    pub fn from_numpy(self, object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-        if NumpyApi::get(object.py())?.array_of(object).is_none() {
-            return Err(ArrayError::not_an_array(object).into());
-        }
-        self.share(object, "from_numpy")
-    }
-
-    /// As the function [`from_python`](super::from_python).
-    ///
-    /// # Errors
-    /// As [`from_python`](super::from_python).
-    pub fn from_python(self, object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-        self.share(object, "from_python")
-    }
-
-    fn share(self, object: &Bound<'_, PyAny>, call: &'static str) -> PyResult<Tensor> {
-        let found = Found { incoming: Incoming::of(object)?, importer: self };
-        found.convert(&Request::new(call).with_copy(CopyRule::Never))
-    }
-
-    /// The array that `object` lends; `None` if it lends none, as a list or a number.
-    ///
-    /// # Errors
-    /// `TypeError` or `BufferError` for an array that cannot be carried.
-    pub fn find<'py>(self, object: &Bound<'py, PyAny>) -> PyResult<Option<Found<'py>>> {
-        Ok(Incoming::find(object)?.map(|incoming| Found { incoming, importer: self }))
-    }
-
-    /// The array that `object` lends by DLPack, or that a DLPack capsule holds.
-    ///
-    /// # Errors
-    /// `BufferError` if it does not speak DLPack; else as [`find`](Self::find).
-    pub fn find_by_dlpack<'py>(self, object: &Bound<'py, PyAny>) -> PyResult<Found<'py>> {
-        Ok(Found { incoming: incoming::by_dlpack(object)?, importer: self })
-    }
+    pub(super) incoming: Incoming<'py>,
 }
 
 impl Found<'_> {
@@ -114,7 +84,12 @@ impl Found<'_> {
         if let Plan::Refuse(refusal) = plan(facts, request) {
             return Err(to_py_err(TensorError::Refused { call: request.call, refusal }));
         }
-        let tensor = self.incoming.into_tensor(self.importer.storage_of)?;
-        tensor.convert_from(facts, request).map_err(to_py_err)
+        self.incoming.into_tensor()?.convert_from(facts, request).map_err(to_py_err)
+    }
+}
+
+impl std::fmt::Debug for Found<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Found").field("facts", &self.facts()).finish_non_exhaustive()
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! numpy.ndarray                           its C structure
 //! torch, ndbridge (any type that has it)  __dlpack_c_exchange_api__, the table cached per type
-//! JAX, TensorFlow                         buffer protocol, else __dlpack__
+//! TensorFlow                              an array over its memory, else as JAX
+//! JAX                                     buffer protocol, else __dlpack__
 //! __dlpack__                              versioned if the producer can, else legacy
 //! __array_interface__, buffers            by way of NumPy
 //! ```
@@ -12,25 +13,30 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Arc;
 
+use ndbridge_dtype::Kind;
 use ndbridge_storage::{ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
-use pyo3::types::PyMemoryView;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyMemoryView, PyType};
 use pyo3::{ffi, intern};
 
 use super::api::NumpyApi;
 use super::array;
+use super::call::call;
 use super::capsule;
 use super::error::{ArrayError, to_py_err, type_name};
 use super::gate::PythonGate;
 use super::held_buffer::HeldBuffer;
+use super::known_memory::storage_of;
+use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
-use super::pins::{CallPin, Chain};
+use super::pins::{CallPin, Chain, Link, walk};
 use super::producer::{Known, Producer, known};
-use super::torch;
+use super::torch::{self, TorchGate};
 use crate::described::Described;
-use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner};
+use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner, PlainHeader};
 
 /// An array that a Python object lends.
 pub(super) struct Incoming<'py> {
@@ -38,16 +44,20 @@ pub(super) struct Incoming<'py> {
     pub(super) producer: Producer,
     /// The object, or the NumPy array over its memory.
     pub(super) object: Bound<'py, PyAny>,
-    hold: Hold<'py>,
+    pub(super) hold: Hold<'py>,
 }
 
 /// What keeps the memory, besides a reference to the object.
-enum Hold<'py> {
+pub(super) enum Hold<'py> {
     /// Nothing yet: the object is a NumPy array.
     Array,
     /// Nothing yet: the object's elements were looked at through this table.
     Looked(&'static DlExchange),
-    Buffer(HeldBuffer<'py>),
+    /// An array over the memory.
+    Kept(Bound<'py, PyAny>),
+    Buffer {
+        _held: HeldBuffer<'py>,
+    },
     Managed(ManagedOwner),
 }
 
@@ -66,6 +76,7 @@ impl<'py> Incoming<'py> {
     /// As [`of`](Self::of); `None` if the object lends no array.
     #[inline]
     pub(super) fn find(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        join_ledger(object.py())?;
         let api = NumpyApi::get(object.py())?;
         if let Some(array) = api.array_of(object) {
             let described = array::describe(api, object, array)?;
@@ -78,36 +89,48 @@ impl<'py> Incoming<'py> {
     fn not_of_numpy(object: &Bound<'py, PyAny>, known: Known) -> PyResult<Option<Self>> {
         match known {
             Known { producer: Producer::Jax, .. } => Self::jax(object).map(Some),
-            Known { producer: Producer::TensorFlow, .. } => Self::tensorflow(object).map(Some),
-            Known { producer, exchange: Some(table) } => {
-                Self::exchange(object, producer, table).map(Some)
+            Known { producer: Producer::TensorFlow, to_array, .. } => {
+                Self::tensorflow(object, to_array).map(Some)
             }
+            Known { exchange: Some(table), .. } => Self::exchange(object, known, table).map(Some),
             Known { producer, .. } => Self::any(object, producer),
         }
     }
 
     fn exchange(
         object: &Bound<'py, PyAny>,
-        producer: Producer,
+        known: Known,
         table: &'static DlExchange,
     ) -> PyResult<Self> {
-        // A view has no flags. torch has no read-only tensors; others may.
-        let viewed = match producer {
-            Producer::Torch => view(object, table)?,
-            _ => None,
+        let producer = known.producer;
+        let (described, hold) = match producer {
+            Producer::Torch => Self::torch(object, table, known.has_no_flags)?,
+            _ => Self::managed(object, table)?,
         };
-        let (described, hold) = match viewed {
-            Some(described) => (described, Hold::Looked(table)),
-            None => {
-                let managed = managed(object, table)?;
-                (managed.describe().map_err(ArrayError::from)?, Hold::Managed(managed))
-            }
-        };
-        if producer == Producer::Torch {
-            torch::check_plain(object, described.dtype)?;
-        }
         check_is_host(&described)?;
         Ok(Self { described, producer, object: object.clone(), hold })
+    }
+
+    fn managed(object: &Bound<'py, PyAny>, table: &DlExchange) -> PyResult<(Described, Hold<'py>)> {
+        let managed = managed(object, table)?;
+        let described = managed.describe().map_err(ArrayError::from)?;
+        Ok((described, Hold::Managed(managed)))
+    }
+
+    fn torch(
+        object: &Bound<'py, PyAny>,
+        table: &'static DlExchange,
+        has_no_flags: bool,
+    ) -> PyResult<(Described, Hold<'py>)> {
+        torch::check_plain(object)?;
+        let look = if has_no_flags { view(object, table) } else { Ok(None) };
+        let looked = match look {
+            Ok(Some(described)) => Ok((described, Hold::Looked(table))),
+            Ok(None) => Self::managed(object, table),
+            Err(error) => Err(error),
+        };
+        // torch's own words come with a stack of its C++ calls.
+        looked.map_err(|error| torch::in_our_words(object, error))
     }
 
     /// JAX lends its buffers read-only, but not those of bfloat16 and float8.
@@ -122,7 +145,15 @@ impl<'py> Incoming<'py> {
         Self::dlpack(object, Producer::Jax)
     }
 
-    fn tensorflow(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+    /// TensorFlow's tensors give out arrays over their memory; those of no axes only buffers.
+    fn tensorflow(object: &Bound<'py, PyAny>, to_array: Option<&Py<PyAny>>) -> PyResult<Self> {
+        let array = to_array.and_then(|to_array| call(to_array, object).ok());
+        if let Some(array) = array {
+            let api = NumpyApi::get(object.py())?;
+            if api.is_plain(&array) {
+                return Self::immutable_array(object, api, array);
+            }
+        }
         if let Ok(buffer) = HeldBuffer::of(object) {
             return Self::buffer(object, Producer::TensorFlow, buffer);
         }
@@ -140,6 +171,19 @@ impl<'py> Incoming<'py> {
         Self::dlpack(object, Producer::TensorFlow)
     }
 
+    /// A tensor of TensorFlow's, by the array over its memory, which holds the tensor.
+    fn immutable_array(
+        object: &Bound<'py, PyAny>,
+        api: &NumpyApi,
+        array: Bound<'py, PyAny>,
+    ) -> PyResult<Self> {
+        let found = api.array_of(&array).ok_or_else(|| ArrayError::not_an_array(&array))?;
+        let mut described = array::describe(api, &array, found)?;
+        described.mutability = Mutability::ReadOnly;
+        let (producer, object) = (Producer::TensorFlow, object.clone());
+        Ok(Self { described, producer, object, hold: Hold::Kept(array) })
+    }
+
     fn buffer(
         object: &Bound<'py, PyAny>,
         producer: Producer,
@@ -147,7 +191,12 @@ impl<'py> Incoming<'py> {
     ) -> PyResult<Self> {
         let mut described = buffer.describe()?;
         described.mutability = Mutability::ReadOnly;
-        Ok(Self { described, producer, object: object.clone(), hold: Hold::Buffer(buffer) })
+        Ok(Self {
+            described,
+            producer,
+            object: object.clone(),
+            hold: Hold::Buffer { _held: buffer },
+        })
     }
 
     fn dlpack(object: &Bound<'py, PyAny>, producer: Producer) -> PyResult<Self> {
@@ -174,19 +223,21 @@ impl<'py> Incoming<'py> {
             return Self::of_managed(object, producer, capsule::take(object)?).map(Some);
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
-            let incoming = Self::dlpack(object, producer)?;
             if producer == Producer::Torch {
-                torch::check_plain(object, incoming.described.dtype)?;
+                torch::check_plain(object)?;
             }
-            return Ok(Some(incoming));
+            return Self::dlpack(object, producer).map(Some);
         }
         if object.hasattr(intern!(py, "__cuda_array_interface__"))? {
             return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
         }
+        if is_scalar(object)? {
+            return Ok(None);
+        }
         if let Some(interface) = object.getattr_opt(intern!(py, "__array_interface__"))? {
             return Self::array_interface(object, &interface).map(Some);
         }
-        if is_scalar(object)? || !has_buffer(object) {
+        if !has_buffer(object) {
             return Ok(None);
         }
         let view = PyMemoryView::from(object)?;
@@ -218,36 +269,62 @@ impl<'py> Incoming<'py> {
     #[inline]
     pub(super) fn pin(&self) -> PyResult<CallPin<'py>> {
         match self.hold {
-            Hold::Array => CallPin::array(NumpyApi::get(self.object.py())?, &self.object),
+            Hold::Array => {
+                let api = NumpyApi::get(self.object.py())?;
+                match api.array_of(&self.object) {
+                    Some(array) => CallPin::array(api, &self.object, array),
+                    None => Ok(CallPin::None),
+                }
+            }
             _ => Ok(CallPin::None),
         }
     }
 
-    /// A tensor that shares the memory, for as long as it lives. Memory at the end of which stands
-    /// an object that `storage_of` knows becomes a view of that storage.
-    pub(super) fn into_tensor(
-        self,
-        storage_of: fn(&Bound<'_, PyAny>) -> Option<Storage>,
-    ) -> PyResult<Tensor> {
-        let Self { described, producer, object, hold } = self;
+    /// Whether a NumPy array, which other code may have changed until it was pinned, still is what
+    /// was seen.
+    pub(super) fn is_as_described(&self) -> PyResult<bool> {
+        if !matches!(self.hold, Hold::Array) {
+            return Ok(true);
+        }
+        let (now, seen) = (array::describe_again(&self.object)?, &self.described);
+        let is_same = now.shape == seen.shape && now.strides == seen.strides;
+        Ok(is_same && now.ptr == seen.ptr && now.dtype == seen.dtype)
+    }
+
+    /// A tensor that shares the memory, for as long as it lives; memory that went out from here
+    /// becomes a view of its own storage again.
+    pub(super) fn into_tensor(self) -> PyResult<Tensor> {
+        let Self { mut described, producer, object, hold } = self;
         let lent = || ForeignAccess::Lent(Arc::new(PythonGate));
+        // NumPy's own memory leads nowhere else.
+        let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
+        if may_be_ours && let Some(known) = storage_of(&described) {
+            return view_of(&described, &known);
+        }
+        if may_be_ours && described.is_empty() {
+            // SAFETY: no bytes, so nothing that anybody could keep.
+            return unsafe { described.into_tensor("nothing", (), lent()) }.map_err(to_py_err);
+        }
         let (pins, managed, access) = match hold {
             Hold::Array => {
                 let chain = Chain::of(&object)?;
-                if let Some(storage) = chain.end.as_ref().and_then(storage_of) {
-                    return view_of(&described, &storage);
-                }
+                // Whatever ran before it was pinned: from now on it stays as it is.
+                described = array::describe_again(&object)?;
                 let access = chain.access();
                 (chain.pins, None, access)
             }
             Hold::Looked(table) => {
                 torch::pin_storage(&object)?;
-                (Vec::new(), Some(managed(&object, table)?), lent())
+                let gate = ForeignAccess::Lent(Arc::new(TorchGate::of(&object)?));
+                let managed = managed(&object, table)?;
+                described = managed.describe().map_err(ArrayError::from)?;
+                (Vec::new(), Some(managed), gate)
             }
-            Hold::Buffer(_) => {
+            Hold::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();
                 (vec![export], None, lent())
             }
+            Hold::Kept(array) => (vec![array.unbind()], None, lent()),
             Hold::Managed(managed) => (Vec::new(), Some(managed), lent()),
         };
         let name = match producer {
@@ -266,15 +343,48 @@ impl<'py> Incoming<'py> {
     }
 }
 
+/// Whether the memory of an array is not NumPy's own, nor that of another array of its.
+fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let mut leads = false;
+    walk(array, |link| {
+        leads |= matches!(link, Link::End(_));
+        Ok(())
+    })?;
+    Ok(leads)
+}
+
 fn view_of(described: &Described, storage: &Storage) -> PyResult<Tensor> {
     let tensor = described.view_of(storage).map_err(to_py_err)?;
     let is_writable = described.mutability == Mutability::Writable;
     Ok(if is_writable { tensor } else { tensor.into_read_only() })
 }
 
+/// What a short look at an object shows.
+pub(super) enum Seen<'py> {
+    /// A torch tensor; the header is good until Python code runs.
+    Header(PlainHeader, &'static DlExchange),
+    /// The array of an immutable tensor.
+    Immutable(Bound<'py, PyAny>),
+}
+
+/// A short look at an object that is no NumPy array; `None` if it is of another kind, or not plain.
+#[inline(always)]
+pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
+    let known = known(object).ok()?;
+    if let Some(to_array) = known.to_array {
+        return call(to_array, object).ok().map(Seen::Immutable);
+    }
+    let table = known.exchange.filter(|_| known.has_no_flags)?;
+    torch::check_real(object).ok()?;
+    let plain = PlainHeader::of(header(object, table).ok()??)?;
+    // Complex tensors may be conjugates.
+    (plain.dtype().kind() != Kind::Complex).then_some(Seen::Header(plain, table))
+}
+
 /// What the table's function says of the object's elements, without keeping them. `None` if the
-/// table has no such function, or the object is not one for it.
-fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Described>> {
+/// table has no such function.
+#[inline]
+fn header(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<DlTensor>> {
     let Some(view) = table.view_object else { return Ok(None) };
     let mut header = MaybeUninit::<DlTensor>::uninit();
     // SAFETY: an object of the type whose table this is, and room for a header; attached.
@@ -282,7 +392,11 @@ fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Descri
         return Err(PyErr::fetch(object.py()));
     }
     // SAFETY: filled, since the function did not fail.
-    let header = unsafe { header.assume_init() };
+    Ok(Some(unsafe { header.assume_init() }))
+}
+
+fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Described>> {
+    let Some(header) = header(object, table)? else { return Ok(None) };
     let version = Some(table.header.version);
     let described = dlpack::describe(&header, version, Mutability::Writable);
     Ok(Some(described.map_err(ArrayError::from)?))
@@ -315,7 +429,8 @@ fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
 
 /// Whether `object` is a NumPy scalar, which has a buffer but is a number.
 fn is_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    object.is_instance(&object.py().import("numpy")?.getattr("generic")?)
+    static SCALAR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    object.is_instance(SCALAR.import(object.py(), "numpy", "generic")?)
 }
 
 /// `from_dlpack` of an object, or of a capsule.
@@ -331,16 +446,4 @@ pub(super) fn by_dlpack<'py>(object: &Bound<'py, PyAny>) -> PyResult<Incoming<'p
         return Err(PyBufferError::new_err(text));
     }
     Incoming::of(object)
-}
-
-/// A tensor that shares the memory of any array that Python has: NumPy's, torch's, TensorFlow's,
-/// JAX's, or that of any object with `__dlpack__`, `__array_interface__` or a buffer.
-///
-/// The memory is kept, and kept in its place, as long as any handle to it lives.
-///
-/// # Errors
-/// `TypeError` for anything else and for data types that cannot be carried; `BufferError` for torch
-/// tensors with lazy bits or gradients; `ValueError` for arrays in the other byte order.
-pub fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    super::Importer::default().from_python(object)
 }

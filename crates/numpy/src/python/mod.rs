@@ -16,8 +16,12 @@
 
 #[expect(unsafe_code, reason = "declares NumPy's C structures and looks up its C functions")]
 mod api;
+#[expect(unsafe_code, reason = "makes views of borrowed memory")]
+mod arg;
 #[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
 mod array;
+#[expect(unsafe_code, reason = "declares and calls a function of the interpreter")]
+mod call;
 #[expect(unsafe_code, reason = "takes structures out of capsules and puts them in")]
 mod capsule;
 #[expect(unsafe_code, reason = "calls torch's table of functions")]
@@ -30,17 +34,35 @@ mod export;
 mod gate;
 #[expect(unsafe_code, reason = "reads the view that an object's buffer fills")]
 mod held_buffer;
+#[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
+mod hold;
 mod import;
 #[expect(unsafe_code, reason = "calls DLPack's table of functions, takes over foreign memory")]
 mod incoming;
+mod known_memory;
+#[expect(unsafe_code, reason = "hands the table of a ledger from module to module")]
+mod ledger_capsule;
 mod owner;
 #[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
 mod pins;
 #[expect(unsafe_code, reason = "reads DLPack's table of functions and a list of what was seen")]
 mod producer;
-#[expect(unsafe_code, reason = "calls a torch function")]
+mod returned;
+#[expect(unsafe_code, reason = "C functions in rust-numpy's borrow table")]
+mod rust_numpy;
 mod torch;
 
+/// NumPy's functions, if they and the ledger of the process were found already.
+#[inline]
+fn ready(py: pyo3::Python<'_>) -> Option<&'static api::NumpyApi> {
+    api::NumpyApi::loaded(py).filter(|_| ledger_capsule::is_joined())
+}
+
+pub use arg::{
+    Aligned, Any, AnyDType, AnyShape, Arg, ArgCow, ArgMut, Axes, AxisLen, COrder, Const,
+    Constraint, Contiguous, DTypes, FOrder, Memory, NamedAxes, OneOf, Several, Shaped, Typed,
+    TypedMut, Untyped, check_same_axes,
+};
 pub use array::is_array;
 pub use capsule::to_dlpack;
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
@@ -48,6 +70,8 @@ pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
-pub use import::{Found, Importer, from_numpy};
-pub use incoming::from_python;
+pub use hold::{Detach, DetachMut, Hold, Lender, hold};
+pub use import::{Found, find, find_by_dlpack, from_numpy, from_python};
+pub use ledger_capsule::join_ledger;
 pub use owner::{PythonOwner, python_owner};
+pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};

@@ -5,13 +5,14 @@
 //! Memory that is kept is pinned by weak references and exports, which nobody notices. For the time
 //! of a call, which must not cost that much, the owning array's flag `OWNDATA` is cleared.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use ndbridge_storage::ForeignAccess;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyMemoryView, PyWeakrefReference};
 
-use super::api::{NumpyApi, OWNS_DATA};
+use super::api::{ArrayObject, NumpyApi, OWNS_DATA, set_flag};
 use super::error::ArrayError;
 use super::gate::PythonGate;
 
@@ -112,48 +113,62 @@ fn held_export(object: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
 pub(super) enum CallPin<'py> {
     /// Nothing could move it.
     None,
-    /// The array that owns the memory, its flag cleared.
-    Owner(Bound<'py, PyAny>),
+    /// The array owns its memory, and its flag is cleared; whoever holds this holds the array.
+    This(NonNull<ArrayObject>),
+    /// Another array owns the memory, its flag cleared.
+    Base(Bound<'py, PyAny>),
     /// As for memory that is kept.
-    Pins { _pins: Vec<Py<PyAny>> },
+    Pins { _pins: Box<[Py<PyAny>]> },
 }
 
 impl<'py> CallPin<'py> {
-    /// Pins the memory of a NumPy array.
+    /// Pins the memory of a NumPy array, which the caller holds until it has dropped the result.
     #[inline]
-    pub(super) fn array(api: &NumpyApi, object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let mut owner = object.clone();
-        let Some(array) = api.array_of(object) else { return Ok(Self::None) };
-        if !array.base.is_null() {
-            // SAFETY: a live object, which the array keeps alive.
-            owner = unsafe { Bound::from_borrowed_ptr(object.py(), array.base) };
+    pub(super) fn array(
+        api: &NumpyApi,
+        object: &Bound<'py, PyAny>,
+        array: &ArrayObject,
+    ) -> PyResult<Self> {
+        if array.base.is_null() && array.flags & OWNS_DATA != 0 {
+            // SAFETY: an ndarray; without the flag NumPy refuses to resize it, and frees nothing,
+            // which it would do only when the array is gone; set again on drop.
+            unsafe { set_flag(object, OWNS_DATA, false) };
+            return Ok(Self::This(NonNull::from(array)));
         }
-        match api.array_of(&owner) {
-            Some(array) if array.base.is_null() && array.flags & OWNS_DATA != 0 => {
-                // SAFETY: an ndarray; without the flag NumPy refuses to resize it, and frees
-                // nothing, which it would do only after `owner` is gone; set again on drop.
-                unsafe { api.set_flag(&owner, OWNS_DATA, false) };
-                Ok(Self::Owner(owner))
-            }
-            _ => Self::pins(object),
-        }
+        Self::view(api, object, array)
     }
 
-    /// Somebody else cleared the flag, and may set it again before this call is over; or there is
-    /// more than one link.
-    #[cold]
-    fn pins(object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        Ok(Self::Pins { _pins: Chain::of(object)?.pins })
+    /// Pins the memory of an array that does not own it.
+    #[inline(never)]
+    fn view(api: &NumpyApi, object: &Bound<'py, PyAny>, array: &ArrayObject) -> PyResult<Self> {
+        // SAFETY: null, or a live object, which the array keeps alive.
+        let base = unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), array.base) };
+        let owner = base.filter(|base| {
+            let owner = api.array_of(base);
+            owner.is_some_and(|owner| owner.base.is_null() && owner.flags & OWNS_DATA != 0)
+        });
+        match owner {
+            Some(owner) => {
+                // SAFETY: as in `array`.
+                unsafe { set_flag(&owner, OWNS_DATA, false) };
+                Ok(Self::Base(owner))
+            }
+            // More than one link; or somebody else cleared the flag, and may set it again before
+            // this call is over.
+            None => Ok(Self::Pins { _pins: Chain::of(object)?.pins.into() }),
+        }
     }
 }
 
 impl Drop for CallPin<'_> {
     #[inline]
     fn drop(&mut self) {
-        let Self::Owner(owner) = self else { return };
-        if let Ok(api) = NumpyApi::get(owner.py()) {
-            // SAFETY: the array's flag as it was.
-            unsafe { api.set_flag(owner, OWNS_DATA, true) };
+        match self {
+            Self::None | Self::Pins { .. } => {}
+            // SAFETY: a live ndarray, held until this is dropped; the flag as it was.
+            Self::This(array) => unsafe { (*array.as_ptr()).flags |= OWNS_DATA },
+            // SAFETY: as above.
+            Self::Base(owner) => unsafe { set_flag(owner, OWNS_DATA, true) },
         }
     }
 }

@@ -48,6 +48,10 @@ pub(super) struct Known {
     pub(super) producer: Producer,
     /// DLPack's table of functions, if the type has one.
     pub(super) exchange: Option<&'static DlExchange>,
+    /// A method that gives a NumPy array over the memory.
+    pub(super) to_array: Option<&'static Py<PyAny>>,
+    /// Whether a look through the table shows all there is to know: it has no flags.
+    pub(super) has_no_flags: bool,
 }
 
 /// One type in the list of those seen.
@@ -91,7 +95,18 @@ pub(super) fn known_type(kind: &Bound<'_, PyType>) -> PyResult<Known> {
         Some("ndbridge") => Producer::Ndbridge,
         _ => Producer::Other,
     };
-    let known = Known { producer, exchange };
+    // torch has no read-only tensors, but a wrapper around them with a table of its own.
+    let has_no_flags = producer == Producer::Torch
+        && torch::table_holder(kind.py())?.is_some_and(|tensor| {
+            exchange_of(&tensor)
+                .is_ok_and(|own| own.map(ptr::from_ref) == exchange.map(ptr::from_ref))
+        });
+    let to_array = match producer {
+        Producer::TensorFlow => kind.getattr_opt(intern!(kind.py(), "_numpy_internal"))?,
+        _ => None,
+    };
+    let to_array = to_array.map(|method| &*Box::leak(Box::new(method.unbind())));
+    let known = Known { producer, exchange, to_array, has_no_flags };
     // Types without a library of their own are looked at again: a class may learn protocols later.
     if (producer != Producer::Other || exchange.is_some())
         && SEEN_LEN.fetch_add(1, Relaxed) < MOST_SEEN

@@ -1,19 +1,23 @@
 //! What a torch tensor's memory does not show: lazy bits and the autograd graph.
 
-use ndbridge_dtype::{DType, Kind};
-use pyo3::ffi;
+use ndbridge_storage::{Gate, GateError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyBool, PyType};
 use pyo3::{intern, types::PyDict};
 
+use super::call::call;
 use super::error::ArrayError;
+use super::gate::PythonGate;
 
 /// torch's own, looked up once per process.
 struct Torch {
     tensor: Py<PyType>,
     is_neg: Py<PyAny>,
     is_conj: Py<PyAny>,
+    /// `False`, which these answer of a plain tensor.
+    no: Py<PyAny>,
 }
 
 static TORCH: PyOnceLock<Torch> = PyOnceLock::new();
@@ -32,6 +36,7 @@ impl Torch {
             Ok::<_, PyErr>(Self {
                 is_neg: tensor.getattr("is_neg")?.unbind(),
                 is_conj: tensor.getattr("is_conj")?.unbind(),
+                no: PyBool::new(py, false).to_owned().into_any().unbind(),
                 tensor: tensor.cast_into::<PyType>()?.unbind(),
             })
         });
@@ -47,33 +52,114 @@ pub(super) fn is_tensor_type(kind: &Bound<'_, PyType>) -> PyResult<bool> {
     }
 }
 
+/// torch's own tensor type.
+pub(super) fn table_holder(py: Python<'_>) -> PyResult<Option<Bound<'_, PyType>>> {
+    Ok(Torch::loaded(py)?.map(|torch| torch.tensor.bind(py).clone()))
+}
+
 /// Refuses a tensor whose memory is not its value: the conjugate or negative bit is set, or torch
-/// must see what is done to it.
+/// must see what is done to it. To be asked before the memory is looked at: torch lets other threads
+/// run meanwhile.
 ///
 /// # Errors
 /// `BufferError` that names the call which resolves it.
-pub(super) fn check_plain(tensor: &Bound<'_, PyAny>, dtype: DType) -> PyResult<()> {
+pub(super) fn check_plain(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(torch) = Torch::loaded(tensor.py())? else { return Ok(()) };
-    if tensor.getattr(intern!(tensor.py(), "requires_grad"))?.is_truthy()? {
-        return Err(ArrayError::RequiresGrad.into());
+    let check = || torch.check_real(tensor).and_then(|()| torch.check_conjugate(tensor));
+    match check() {
+        // A subclass that lets nobody ask: torch itself is asked past it.
+        Err(error) if error.is_instance_of::<PyRuntimeError>(tensor.py()) => {
+            let aside = tensor.py().import(intern!(tensor.py(), "torch._C"))?;
+            let aside = aside.getattr("DisableTorchFunctionSubclass")?.call0()?;
+            aside.call_method0("__enter__")?;
+            let checked = check();
+            let none = || tensor.py().None();
+            aside.call_method1("__exit__", (none(), none(), none()))?;
+            checked
+        }
+        checked => checked,
     }
-    if dtype.kind() == Kind::Complex && call(&torch.is_conj, tensor)?.is_truthy()? {
-        return Err(ArrayError::Conjugate.into());
-    }
-    if call(&torch.is_neg, tensor)?.is_truthy()? {
-        return Err(ArrayError::Negative.into());
-    }
-    Ok(())
 }
 
-/// `function(argument)`, without a tuple of arguments.
-fn call<'py>(function: &Py<PyAny>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let end: *mut ffi::PyObject = std::ptr::null_mut();
-    // SAFETY: live objects, and the null that ends them; attached.
-    let result =
-        unsafe { ffi::PyObject_CallFunctionObjArgs(function.as_ptr(), argument.as_ptr(), end) };
-    // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(argument.py(), result) }
+/// As [`check_plain`], but for the conjugate bit, which only complex tensors have.
+#[inline]
+pub(super) fn check_real(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+    match TORCH.get(tensor.py()) {
+        Some(torch) => torch.check_real(tensor),
+        None => check_plain(tensor),
+    }
+}
+
+impl Torch {
+    #[inline]
+    fn check_real(&self, tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !self.is_no(&tensor.getattr(intern!(tensor.py(), "requires_grad"))?) {
+            return Err(ArrayError::RequiresGrad.into());
+        }
+        if !self.is_no(&call(&self.is_neg, tensor)?) {
+            return Err(ArrayError::Negative.into());
+        }
+        Ok(())
+    }
+
+    fn check_conjugate(&self, tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.is_no(&call(&self.is_conj, tensor)?) {
+            return Ok(());
+        }
+        Err(ArrayError::Conjugate.into())
+    }
+
+    #[inline]
+    fn is_no(&self, answer: &Bound<'_, PyAny>) -> bool {
+        answer.as_ptr() == self.no.as_ptr()
+    }
+}
+
+/// Why torch gives no memory for a tensor: its layout or its device has none.
+#[cold]
+pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let text = |name| tensor.getattr(name).map(|value| value.to_string());
+    let (Ok(layout), Ok(device)) = (text("layout"), text("device")) else { return error };
+    let text = error.value(tensor.py()).to_string();
+    let reason = text.lines().next().unwrap_or_default().to_owned();
+    let error = ArrayError::TorchMemory { layout, device, reason };
+    PyErr::from(error)
+}
+
+/// The gate of a torch tensor's memory: that of Python, and shut once torch has put other memory
+/// behind the tensor, as `share_memory_()` does, which frees what was there.
+pub(super) struct TorchGate {
+    tensor: Py<PyAny>,
+    storage: usize,
+}
+
+const NAME: &str = "the gate of a torch tensor";
+
+impl TorchGate {
+    /// The gate of the memory that is behind `tensor` now.
+    pub(super) fn of(tensor: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self { storage: storage_address(tensor)?, tensor: tensor.clone().unbind() })
+    }
+}
+
+impl Gate for TorchGate {
+    fn check(&self) -> Result<(), GateError> {
+        PythonGate.check()?;
+        let address = Python::attach(|py| storage_address(self.tensor.bind(py)));
+        if address.is_ok_and(|address| address == self.storage) {
+            return Ok(());
+        }
+        let reason = "torch put other memory behind the tensor, as by share_memory_(), set_() or \
+                      .data, and may have freed this: import the tensor again";
+        Err(GateError { gate: NAME, reason })
+    }
+}
+
+/// Where the storage behind a tensor begins.
+fn storage_address(tensor: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = tensor.py();
+    let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
+    storage.call_method0(intern!(py, "data_ptr"))?.extract()
 }
 
 /// Makes torch refuse to resize the storage behind a host tensor for good, as its own `numpy()`

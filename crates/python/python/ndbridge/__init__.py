@@ -6,4 +6,5 @@ afterwards (``t.receipt``). ``from_*``, views and ``numpy()`` share; ``tensor``,
 """
 
 from ._ndbridge import *
-from ._ndbridge import __all__, __version__
+from ._ndbridge import __all__ as __all__
+from ._ndbridge import __version__ as __version__

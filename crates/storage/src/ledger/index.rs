@@ -9,10 +9,9 @@
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::panic::Location;
 
-use super::Held;
 use super::record::Record;
+use super::{CallSite, Held};
 use crate::BorrowKind;
 use crate::region::{Axis, Span};
 
@@ -54,7 +53,7 @@ impl Index {
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> u64 {
         let id = self.free.pop().unwrap_or_else(|| {
             self.places.push((None, Record::none()));

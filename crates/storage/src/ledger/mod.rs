@@ -12,12 +12,19 @@
 //! ```
 //!
 //! Private storages have one ledger each. Lent memory, of all storages, goes to one ledger of the
-//! process.
+//! process: [`of_process`].
+//!
+//! # One ledger for all modules
+//! Two extension modules with this crate in them have two copies of everything in it. One of them
+//! owns the ledger of the process, the others adopt it through a [`LedgerTable`], a table of C
+//! functions: [`SharedLedger`]. How the table gets from one module to the other is not known here.
+//! A module adopts before it has live borrows of lent memory, or is told to try again later; so
+//! every borrow is released where it was entered.
 //!
 //! # How it stays cheap
 //! A borrow is one compare-and-swap on the lock, one look at each of four inline slots, and one
-//! plain store to unlock. Releasing an inline slot is one plain store, without the lock. When the
-//! slots are full, borrows go to an ordered index, where both cost a logarithm.
+//! plain store to unlock. Releasing an inline slot is one plain store, without the lock. An adopted
+//! ledger adds an indirect call to each. When the slots are full, borrows go to an ordered index, where both cost a logarithm.
 //!
 //! # Limitations
 //! - A guard that is leaked (`std::mem::forget`) holds its bytes for as long as the ledger lives. The
@@ -25,16 +32,25 @@
 //! - Addresses are taken to be unique, as unified addressing makes them across host and CUDA devices.
 //!   One physical page mapped at two addresses (two maps of one file) is seen as two memories.
 //! - Past [`DEFAULT_BUDGET`](crate::DEFAULT_BUDGET) steps of search, two regions count as overlapping.
-//! - Each program that links this crate has its own process-wide ledger: two extension modules do
-//!   not see each other's borrows.
+//! - Modules that share a ledger stay in memory until the process ends: they keep each other's
+//!   functions.
 
+#[expect(unsafe_code, reason = "C functions that explain the places of their module")]
+mod call_site;
 mod index;
 mod record;
+#[expect(unsafe_code, reason = "adopts another module's table on the word of the caller")]
+mod shared;
 #[expect(unsafe_code, reason = "the lock hands out its content")]
 mod spin;
+#[expect(unsafe_code, reason = "C functions between the modules of a process")]
+mod table;
 
 use std::ops::Range;
-use std::panic::Location;
+
+pub use call_site::CallSite;
+pub use shared::SharedLedger;
+pub use table::{AdoptError, LedgerTable, TABLE_VERSION};
 
 use index::Index;
 use record::Record;
@@ -107,7 +123,7 @@ pub struct Held {
     /// What it is for.
     pub kind: BorrowKind,
     /// Who took it.
-    pub at: &'static Location<'static>,
+    pub at: CallSite,
     /// First to past-the-last address that it reaches.
     pub bytes: Range<usize>,
 }
@@ -129,10 +145,22 @@ impl Ledger {
         &self,
         kind: BorrowKind,
         bytes: &Footprint,
-        at: &'static Location<'static>,
+        at: impl Into<CallSite>,
     ) -> Result<Token, Held> {
-        let entered = self.acquire_if(|| true, kind, bytes.span, &bytes.axes, at);
-        entered.unwrap_or(Ok(Token::NOTHING)).map_err(|held| *held)
+        let entered = self.enter_bytes(kind, bytes.span, &bytes.axes, at.into());
+        entered.map_err(|held| *held)
+    }
+
+    #[inline]
+    fn enter_bytes(
+        &self,
+        kind: BorrowKind,
+        span: Span,
+        axes: &[Axis],
+        at: CallSite,
+    ) -> Result<Token, Box<Held>> {
+        let entered = self.acquire_if(|| true, kind, span, axes, at);
+        entered.unwrap_or(Ok(Token::NOTHING))
     }
 
     /// As [`acquire`](Self::acquire), unless `still` is false under the lock: then `None`.
@@ -143,7 +171,7 @@ impl Ledger {
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> Option<Result<Token, Box<Held>>> {
         if span.is_empty() {
             return Some(Ok(Token::NOTHING));
@@ -162,7 +190,7 @@ impl Ledger {
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
-        at: &'static Location<'static>,
+        at: CallSite,
     ) -> Result<Token, Box<Held>> {
         let mut free = None;
         for (slot, (live, record)) in self.live.iter().zip(&books.slots).enumerate() {
@@ -222,19 +250,19 @@ impl Default for Ledger {
     }
 }
 
-/// The one ledger of lent memory.
+/// The one ledger of lent memory, as this module sees it.
 #[cfg(not(loom))]
 #[inline]
-pub(crate) fn of_lent_memory() -> &'static Ledger {
-    static LENT: std::sync::LazyLock<Ledger> = std::sync::LazyLock::new(Ledger::new);
+pub fn of_process() -> &'static SharedLedger {
+    static LENT: std::sync::LazyLock<SharedLedger> = std::sync::LazyLock::new(SharedLedger::new);
     &LENT
 }
 
 /// The one ledger of lent memory, anew in every run of a model.
 #[cfg(loom)]
-pub(crate) fn of_lent_memory() -> &'static Ledger {
+pub fn of_process() -> &'static SharedLedger {
     loom::lazy_static! {
-        static ref LENT: Ledger = Ledger::new();
+        static ref LENT: SharedLedger = SharedLedger::new();
     }
     &LENT
 }

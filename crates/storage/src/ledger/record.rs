@@ -1,8 +1,6 @@
 //! One borrow, as the ledger writes it down.
 
-use std::panic::Location;
-
-use super::Held;
+use super::{CallSite, Held};
 use crate::overlap::{DEFAULT_BUDGET, footprints_overlap};
 use crate::region::{Axes, Axis, Span};
 use crate::{BorrowKind, Footprint};
@@ -11,25 +9,19 @@ use crate::{BorrowKind, Footprint};
 pub(super) struct Record {
     pub(super) kind: BorrowKind,
     pub(super) bytes: Footprint,
-    at: &'static Location<'static>,
+    at: CallSite,
 }
 
 impl Record {
     /// Content of a slot that was never used.
     pub(super) fn none() -> Self {
         let (kind, bytes) = (BorrowKind::Read, Footprint::none_at(0));
-        Self { kind, bytes, at: Location::caller() }
+        Self { kind, bytes, at: CallSite::named(c"nowhere") }
     }
 
     /// Overwrites a record; axes move only if there are any, which most borrows have not.
     #[inline(always)]
-    pub(super) fn fill(
-        &mut self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: &'static Location<'static>,
-    ) {
+    pub(super) fn fill(&mut self, kind: BorrowKind, span: Span, axes: &[Axis], at: CallSite) {
         (self.kind, self.bytes.span, self.at) = (kind, span, at);
         if !(axes.is_empty() && self.bytes.axes.is_empty()) {
             self.bytes.axes = Axes::from_slice(axes);

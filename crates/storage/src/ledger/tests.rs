@@ -1,6 +1,7 @@
 //! Thousands of live borrows against a plain count of who holds each byte.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::Location;
 
 use super::*;
 use crate::Region;

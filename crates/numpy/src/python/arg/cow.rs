@@ -1,0 +1,135 @@
+//! Arguments that are copied where they cannot be shared.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use ndarray::{ArrayRef, ArrayView};
+use ndbridge_dtype::{Casting, Element};
+use ndbridge_storage::{BorrowKind, OwnedBorrow, Region};
+use ndbridge_tensor::{RawElements, Receipt, Request, Tensor};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::{Borrowed, intern};
+
+use super::super::error::to_py_err;
+use super::super::import::Found;
+use super::super::incoming::Incoming;
+use super::axes::{AnyShape, Axes};
+use super::constraint::Constraint;
+use super::loan::{Loan, Unmet, Use, unmet};
+use super::naming;
+use crate::described::Described;
+
+/// An array to be read, shared if it is as the types say, else copied into such a one: of another
+/// data type (as far as `same_kind` casting goes), order or alignment, or from a list or number.
+///
+/// [`receipt`](Self::receipt) tells which. A shape that does not fit is refused.
+pub struct ArgCow<'py, T: Element, S: Axes = AnyShape, C: Constraint = ()> {
+    view: ArrayView<'static, T, S::Dim>,
+    _held: Held<'py>,
+    receipt: Receipt,
+    _demands: PhantomData<C>,
+}
+
+/// What the view's memory is held by.
+enum Held<'py> {
+    Shared { _loan: Loan<'py> },
+    Copied { _borrow: OwnedBorrow },
+}
+
+const CALL: &str = "ArgCow";
+
+impl<'py, T: Element, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgCow<'py, T, S, C> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let incoming = find(&object).map_err(|error| naming::with_name(py, error))?;
+        match unmet::<T, S, C>(&incoming, Use::Read) {
+            None => Self::shared(Loan::of(incoming, Use::Read)?),
+            Some(unmet @ (Unmet::Shape | Unmet::ReadOnly)) => {
+                Err(unmet.exception::<T, S, C>(&incoming, Use::Read))
+            }
+            Some(_) => {
+                let copied = copied::<T, S, C>(incoming);
+                Self::copied(copied.map_err(|error| naming::with_name(py, error))?)
+            }
+        }
+    }
+}
+
+/// The array that `object` lends, or one gathered from a list or number.
+fn find<'py>(object: &Bound<'py, PyAny>) -> PyResult<Incoming<'py>> {
+    if let Some(incoming) = Incoming::find(object)? {
+        return Ok(incoming);
+    }
+    let numpy = object.py().import(intern!(object.py(), "numpy"))?;
+    Incoming::of(&numpy.call_method1(intern!(object.py(), "asanyarray"), (object,))?)
+}
+
+/// A copy of the array that is as the types say.
+fn copied<T: Element, S: Axes, C: Constraint>(incoming: Incoming<'_>) -> PyResult<Tensor> {
+    if !S::accepts(&incoming.described.shape) {
+        return Err(PyValueError::new_err("shape changed while it was looked at"));
+    }
+    let request = Request {
+        casting: Casting::SameKind,
+        order: C::ORDER,
+        aligned: true,
+        ..Request::new(CALL).with_dtype(T::DTYPE)
+    };
+    // Copies have no gaps, and are aligned for every demand up to a cache line.
+    let request = request.with_copy(ndbridge_tensor::CopyRule::Always);
+    Found { incoming }.convert(&request)
+}
+
+impl<T: Element, S: Axes, C: Constraint> ArgCow<'_, T, S, C> {
+    /// Whether the array was shared or copied, and why.
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+}
+
+impl<'py, T: Element, S: Axes, C: Constraint> ArgCow<'py, T, S, C> {
+    fn shared((loan, described): (Loan<'py>, Described)) -> PyResult<Self> {
+        // SAFETY: as for `Arg`.
+        let view = unsafe { described.raw().view() };
+        let receipt = Receipt::shared(CALL);
+        Ok(Self { view, _held: Held::Shared { _loan: loan }, receipt, _demands: PhantomData })
+    }
+
+    fn copied(tensor: Tensor) -> PyResult<Self> {
+        let raw =
+            RawElements { ptr: tensor.as_ptr(), shape: tensor.shape(), strides: tensor.strides() };
+        raw.check_view::<T>().map_err(to_py_err)?;
+        let (start, item_bytes) = (raw.ptr.addr(), size_of::<T>());
+        let region = Region { start, item_bytes, shape: raw.shape, strides: raw.strides };
+        let borrow = tensor.storage().borrow_owned(BorrowKind::Read, &region);
+        let borrow = borrow.map_err(|error| to_py_err(error.into()))?;
+        // SAFETY: checked for T, of the shape that `S` accepts; the borrow holds the storage, which
+        // nobody else knows, for as long as the view.
+        let view = unsafe { raw.view() };
+        let receipt = *tensor.receipt();
+        Ok(Self { view, _held: Held::Copied { _borrow: borrow }, receipt, _demands: PhantomData })
+    }
+}
+
+impl<T: Element, S: Axes, C: Constraint> Deref for ArgCow<'_, T, S, C> {
+    type Target = ArrayRef<T, S::Dim>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.view
+    }
+}
+
+impl<T: Element, S: Axes, C: Constraint> fmt::Debug for ArgCow<'_, T, S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArgCow")
+            .field("dtype", &T::DTYPE)
+            .field("shape", &self.view.shape())
+            .field("receipt", &self.receipt)
+            .finish_non_exhaustive()
+    }
+}

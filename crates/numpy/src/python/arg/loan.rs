@@ -1,0 +1,286 @@
+//! An argument's memory, checked and borrowed for the time of the call.
+
+use std::fmt::Write as _;
+use std::panic::Location;
+
+use ndarray::{Dimension, IxDyn};
+use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
+use ndbridge_tensor::{Bytes, Order, TensorError};
+use pyo3::prelude::*;
+
+use super::super::incoming::{Hold, Incoming};
+use super::super::pins::CallPin;
+use super::super::producer::Producer;
+use super::axes::Axes;
+use super::constraint::{Constraint, Memory};
+use super::kinds::DTypes;
+use super::naming::{self, Kind, NAME};
+use crate::described::Described;
+
+/// What an argument is to be used for.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Use {
+    Read,
+    Write,
+}
+
+/// An array, borrowed from extraction until this is dropped.
+pub(super) struct Loan<'py> {
+    // Dropped in this order: released, then let move, then let go.
+    pub(super) _borrow: LentBorrow,
+    pub(super) _pin: CallPin<'py>,
+    pub(super) _hold: Hold<'py>,
+    pub(super) object: Bound<'py, PyAny>,
+    pub(super) dtype: DType,
+}
+
+/// Takes the array that `object` lends, if it is as the types say.
+///
+/// # Errors
+/// Exceptions that name the argument.
+#[inline(never)]
+pub(super) fn take<'py, T, S, C>(
+    object: &Bound<'py, PyAny>,
+    wanted: Use,
+) -> PyResult<(Loan<'py>, Described)>
+where
+    T: DTypes,
+    S: Axes,
+    C: Constraint,
+{
+    let incoming = Incoming::of(object).map_err(|error| naming::with_name(object.py(), error))?;
+    match unmet::<T, S, C>(&incoming, wanted) {
+        None => Loan::of(incoming, wanted),
+        Some(unmet) => Err(unmet.exception::<T, S, C>(&incoming, wanted)),
+    }
+}
+
+impl<'py> Loan<'py> {
+    /// Borrows an array that will do.
+    ///
+    /// # Errors
+    /// Exceptions that name the argument.
+    pub(super) fn of(incoming: Incoming<'py>, wanted: Use) -> PyResult<(Self, Described)> {
+        let pin = incoming.pin()?;
+        if !incoming.is_as_described()? {
+            let text = format!("{NAME}: array was changed while it was looked at");
+            return Err(naming::exception(incoming.object.py(), Kind::Buffer, &text));
+        }
+        let region = incoming.described.region();
+        let borrow = LentBorrow::enter(wanted.kind(), &region, Location::caller());
+        let borrow = borrow.map_err(|error| refused(&incoming, &error))?;
+        check_bools(&incoming)?;
+        let Incoming { described, object, hold, .. } = incoming;
+        let dtype = described.dtype;
+        Ok((Self { _borrow: borrow, _pin: pin, _hold: hold, object, dtype }, described))
+    }
+}
+
+impl Use {
+    #[inline]
+    pub(super) fn kind(self) -> BorrowKind {
+        match self {
+            Self::Read => BorrowKind::Read,
+            Self::Write => BorrowKind::Write,
+        }
+    }
+}
+
+/// The first demand that an array does not meet.
+pub(super) enum Unmet {
+    DType,
+    ByteOrder,
+    Shape,
+    ReadOnly,
+    Constraint,
+    Layout(TensorError),
+}
+
+/// What `incoming` lacks to be as the types say.
+#[inline]
+pub(super) fn unmet<T: DTypes, S: Axes, C: Constraint>(
+    incoming: &Incoming<'_>,
+    wanted: Use,
+) -> Option<Unmet> {
+    let described = &incoming.described;
+    if !T::accepts(described.dtype) {
+        return Some(Unmet::DType);
+    }
+    if !S::accepts(&described.shape) {
+        return Some(Unmet::Shape);
+    }
+    if described.byte_order != ByteOrder::NATIVE {
+        return Some(Unmet::ByteOrder);
+    }
+    if !C::accepts(Memory::of(described)) {
+        return Some(Unmet::Constraint);
+    }
+    let raw = described.raw();
+    if let Err(error) = T::check(&raw) {
+        return Some(Unmet::Layout(error));
+    }
+    if wanted == Use::Read {
+        return None;
+    }
+    if described.mutability != Mutability::Writable {
+        return Some(Unmet::ReadOnly);
+    }
+    raw.check_write(described.dtype.item_bytes()).err().map(Unmet::Layout)
+}
+
+impl Unmet {
+    #[cold]
+    pub(super) fn exception<T: DTypes, S: Axes, C: Constraint>(
+        self,
+        incoming: &Incoming<'_>,
+        wanted: Use,
+    ) -> PyErr {
+        let mut text = format!("{NAME}: expected ");
+        // Writing to a string does not fail.
+        let _ = (|| {
+            text.write_str(if wanted == Use::Write { "writable " } else { "" })?;
+            T::name(&mut text)?;
+            text.write_str(" ")?;
+            S::name(&mut text)?;
+            text.write_str(" on cpu")?;
+            C::name(&mut text)?;
+            write!(text, ", got {}", Got(incoming))
+        })();
+        if let Self::Layout(error) = &self {
+            let _ = write!(text, ", whose {}", reason_alone(error));
+        }
+        if let Some(remedy) = self.remedy::<T, C>(incoming) {
+            let _ = write!(text, ": {remedy}");
+        }
+        naming::exception(incoming.object.py(), self.kind(), &text)
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::DType | Self::ByteOrder => Kind::Type,
+            _ => Kind::Value,
+        }
+    }
+
+    fn remedy<T: DTypes, C: Constraint>(&self, incoming: &Incoming<'_>) -> Option<String> {
+        let described = &incoming.described;
+        let dtype = T::preferred().unwrap_or(described.dtype);
+        let item_bytes = if matches!(self, Self::DType) { dtype } else { described.dtype };
+        let bytes = Bytes(described.len().saturating_mul(item_bytes.item_bytes()));
+        let call = match self {
+            Self::Shape => return None,
+            Self::DType | Self::ByteOrder => cast_call(incoming.producer, dtype),
+            Self::Constraint if !Memory::of(described).is_aligned_to(C::ALIGN_BYTES) => {
+                format!("ndbridge.tensor({NAME})")
+            }
+            Self::Constraint => order_call(incoming.producer, C::ORDER),
+            Self::ReadOnly | Self::Layout(_) => copy_call(incoming.producer),
+        };
+        Some(format!("pass {call} (copies {bytes})"))
+    }
+}
+
+fn cast_call(producer: Producer, dtype: DType) -> String {
+    match producer {
+        Producer::NumPy | Producer::Jax | Producer::Ndbridge => format!("{NAME}.astype('{dtype}')"),
+        Producer::Torch => format!("{NAME}.to(torch.{dtype})"),
+        Producer::TensorFlow => format!("tensorflow.cast({NAME}, '{dtype}')"),
+        Producer::Other => format!("ndbridge.tensor({NAME}, '{dtype}')"),
+    }
+}
+
+fn order_call(producer: Producer, order: Option<Order>) -> String {
+    match (producer, order) {
+        (Producer::NumPy, Some(Order::F)) => format!("numpy.asfortranarray({NAME})"),
+        (Producer::NumPy, _) => format!("numpy.ascontiguousarray({NAME})"),
+        (_, Some(Order::F)) => format!("ndbridge.asarray({NAME}).contiguous('F')"),
+        (Producer::Torch, _) => format!("{NAME}.contiguous()"),
+        _ => format!("ndbridge.asarray({NAME}).contiguous()"),
+    }
+}
+
+fn copy_call(producer: Producer) -> String {
+    match producer {
+        Producer::NumPy => format!("{NAME}.copy()"),
+        Producer::Torch | Producer::Ndbridge => format!("{NAME}.clone()"),
+        _ => format!("ndbridge.tensor({NAME})"),
+    }
+}
+
+/// An array in the words of an error: `numpy float64 [480, 640, 3]`.
+struct Got<'a, 'py>(&'a Incoming<'py>);
+
+impl std::fmt::Display for Got<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let described = &self.0.described;
+        let producer = self.0.producer.name();
+        write!(f, "{producer} {} {:?}", described.dtype, described.shape.as_slice())?;
+        if described.byte_order != ByteOrder::NATIVE {
+            write!(f, " in {} byte order", described.byte_order)?;
+        }
+        if described.mutability != Mutability::Writable {
+            f.write_str(" (read-only)")?;
+        }
+        if !described.is_contiguous(Order::C) {
+            write!(f, " with strides {:?} B", described.strides.as_slice())?;
+        }
+        Ok(())
+    }
+}
+
+/// An error's text without the call that it advises.
+fn reason_alone(error: &TensorError) -> String {
+    let text = error.to_string();
+    let end = text.find(": ").unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+#[cold]
+fn refused(incoming: &Incoming<'_>, error: &BorrowError) -> PyErr {
+    let py = incoming.object.py();
+    match error {
+        BorrowError::Conflict { held, held_at, .. } => {
+            let holder = match held_at.file().ends_with(file!()) {
+                true => "by another argument".to_owned(),
+                false => format!("at {held_at}"),
+            };
+            let text = format!(
+                "{NAME}: {} shares memory that is borrowed {held} {holder}: pass {}",
+                Got(incoming),
+                copy_call(incoming.producer)
+            );
+            naming::exception(py, Kind::Buffer, &text)
+        }
+        BorrowError::ReachesTwice { .. } => {
+            let text = format!(
+                "{NAME}: {} reaches a byte twice and cannot be written: pass {}",
+                Got(incoming),
+                copy_call(incoming.producer)
+            );
+            naming::exception(py, Kind::Value, &text)
+        }
+        _ => naming::exception(py, Kind::Value, &format!("{NAME}: {error}")),
+    }
+}
+
+/// Whether the elements of a `bool` array are 0 or 1, each.
+#[inline]
+fn check_bools(incoming: &Incoming<'_>) -> PyResult<()> {
+    if incoming.described.dtype != DType::Bool {
+        return Ok(());
+    }
+    let raw = incoming.described.raw();
+    // SAFETY: elements of one byte, which any layout of can be expressed; borrowed by the caller.
+    let bytes = unsafe { raw.view::<u8, IxDyn>() };
+    match bytes.indexed_iter().find(|(_, byte)| **byte > 1) {
+        None => Ok(()),
+        Some((index, byte)) => {
+            let text = format!(
+                "{NAME}: byte {byte} at index {:?} is not a bool (0 or 1): pass {NAME}.view('uint8')",
+                index.slice()
+            );
+            Err(naming::exception(incoming.object.py(), Kind::Value, &text))
+        }
+    }
+}

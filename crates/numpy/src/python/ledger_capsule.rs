@@ -1,0 +1,104 @@
+//! One ledger of lent memory for every extension module of the process.
+//!
+//! The module that comes first hangs the table of its ledger on Python's module `sys`, in a capsule
+//! named [`NAME`]; each later one adopts that table. The same module joins rust-numpy, once for all.
+
+use std::ffi::{CStr, c_void};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndbridge_storage::ledger::{self, AdoptError, LedgerTable};
+use pyo3::exceptions::{PyBufferError, PyImportError};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+
+use super::rust_numpy;
+
+/// Name of the capsule, and of the attribute of `sys` that holds it. A table of another meaning
+/// gets another name.
+const NAME: &CStr = c"ndbridge.ledger.v1";
+
+static JOINED: AtomicBool = AtomicBool::new(false);
+
+/// Makes the borrows of this module and of every other one in the process see each other, those of
+/// rust-numpy included.
+///
+/// Everything here that takes Python's memory in, or hands memory to Python, calls it. After the
+/// first success it costs one load.
+///
+/// # Errors
+/// `BufferError` while a borrow of lent memory lives that was taken before the first call: call
+/// again when it is gone. `ImportError` if another module's ledger, or rust-numpy, speaks a version
+/// that is not known here.
+#[inline]
+pub fn join_ledger(py: Python<'_>) -> PyResult<()> {
+    if is_joined() { Ok(()) } else { join(py) }
+}
+
+/// Whether [`join_ledger`] has succeeded.
+#[inline]
+pub(super) fn is_joined() -> bool {
+    JOINED.load(Ordering::Acquire)
+}
+
+/// As [`join_ledger`], for callers without a token; nothing happens without an interpreter.
+#[inline]
+pub(super) fn join_ledger_attached() -> PyResult<()> {
+    if JOINED.load(Ordering::Acquire) { Ok(()) } else { join_if_python_runs() }
+}
+
+#[cold]
+fn join_if_python_runs() -> PyResult<()> {
+    Python::try_attach(join).unwrap_or(Ok(()))
+}
+
+// Two threads may come here at once, since Python code can run in between: every step may be
+// repeated.
+#[cold]
+fn join(py: Python<'_>) -> PyResult<()> {
+    let table = published_table(py)?;
+    // SAFETY: a capsule of this name holds such a table, of a module that Python never unloads; the
+    // own table is only ever published under this name.
+    unsafe { ledger::of_process().adopt(table) }.map_err(adopt_error)?;
+    // The owner of the ledger joins rust-numpy, once for all.
+    if std::ptr::eq(table.as_ptr(), ledger::of_process().table()) {
+        join_rust_numpy(py)?;
+    }
+    JOINED.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// The table of the ledger of the process: that of this module if there was none.
+fn published_table(py: Python<'_>) -> PyResult<NonNull<LedgerTable>> {
+    let own = NonNull::from(ledger::of_process().table());
+    // SAFETY: the table is static.
+    let own = unsafe { PyCapsule::new_with_pointer(py, own.cast::<c_void>(), NAME)? };
+    let attributes = py.import("sys")?.dict();
+    let found = set_default(&attributes, NAME, own.into_any())?;
+    Ok(found.cast_into::<PyCapsule>()?.pointer_checked(Some(NAME))?.cast())
+}
+
+/// `dict.setdefault`: nobody comes between looking and setting.
+pub(super) fn set_default<'py>(
+    attributes: &Bound<'py, PyDict>,
+    name: &CStr,
+    default: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    attributes.call_method1("setdefault", (name.to_string_lossy(), default))
+}
+
+fn adopt_error(error: AdoptError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        AdoptError::StillBorrowed { .. } => PyBufferError::new_err(text),
+        _ => PyImportError::new_err(text),
+    }
+}
+
+// Without NumPy nobody uses rust-numpy.
+fn join_rust_numpy(py: Python<'_>) -> PyResult<()> {
+    match py.import("numpy") {
+        Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(()),
+        numpy => rust_numpy::join(&numpy?),
+    }
+}
