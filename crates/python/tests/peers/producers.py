@@ -211,8 +211,8 @@ def from_tensorflow(dtype):
     def made(values):
         tensor = tf.constant(values)
         if dtype.name in FLOAT8:
-            # TensorFlow tells nobody where it is.
-            return Made(tensor, values, KEPT)
+            # Not in a capsule; the alias that TensorFlow gives is an array, but of one number.
+            return Made(tensor, tensor.__array__() if values.ndim else values, KEPT)
         memory = on_memory(tf_pointer(tensor), values.shape, _row_major(values.shape, dtype), dtype)
         return Made(tensor, memory, KEPT)
 

@@ -201,7 +201,7 @@ with FakeTensorMode():
 for take in (nd.from_dlpack, nd.asarray, nd.tensor, lambda x: nd.asarray(x, copy=False)):
     try:
         take(x)
-    except (TypeError, BufferError, ValueError, RuntimeError):
+    except (TypeError, BufferError, ValueError):
         continue
     raise SystemExit("took it")
 meta = torch.ones(3, device="meta")
@@ -449,7 +449,7 @@ def test_shr_2_a_copy_of_any_layout_is_to_be_had():
     record["x"] = [1, 2, 3, 4]
     for a in (np.arange(4, dtype="f4")[::-1], record["x"]):
         trap("torch refuses strides even where it copies", refuses(torch.tensor, a))
-        with pytest.raises(BufferError, match=r"clone\(\)"):
+        with pytest.raises(BufferError, match=r"(clone|contiguous)\(\)"):
             nd.from_numpy(a).torch()
         assert nd.tensor(a).torch().tolist() == a.tolist()
         assert nd.from_numpy(a).clone().torch().tolist() == a.tolist()
@@ -548,7 +548,7 @@ def test_own_1_round_trips_do_not_build_chains():
 def test_own_2_ends_well_with_arrays_of_every_library_alive():
     script = PRELUDE + """
 import ndbridge as nd, torch, jax.numpy as jnp, tensorflow as tf, sys
-kept = [nd.ones(16)]
+kept = [nd.ones(16, "float32")]
 kept += [kept[0].torch(), kept[0].jax(), kept[0].tensorflow(), kept[0].numpy()]
 kept += [nd.from_dlpack(x) for x in (torch.ones(3), jnp.ones(3), tf.ones(3), np.ones(3))]
 sys.modules["keeps"] = kept
