@@ -3,7 +3,6 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::Arc;
 
 use ndbridge::dlpack::{
     CPU, CUDA_HOST, DlExchange, DlExchangeHeader, DlManagedVersioned, DlSetError, DlTensor,
@@ -82,7 +81,7 @@ unsafe extern "C" fn from_object(object: *mut c_void, out: *mut *mut DlManagedVe
 /// As DLPack has it: attached, a structure that is given away, a place for the result.
 unsafe extern "C" fn to_object(managed: *mut DlManagedVersioned, out: *mut *mut c_void) -> c_int {
     answered(|py| {
-        let access = ForeignAccess::Lent(Arc::new(PythonGate));
+        let access = ForeignAccess::Lent(PythonGate::shared());
         // SAFETY: promised by the caller; Python code uses the memory on attached threads only.
         let tensor = unsafe { from_managed_versioned(managed, access) };
         let object = Bound::new(py, PyTensor::from(tensor.map_err(ArrayError::from)?))?;
@@ -131,7 +130,7 @@ unsafe extern "C" fn allocate(
         let (dtype, shape) = unsafe { read_prototype(prototype) }.map_err(|e| e.to_string())?;
         let tensor =
             Tensor::zeros(&shape, dtype).map_err(|error: TensorError| error.to_string())?;
-        let lent = tensor.storage().lend(Arc::new(PythonGate));
+        let lent = tensor.storage().lend(PythonGate::shared());
         lent.map_err(|error| error.to_string())?;
         let exported = Exported::new(&tensor).map_err(|error| error.to_string())?;
         Ok::<_, String>(exported.into_versioned(false))

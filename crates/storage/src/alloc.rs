@@ -4,6 +4,7 @@ use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
+use crate::owner::Owner;
 use crate::{Storage, StorageError};
 
 /// Alignment of the memory that this crate allocates: a cache line, which is also what JAX and the
@@ -171,6 +172,6 @@ impl Storage {
         let (pointer, len_bytes) = (aligned.pointer, aligned.len_bytes);
         // SAFETY: the bytes have values (promised to `assume_init`, or zeros), belong to the block
         // that moves in as the owner, and nothing else knows them.
-        unsafe { Self::from_private(aligned, "aligned allocation", pointer, len_bytes) }
+        unsafe { Self::from_private(Owner::aligned(aligned), pointer, len_bytes) }
     }
 }

@@ -186,7 +186,10 @@ fn release(storage: &Storage, token: &mut Token) {
     let token = std::mem::replace(token, Token::NOTHING);
     match storage.access() {
         Access::Lent => ledger::of_process().release(token),
-        Access::Private | Access::Frozen => storage.ledger().release(token),
+        Access::Private | Access::Frozen => match storage.used_ledger() {
+            Some(ledger) => ledger.release(token),
+            None => ledger::of_process().release(token),
+        },
     }
 }
 
@@ -265,7 +268,11 @@ impl Storage {
             return Ok(());
         }
         let wanted_at = Location::caller().into();
-        let lent = self.ledger().when_idle(|| self.set_lent(gate));
+        if self.lend_unused(&gate) {
+            return Ok(());
+        }
+        let Some(ledger) = self.used_ledger() else { return Ok(()) };
+        let lent = ledger.when_idle(|| self.set_lent(gate));
         lent.map_err(|held| {
             let Held { kind: held, at: held_at, .. } = *held;
             BorrowError::StillBorrowed { wanted_at, held, held_at }
@@ -312,7 +319,10 @@ impl Storage {
         match self.access() {
             Access::Private => {
                 let still_private = || self.is_still_private();
-                match self.ledger().acquire_if(still_private, kind, span, axes, at) {
+                let own = self.ledger();
+                let entered =
+                    own.and_then(|own| own.acquire_if(still_private, kind, span, axes, at));
+                match entered {
                     Some(entered) => entered.map_err(|held| conflict(kind, at, *held)),
                     None => self.enter_lent(kind, span, axes, at),
                 }

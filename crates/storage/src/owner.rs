@@ -2,13 +2,21 @@
 
 use std::any::{Any, type_name};
 
+use crate::alloc::Aligned;
+
 /// Some value whose `Drop` frees the bytes; nothing else is known of it.
 pub(crate) struct Owner {
-    value: Box<dyn Any + Send + Sync>,
+    value: Value,
     name: &'static str,
     accepts: Accepts,
     // Whether `&value` may be handed out: it leads to no byte that a guard may be writing.
     is_visible: bool,
+}
+
+/// Memory of our own needs no box.
+enum Value {
+    Aligned(Aligned),
+    Boxed(Box<dyn Any + Send + Sync>),
 }
 
 /// Whether the value can take back bytes after anything was written to them.
@@ -17,7 +25,14 @@ pub(crate) type Accepts = fn(&[u8]) -> bool;
 impl Owner {
     /// Owner whose bytes may hold anything.
     pub(crate) fn new<O: Any + Send + Sync>(value: O, name: &'static str) -> Self {
-        Self { value: Box::new(value), name, accepts: |_| true, is_visible: false }
+        let value = Value::Boxed(Box::new(value));
+        Self { value, name, accepts: |_| true, is_visible: false }
+    }
+
+    /// Owner of memory of our own.
+    pub(crate) fn aligned(aligned: Aligned) -> Self {
+        let value = Value::Aligned(aligned);
+        Self { value, name: "aligned allocation", accepts: |_| true, is_visible: false }
     }
 
     /// Owner that everyone may look at.
@@ -32,7 +47,8 @@ impl Owner {
 
     /// Owner that is given back only if `accepts` its bytes.
     pub(crate) fn with_check<O: Any + Send + Sync>(value: O, accepts: Accepts) -> Self {
-        Self { value: Box::new(value), name: short_name::<O>(), accepts, is_visible: false }
+        let value = Value::Boxed(Box::new(value));
+        Self { value, name: short_name::<O>(), accepts, is_visible: false }
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -40,7 +56,10 @@ impl Owner {
     }
 
     pub(crate) fn get<O: Any>(&self) -> Option<&O> {
-        self.value.downcast_ref()
+        match &self.value {
+            Value::Aligned(aligned) => (aligned as &dyn Any).downcast_ref(),
+            Value::Boxed(value) => value.downcast_ref(),
+        }
     }
 
     pub(crate) fn accepts(&self, bytes: &[u8]) -> bool {
@@ -50,10 +69,12 @@ impl Owner {
     /// The value, if it is an `O`.
     pub(crate) fn take<O: Any>(self) -> Result<O, Self> {
         let Self { value, name, accepts, is_visible } = self;
-        match value.downcast() {
-            Ok(value) => Ok(*value),
-            Err(value) => Err(Self { value, name, accepts, is_visible }),
-        }
+        let value = match value {
+            // Nobody outside can name the type.
+            Value::Aligned(_) => Err(value),
+            Value::Boxed(value) => value.downcast().map_err(Value::Boxed),
+        };
+        value.map(|value| *value).map_err(|value| Self { value, name, accepts, is_visible })
     }
 }
 

@@ -11,7 +11,7 @@ use bytemuck::{CheckedBitPattern, NoUninit};
 use crate::borrow::{Borrow, OwnedBorrow};
 use crate::ledger::Ledger;
 use crate::owner::{Owner, short_name};
-use crate::sync::{AtomicU8, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, Ordering};
 use crate::{Access, Device, Gate, Mutability, StorageError};
 
 /// Bytes, kept alive by an owner, with a record of who borrows them.
@@ -59,9 +59,11 @@ struct Inner {
     access: AtomicU8,
     // Only ever goes from Unknown to Writable.
     mutability: AtomicU8,
+    is_known: AtomicBool,
     // INVARIANT: set before `access` is Lent.
     gate: OnceLock<Arc<dyn Gate>>,
-    ledger: Ledger,
+    // Made for the first borrow. None: lent before there was one, so there will never be one.
+    ledger: OnceLock<Option<Box<Ledger>>>,
     owner: Owner,
 }
 
@@ -138,14 +140,13 @@ impl Storage {
     ///
     /// # Safety
     /// As [`from_parts`](Self::from_parts).
-    pub(crate) unsafe fn from_private<O: Send + Sync + 'static>(
-        owner: O,
-        name: &'static str,
+    pub(crate) unsafe fn from_private(
+        owner: Owner,
         pointer: NonNull<u8>,
         len_bytes: usize,
     ) -> Self {
         // SAFETY: promised by the caller.
-        unsafe { Self::from_parts(Owner::new(owner, name), Parts::private(pointer, len_bytes)) }
+        unsafe { Self::from_parts(owner, Parts::private(pointer, len_bytes)) }
     }
 
     /// # Safety
@@ -157,8 +158,9 @@ impl Storage {
         debug_assert_eq!(gate.is_some(), access == Access::Lent);
         let gate = gate.map_or_else(OnceLock::new, OnceLock::from);
         let (access, mutability) = (AtomicU8::new(access as u8), AtomicU8::new(mutability as u8));
-        let ledger = Ledger::new();
-        let inner = Inner { pointer, len_bytes, device, access, mutability, gate, ledger, owner };
+        let (ledger, is_known) = (OnceLock::new(), AtomicBool::new(false));
+        let inner =
+            Inner { pointer, len_bytes, device, access, mutability, is_known, gate, ledger, owner };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -253,6 +255,11 @@ impl Storage {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// Marks the storage; false if that was done before. For those who keep a list of storages.
+    pub fn mark_known(&self) -> bool {
+        !self.inner.is_known.swap(true, Ordering::Relaxed)
+    }
+
     /// A handle that does not keep the memory.
     ///
     /// ```
@@ -265,7 +272,7 @@ impl Storage {
     /// assert!(weak.upgrade().is_none());
     /// ```
     pub fn downgrade(&self) -> WeakStorage {
-        WeakStorage { inner: Arc::downgrade(&self.inner) }
+        WeakStorage { inner: Arc::downgrade(&self.inner), len_bytes: self.len_bytes() }
     }
 
     /// Number of handles to this storage, borrows that own one included.
@@ -320,9 +327,39 @@ impl Storage {
         }
     }
 
+    /// The own ledger, for a borrow to be entered; `None` if the storage was lent.
     #[inline]
-    pub(crate) fn ledger(&self) -> &Ledger {
-        &self.inner.ledger
+    pub(crate) fn ledger(&self) -> Option<&Ledger> {
+        match self.inner.ledger.get() {
+            Some(ledger) => ledger.as_deref(),
+            None => self.new_ledger(),
+        }
+    }
+
+    #[cold]
+    fn new_ledger(&self) -> Option<&Ledger> {
+        self.inner.ledger.get_or_init(|| Some(Box::new(Ledger::new()))).as_deref()
+    }
+
+    /// The own ledger, if anything was ever entered there.
+    #[inline]
+    pub(crate) fn used_ledger(&self) -> Option<&Ledger> {
+        self.inner.ledger.get()?.as_deref()
+    }
+
+    /// Lends a storage that was never borrowed; false if it was.
+    pub(crate) fn lend_unused(&self, gate: &Arc<dyn Gate>) -> bool {
+        if self.inner.ledger.get().is_some() {
+            return false;
+        }
+        // First: who finds no ledger asks the gate. (Should a borrow come in between, this gate is
+        // that of a later loan.)
+        self.inner.gate.get_or_init(|| Arc::clone(gate));
+        let closed = self.inner.ledger.set(None).is_ok();
+        if closed {
+            self.inner.access.store(Access::Lent as u8, Ordering::Release);
+        }
+        closed
     }
 
     /// Whether the access is `Private` now; lasts while the lock of the ledger is held.
@@ -348,9 +385,19 @@ impl Storage {
 #[derive(Clone)]
 pub struct WeakStorage {
     inner: Weak<Inner>,
+    len_bytes: usize,
 }
 
 impl WeakStorage {
+    /// Size in bytes, if the storage still has handles.
+    pub fn len_bytes(&self) -> Option<usize> {
+        // Not by `upgrade`, whose handle might be the last one.
+        if !self.is_alive() {
+            return None;
+        }
+        Some(self.len_bytes)
+    }
+
     /// Whether the storage still has handles.
     pub fn is_alive(&self) -> bool {
         self.inner.strong_count() > 0

@@ -17,7 +17,7 @@ impl Tensor {
     pub fn zeros(shape: &[usize], dtype: DType) -> Result<Self, TensorError> {
         let layout = Layout::contiguous(shape, dtype.item_bytes(), Order::C)?;
         let storage = Storage::zeroed(layout.len() * dtype.item_bytes())?;
-        Ok(Self::from_parts(storage, dtype, layout)?.with_receipt(Receipt::created("zeros")))
+        Ok(Self::over_all(storage, dtype, layout, Receipt::created("zeros")))
     }
 
     /// A tensor of ones (`true` for bool), contiguous in C order.

@@ -69,6 +69,18 @@ impl Tensor {
         Ok(Self { storage, layout, dtype, read_only, receipt: Receipt::shared("from_parts") })
     }
 
+    /// A tensor over new memory that was made for its layout.
+    #[inline]
+    pub(crate) fn over_all(
+        storage: Storage,
+        dtype: DType,
+        layout: Layout,
+        receipt: Receipt,
+    ) -> Self {
+        debug_assert!(layout.byte_range(dtype.item_bytes()).end <= storage.len_bytes());
+        Self { storage, layout, dtype, read_only: false, receipt }
+    }
+
     /// The same memory through another layout.
     pub(crate) fn with_layout(&self, layout: Layout) -> Result<Self, TensorError> {
         self.with_layout_and_dtype(layout, self.dtype)

@@ -8,22 +8,26 @@ const LIBRARIES: [&str; 5] =
 
 /// Each crate of the workspace and how many of [`LIBRARIES`], counted from the lowest, it may
 /// name. `dtype` and `storage` stand side by side and never name each other.
-const LAYERS: [(&str, usize); 8] = [
+const LAYERS: [(&str, usize); 9] = [
     ("ndbridge-dtype", 0),
     ("ndbridge-storage", 0),
     ("ndbridge-tensor", 2),
     ("ndbridge-numpy", 3),
     ("ndbridge", 4),
     ("ndbridge-python", 5),
+    ("example-extension", 5),
     ("ndbridge-benches", 5),
     ("xtask", 0),
 ];
 
 /// Subjects that only some crates know: Python, files, ndarray's types.
 const SUBJECTS: [(&str, &[&str]); 4] = [
-    ("pyo3", &["ndbridge-numpy", "ndbridge-python"]),
+    ("pyo3", &["ndbridge-numpy", "ndbridge-python", "example-extension"]),
     ("zip", &["ndbridge-numpy"]),
-    ("ndarray", &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches"]),
+    (
+        "ndarray",
+        &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches", "example-extension"],
+    ),
     ("half", &["ndbridge-dtype", "ndbridge-benches"]),
 ];
 

@@ -27,8 +27,8 @@ pub enum ArrayError {
     },
     /// A masked array, whose mask a tensor does not have.
     #[error(
-        "masked array: its mask would be lost: pass array.filled(value) (copies), or array.data \
-         and array.mask (share)"
+        "masked array: its mask would be lost: pass x.filled(value) (copies), or x.data and x.mask \
+         (share)"
     )]
     Masked,
     /// A data type that NumPy has only with the package ml_dtypes.
@@ -108,7 +108,8 @@ pub enum ArrayError {
     /// An object that offers no way to its elements.
     #[error(
         "{found} offers no array: expected a NumPy array, a tensor of torch, TensorFlow, JAX or \
-         ndbridge, or an object with __dlpack__, __array_interface__ or a buffer"
+         ndbridge, or an object with __dlpack__, __array_interface__ or a buffer: \
+         pass numpy.asarray(x) (copies)"
     )]
     NoProtocol {
         /// Name of its type.

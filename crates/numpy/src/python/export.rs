@@ -1,7 +1,5 @@
 //! Tensors out, as NumPy arrays.
 
-use std::sync::Arc;
-
 use ndbridge_storage::{Access, Device, Mutability};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
@@ -23,13 +21,13 @@ use super::ledger_capsule::join_ledger_attached;
 #[track_caller]
 pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     join_ledger_attached()?;
-    let open = tensor.storage().check_gate();
-    open.map_err(|error| ArrayError::from(TensorError::from(error)))?;
-    known_memory::remember(tensor.storage());
-    if tensor.storage().access() == Access::Private {
-        let lent = tensor.storage().lend(Arc::new(PythonGate));
-        lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
-    }
+    let storage = tensor.storage();
+    let lent = match storage.access() {
+        Access::Private => storage.lend(PythonGate::shared()),
+        Access::Lent | Access::Frozen => storage.check_gate(),
+    };
+    lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
+    known_memory::remember(storage);
     Ok(())
 }
 

@@ -10,21 +10,30 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 use ndbridge_dtype::Element;
+use ndbridge_storage::Access;
 use ndbridge_tensor::{ReadGuard, Tensor, WriteGuard};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::api::{NumpyApi, WRITEABLE, set_flag};
 use super::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
-use super::owner::python_owner;
+use super::owner::{PythonOwner, python_owner};
 use super::pins::{Chain, Link, walk};
 use super::producer::{Producer, known};
 use super::torch;
+
+const MADE_OF_TENSOR: &str = "arrays made of the tensor, if there are any";
 
 /// Something whose memory Python may write: an argument, a guard, a tensor.
 pub trait Lender {
     /// The Python object that lends the memory; `None` if Python does not own it.
     fn lender<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>>;
+
+    /// Whether memory that Python does not own was handed to it, as by `ToNumpy`.
+    fn is_handed_out(&self) -> bool {
+        false
+    }
 }
 
 impl<T: DTypes, S: Axes, C: Constraint> Lender for Arg<'_, T, S, C> {
@@ -43,17 +52,29 @@ impl Lender for Tensor {
     fn lender<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         python_owner(py, self)
     }
+
+    fn is_handed_out(&self) -> bool {
+        self.storage().owner::<PythonOwner>().is_none() && self.storage().access() == Access::Lent
+    }
 }
 
 impl<T: Element> Lender for ReadGuard<'_, T> {
     fn lender<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.tensor().lender(py)
     }
+
+    fn is_handed_out(&self) -> bool {
+        self.tensor().is_handed_out()
+    }
 }
 
 impl<T: Element> Lender for WriteGuard<'_, T> {
     fn lender<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.tensor().lender(py)
+    }
+
+    fn is_handed_out(&self) -> bool {
+        self.tensor().is_handed_out()
     }
 }
 
@@ -140,8 +161,10 @@ pub fn hold<'py>(py: Python<'py>, lenders: &[&dyn Lender]) -> PyResult<Hold<'py>
     let (frozen, pins, unblocked) = (Vec::new(), Vec::new(), Vec::new());
     let mut held = Hold { py, frozen, _pins: pins, unblocked };
     for lender in lenders {
-        if let Some(object) = lender.lender(py) {
-            held.keep_still(&object)?;
+        match lender.lender(py) {
+            Some(object) => held.keep_still(&object)?,
+            None if lender.is_handed_out() => held.unblocked.push(MADE_OF_TENSOR.to_owned()),
+            None => {}
         }
     }
     Ok(held)
@@ -164,8 +187,8 @@ impl Hold<'_> {
             return self.keep_array_still(object);
         }
         match known(object)?.producer {
-            // Immutable, or its writers ask the ledger.
-            Producer::Jax | Producer::TensorFlow | Producer::Ndbridge => {}
+            Producer::Jax | Producer::TensorFlow => {} // immutable
+            Producer::Ndbridge => self.keep_tensor_still(object)?,
             Producer::Torch => {
                 torch::pin_storage(object)?;
                 self.unblocked.push("torch tensors, which cannot be made read-only".to_owned());
@@ -174,6 +197,17 @@ impl Hold<'_> {
                 self.unblocked.push(format!("the library of {}", object.get_type()));
             }
         }
+        Ok(())
+    }
+
+    /// Writers that come by a tensor ask the ledger; those that come by its owner, or by arrays
+    /// made of it, do not.
+    fn keep_tensor_still(&mut self, tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+        match tensor.getattr_opt(intern!(tensor.py(), "owner"))? {
+            Some(owner) if !owner.is_none() => self.keep_still(&owner)?,
+            _ => {}
+        }
+        self.unblocked.push(MADE_OF_TENSOR.to_owned());
         Ok(())
     }
 

@@ -150,12 +150,17 @@ impl<'py> Incoming<'py> {
         let array = to_array.and_then(|to_array| call(to_array, object).ok());
         if let Some(array) = array {
             let api = NumpyApi::get(object.py())?;
-            if api.is_plain(&array) {
-                return Self::immutable_array(object, api, array);
+            // Of strings, there are arrays and buffers of objects.
+            if api.is_plain(&array)
+                && let Ok(incoming) = Self::immutable_array(object, api, array)
+            {
+                return Ok(incoming);
             }
         }
-        if let Ok(buffer) = HeldBuffer::of(object) {
-            return Self::buffer(object, Producer::TensorFlow, buffer);
+        if let Ok(buffer) = HeldBuffer::of(object)
+            && let Ok(incoming) = Self::buffer(object, Producer::TensorFlow, buffer)
+        {
+            return Ok(incoming);
         }
         // Asked for a capsule of strings or handles, TensorFlow ends the process.
         let dtype: String = match object.getattr_opt(intern!(object.py(), "dtype"))? {
@@ -235,7 +240,8 @@ impl<'py> Incoming<'py> {
             return Ok(None);
         }
         if let Some(interface) = object.getattr_opt(intern!(py, "__array_interface__"))? {
-            return Self::array_interface(object, &interface).map(Some);
+            let incoming = Self::array_interface(object, &interface)?;
+            return Ok(Some(Self { producer, ..incoming }));
         }
         if !has_buffer(object) {
             return Ok(None);
@@ -243,7 +249,7 @@ impl<'py> Incoming<'py> {
         let view = PyMemoryView::from(object)?;
         let array =
             py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (view,))?;
-        Self::find(&array)
+        Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
     }
 
     fn array_interface(
@@ -295,7 +301,7 @@ impl<'py> Incoming<'py> {
     /// becomes a view of its own storage again.
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { mut described, producer, object, hold } = self;
-        let lent = || ForeignAccess::Lent(Arc::new(PythonGate));
+        let lent = || ForeignAccess::Lent(PythonGate::shared());
         // NumPy's own memory leads nowhere else.
         let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
         if may_be_ours && let Some(known) = storage_of(&described) {

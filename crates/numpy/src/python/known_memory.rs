@@ -11,39 +11,64 @@ use ndbridge_storage::{Storage, WeakStorage};
 
 use crate::described::Described;
 
-/// Storages that went out, by address of their first byte.
-static KNOWN: Mutex<Known> = Mutex::new(Known { storages: BTreeMap::new(), limit: 64 });
+/// Storages that went out.
+static KNOWN: Mutex<Known> =
+    Mutex::new(Known { sorted: BTreeMap::new(), recent: Vec::new(), limit: FEW });
+
+/// So many are sorted at once, and struck out if they are gone.
+const FEW: usize = 64;
 
 struct Known {
-    storages: BTreeMap<usize, WeakStorage>,
-    /// Past so many, those that are gone are struck out.
+    /// By address of their first byte.
+    sorted: BTreeMap<usize, WeakStorage>,
+    /// Not sorted yet: most are gone before anybody asks.
+    recent: Vec<WeakStorage>,
+    /// Past so many sorted ones, those that are gone are struck out.
     limit: usize,
+}
+
+impl Known {
+    /// Sorts the recent ones in, and gives those that must be dropped when the lock is gone: the
+    /// last handle may be the one held here, and its owner come back here.
+    fn sort(&mut self) -> Vec<Storage> {
+        let alive: Vec<Storage> = self.recent.drain(..).filter_map(|weak| weak.upgrade()).collect();
+        for storage in &alive {
+            let start = storage.addresses().start;
+            // The longest of those that begin at one address holds the others' memory, too.
+            let there = self.sorted.get(&start).and_then(WeakStorage::len_bytes);
+            if there.is_none_or(|len_bytes| len_bytes < storage.len_bytes()) {
+                self.sorted.insert(start, storage.downgrade());
+            }
+        }
+        if self.sorted.len() > self.limit {
+            self.sorted.retain(|_, weak| weak.is_alive());
+            self.limit = FEW.max(2 * self.sorted.len());
+        }
+        alive
+    }
 }
 
 /// Remembers a storage, as long as it lives.
 pub(super) fn remember(storage: &Storage) {
-    let (start, len_bytes) = (storage.addresses().start, storage.len_bytes());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let there = known.storages.get(&start).and_then(WeakStorage::upgrade);
-    // The longest of those that begin at one address holds the others' memory, too.
-    if there.as_ref().is_none_or(|there| there.len_bytes() < len_bytes) {
-        known.storages.insert(start, storage.downgrade());
-        if known.storages.len() > known.limit {
-            known.storages.retain(|_, weak| weak.is_alive());
-            known.limit = 64.max(2 * known.storages.len());
-        }
+    if !storage.mark_known() {
+        return;
     }
-    // The last handle may be the one held here, and its owner come back here when it is dropped.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.recent.push(storage.downgrade());
+    let alive = if known.recent.len() < FEW { Vec::new() } else { known.sort() };
     drop(known);
-    drop(there);
+    drop(alive);
 }
 
 /// The storage that the elements lie in, if it went out and still lives.
 pub(super) fn storage_of(described: &Described) -> Option<Storage> {
     let (start, end) = described.addresses()?;
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let storage = known.storages.range(..=start).next_back()?.1.upgrade();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let alive = known.sort();
+    let nearest = known.sorted.range(..=start).next_back();
+    let storage = nearest.and_then(|(_, weak)| weak.upgrade());
     drop(known);
+    drop(alive);
     let is_inside =
         |storage: &Storage| end <= storage.addresses().end && storage.device() == described.device;
     storage.filter(is_inside)

@@ -6,7 +6,6 @@
 //! of a call, which must not cost that much, the owning array's flag `OWNDATA` is cleared.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 use ndbridge_storage::ForeignAccess;
 use pyo3::prelude::*;
@@ -95,7 +94,7 @@ impl<'py> Chain<'py> {
     pub(super) fn access(&self) -> ForeignAccess {
         match &self.end {
             Some(end) if end.is_exact_instance_of::<PyBytes>() => ForeignAccess::Frozen,
-            _ => ForeignAccess::Lent(Arc::new(PythonGate)),
+            _ => ForeignAccess::Lent(PythonGate::shared()),
         }
     }
 }

@@ -89,11 +89,18 @@ impl Layout {
 
 /// Strides of a packed array; an empty axis counts as one of length 1. The size was checked before.
 pub(super) fn packed_strides(shape: &[usize], item_bytes: usize, order: Order) -> Strides {
-    let mut axes: Shape = (0..shape.len()).collect();
-    if order == Order::C {
-        axes.reverse();
+    let mut strides = Strides::from_elem(0, shape.len());
+    let mut step = item_bytes;
+    let fill = |(stride, &len): (&mut isize, &usize)| {
+        *stride = step as isize;
+        step *= len.max(1);
+    };
+    let axes = strides.iter_mut().zip(shape);
+    match order {
+        Order::C => axes.rev().for_each(fill),
+        Order::F => axes.for_each(fill),
     }
-    nested_strides(shape, &axes, item_bytes)
+    strides
 }
 
 /// Strides of a packed array whose axes vary in the order given, the fastest first.

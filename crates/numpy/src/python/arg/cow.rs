@@ -7,8 +7,7 @@ use std::ops::Deref;
 use ndarray::{ArrayRef, ArrayView};
 use ndbridge_dtype::{Casting, Element};
 use ndbridge_storage::{BorrowKind, OwnedBorrow, Region};
-use ndbridge_tensor::{RawElements, Receipt, Request, Tensor};
-use pyo3::exceptions::PyValueError;
+use ndbridge_tensor::{CopyRule, Facts, Plan, RawElements, Receipt, Request, Tensor, plan};
 use pyo3::prelude::*;
 use pyo3::{Borrowed, intern};
 
@@ -45,43 +44,52 @@ impl<'py, T: Element, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgCow<'
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let py = object.py();
-        let incoming = find(&object).map_err(|error| naming::with_name(py, error))?;
-        match unmet::<T, S, C>(&incoming, Use::Read) {
-            None => Self::shared(Loan::of(incoming, Use::Read)?),
-            Some(unmet @ (Unmet::Shape | Unmet::ReadOnly)) => {
-                Err(unmet.exception::<T, S, C>(&incoming, Use::Read))
-            }
-            Some(_) => {
-                let copied = copied::<T, S, C>(incoming);
-                Self::copied(copied.map_err(|error| naming::with_name(py, error))?)
-            }
+        let source = Source::of(&object).map_err(|error| naming::with_name(py, error))?;
+        if !S::accepts(&source.incoming.described.shape) {
+            return Err(Unmet::Shape.exception::<T, S, C>(&source.incoming, Use::Read));
         }
+        if source.is_array && unmet::<T, S, C>(&source.incoming, Use::Read).is_none() {
+            return Self::shared(Loan::of(source.incoming, Use::Read)?);
+        }
+        let copied = source.copied::<T, C>();
+        Self::copied(copied.map_err(|error| naming::with_name(py, error))?)
     }
 }
 
-/// The array that `object` lends, or one gathered from a list or number.
-fn find<'py>(object: &Bound<'py, PyAny>) -> PyResult<Incoming<'py>> {
-    if let Some(incoming) = Incoming::find(object)? {
-        return Ok(incoming);
-    }
-    let numpy = object.py().import(intern!(object.py(), "numpy"))?;
-    Incoming::of(&numpy.call_method1(intern!(object.py(), "asanyarray"), (object,))?)
+/// What an argument is made of.
+struct Source<'py> {
+    incoming: Incoming<'py>,
+    /// Else gathered from a list or number.
+    is_array: bool,
 }
 
-/// A copy of the array that is as the types say.
-fn copied<T: Element, S: Axes, C: Constraint>(incoming: Incoming<'_>) -> PyResult<Tensor> {
-    if !S::accepts(&incoming.described.shape) {
-        return Err(PyValueError::new_err("shape changed while it was looked at"));
+impl<'py> Source<'py> {
+    fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Some(incoming) = Incoming::find(object)? {
+            return Ok(Self { incoming, is_array: true });
+        }
+        let numpy = object.py().import(intern!(object.py(), "numpy"))?;
+        let gathered = numpy.call_method1(intern!(object.py(), "asanyarray"), (object,))?;
+        Ok(Self { incoming: Incoming::of(&gathered)?, is_array: false })
     }
-    let request = Request {
-        casting: Casting::SameKind,
-        order: C::ORDER,
-        aligned: true,
-        ..Request::new(CALL).with_dtype(T::DTYPE)
-    };
-    // Copies have no gaps, and are aligned for every demand up to a cache line.
-    let request = request.with_copy(ndbridge_tensor::CopyRule::Always);
-    Found { incoming }.convert(&request)
+
+    /// A copy of the elements that is as the types say.
+    fn copied<T: Element, C: Constraint>(self) -> PyResult<Tensor> {
+        let facts = Facts { is_array: self.is_array, ..self.incoming.described.facts() };
+        let request = Request {
+            casting: Casting::SameKind,
+            order: C::ORDER,
+            aligned: true,
+            ..Request::new(CALL).with_dtype(T::DTYPE)
+        };
+        // What a plan does not know of is cured by any copy: it has no gaps, and is aligned for
+        // every demand up to a cache line.
+        let rule = match plan(&facts, &request) {
+            Plan::Share => CopyRule::Always,
+            _ => CopyRule::IfNeeded,
+        };
+        Found { incoming: self.incoming }.convert_as(&facts, &request.with_copy(rule))
+    }
 }
 
 impl<T: Element, S: Axes, C: Constraint> ArgCow<'_, T, S, C> {

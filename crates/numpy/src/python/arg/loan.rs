@@ -150,7 +150,7 @@ impl Unmet {
         if let Self::Layout(error) = &self {
             let _ = write!(text, ", whose {}", reason_alone(error));
         }
-        if let Some(remedy) = self.remedy::<T, C>(incoming) {
+        if let Some(remedy) = self.remedy::<T, S, C>(incoming, wanted) {
             let _ = write!(text, ": {remedy}");
         }
         naming::exception(incoming.object.py(), self.kind(), &text)
@@ -163,49 +163,80 @@ impl Unmet {
         }
     }
 
-    fn remedy<T: DTypes, C: Constraint>(&self, incoming: &Incoming<'_>) -> Option<String> {
+    /// The call whose result meets every demand; `None` if the shape is wrong, which no call cures.
+    fn remedy<T: DTypes, S: Axes, C: Constraint>(
+        &self,
+        incoming: &Incoming<'_>,
+        wanted: Use,
+    ) -> Option<String> {
         let described = &incoming.described;
-        let dtype = T::preferred().unwrap_or(described.dtype);
-        let item_bytes = if matches!(self, Self::DType) { dtype } else { described.dtype };
-        let bytes = Bytes(described.len().saturating_mul(item_bytes.item_bytes()));
-        let call = match self {
-            Self::Shape => return None,
-            Self::DType | Self::ByteOrder => cast_call(incoming.producer, dtype),
-            Self::Constraint if !Memory::of(described).is_aligned_to(C::ALIGN_BYTES) => {
-                format!("ndbridge.tensor({NAME})")
-            }
-            Self::Constraint => order_call(incoming.producer, C::ORDER),
-            Self::ReadOnly | Self::Layout(_) => copy_call(incoming.producer),
+        if !S::accepts(&described.shape) {
+            return None;
+        }
+        let cast = match T::accepts(described.dtype) && described.byte_order == ByteOrder::NATIVE {
+            true => None,
+            false => Some(T::preferred().unwrap_or(described.dtype)),
         };
+        let item_bytes = cast.unwrap_or(described.dtype).item_bytes();
+        let bytes = Bytes(described.len().saturating_mul(item_bytes));
+        let library_call = match self {
+            // Their own copies are as read-only as they are.
+            _ if wanted == Use::Write && incoming.producer.is_immutable() => None,
+            _ if C::ALIGN_BYTES > LIBRARY_ALIGN_BYTES => None,
+            Self::DType | Self::ByteOrder if C::ORDER.is_none() => {
+                cast.and_then(|dtype| cast_call(incoming.producer, dtype))
+            }
+            Self::Constraint if Memory::of(described).is_aligned_to(C::ALIGN_BYTES) => {
+                order_call(incoming.producer, C::ORDER)
+            }
+            Self::ReadOnly | Self::Layout(_) if C::ORDER.is_none() => copy_call(incoming.producer),
+            _ => None,
+        };
+        let call = library_call.unwrap_or_else(|| own_call(cast, C::ORDER));
         Some(format!("pass {call} (copies {bytes})"))
     }
 }
 
-fn cast_call(producer: Producer, dtype: DType) -> String {
+/// Every library aligns its own memory to this.
+const LIBRARY_ALIGN_BYTES: usize = 16;
+
+fn cast_call(producer: Producer, dtype: DType) -> Option<String> {
     match producer {
-        Producer::NumPy | Producer::Jax | Producer::Ndbridge => format!("{NAME}.astype('{dtype}')"),
-        Producer::Torch => format!("{NAME}.to(torch.{dtype})"),
-        Producer::TensorFlow => format!("tensorflow.cast({NAME}, '{dtype}')"),
-        Producer::Other => format!("ndbridge.tensor({NAME}, '{dtype}')"),
+        Producer::NumPy | Producer::Ndbridge => Some(format!("{NAME}.astype('{dtype}')")),
+        // JAX would narrow 64 bits to 32, unless it is told not to.
+        Producer::Jax if dtype.item_bytes() < 8 => Some(format!("{NAME}.astype('{dtype}')")),
+        Producer::Torch => Some(format!("{NAME}.to(torch.{dtype})")),
+        Producer::TensorFlow => Some(format!("tensorflow.cast({NAME}, '{dtype}')")),
+        Producer::Jax | Producer::Other => None,
     }
 }
 
-fn order_call(producer: Producer, order: Option<Order>) -> String {
+fn order_call(producer: Producer, order: Option<Order>) -> Option<String> {
     match (producer, order) {
-        (Producer::NumPy, Some(Order::F)) => format!("numpy.asfortranarray({NAME})"),
-        (Producer::NumPy, _) => format!("numpy.ascontiguousarray({NAME})"),
-        (_, Some(Order::F)) => format!("ndbridge.asarray({NAME}).contiguous('F')"),
-        (Producer::Torch, _) => format!("{NAME}.contiguous()"),
-        _ => format!("ndbridge.asarray({NAME}).contiguous()"),
+        (Producer::NumPy, Some(Order::F)) => Some(format!("numpy.asfortranarray({NAME})")),
+        (Producer::NumPy, _) => Some(format!("numpy.ascontiguousarray({NAME})")),
+        (Producer::Torch, Some(Order::C)) => Some(format!("{NAME}.contiguous()")),
+        _ => None,
     }
 }
 
-fn copy_call(producer: Producer) -> String {
+fn copy_call(producer: Producer) -> Option<String> {
     match producer {
-        Producer::NumPy => format!("{NAME}.copy()"),
-        Producer::Torch | Producer::Ndbridge => format!("{NAME}.clone()"),
-        _ => format!("ndbridge.tensor({NAME})"),
+        Producer::NumPy => Some(format!("{NAME}.copy()")),
+        Producer::Torch | Producer::Ndbridge => Some(format!("{NAME}.clone()")),
+        _ => None,
     }
+}
+
+/// A copy by ndbridge, which is aligned to 64 bytes and may be written, whatever came.
+fn own_call(cast: Option<DType>, order: Option<Order>) -> String {
+    let dtype = cast.map_or_else(String::new, |dtype| format!(", '{dtype}'"));
+    let order = match order {
+        None => "",
+        Some(Order::C) => ".contiguous()",
+        Some(Order::F) => ".contiguous('F')",
+    };
+    format!("ndbridge.tensor({NAME}{dtype}){order}")
 }
 
 /// An array in the words of an error: `numpy float64 [480, 640, 3]`.
@@ -236,19 +267,25 @@ fn reason_alone(error: &TensorError) -> String {
     text[..end].to_owned()
 }
 
+/// Whether a borrow was taken in one of the files that take arguments, of this module or another.
+fn is_argument(file: &str) -> bool {
+    let file = file.replace('\\', "/");
+    ["/python/arg/loan.rs", "/python/arg/plain.rs"].iter().any(|own| file.ends_with(own))
+}
+
 #[cold]
 fn refused(incoming: &Incoming<'_>, error: &BorrowError) -> PyErr {
     let py = incoming.object.py();
     match error {
         BorrowError::Conflict { held, held_at, .. } => {
-            let holder = match held_at.file().ends_with(file!()) {
+            let holder = match is_argument(held_at.file()) {
                 true => "by another argument".to_owned(),
                 false => format!("at {held_at}"),
             };
             let text = format!(
                 "{NAME}: {} shares memory that is borrowed {held} {holder}: pass {}",
                 Got(incoming),
-                copy_call(incoming.producer)
+                copy_call(incoming.producer).unwrap_or_else(|| own_call(None, None))
             );
             naming::exception(py, Kind::Buffer, &text)
         }
@@ -256,7 +293,7 @@ fn refused(incoming: &Incoming<'_>, error: &BorrowError) -> PyErr {
             let text = format!(
                 "{NAME}: {} reaches a byte twice and cannot be written: pass {}",
                 Got(incoming),
-                copy_call(incoming.producer)
+                copy_call(incoming.producer).unwrap_or_else(|| own_call(None, None))
             );
             naming::exception(py, Kind::Value, &text)
         }
@@ -276,11 +313,21 @@ fn check_bools(incoming: &Incoming<'_>) -> PyResult<()> {
     match bytes.indexed_iter().find(|(_, byte)| **byte > 1) {
         None => Ok(()),
         Some((index, byte)) => {
+            let index = index.slice();
+            let call = bytes_call(incoming.producer);
             let text = format!(
-                "{NAME}: byte {byte} at index {:?} is not a bool (0 or 1): pass {NAME}.view('uint8')",
-                index.slice()
+                "{NAME}: byte {byte} at index {index:?} is not a bool (0 or 1): pass {call}"
             );
             Err(naming::exception(incoming.object.py(), Kind::Value, &text))
         }
+    }
+}
+
+/// The elements of a `bool` array as bytes.
+fn bytes_call(producer: Producer) -> String {
+    match producer {
+        Producer::NumPy | Producer::Ndbridge => format!("{NAME}.view('uint8')"),
+        Producer::Torch => format!("{NAME}.view(torch.uint8)"),
+        _ => format!("ndbridge.asarray({NAME}).view('uint8')"),
     }
 }

@@ -1,0 +1,59 @@
+//! Arguments that are alive while Python code runs.
+
+use ndbridge::python::{AnyDType, Arg, ArgMut};
+use pyo3::prelude::*;
+
+/// Takes one to read and one to write.
+#[pyfunction]
+pub fn overlap(a: Arg<'_, AnyDType>, b: ArgMut<'_, AnyDType>) {
+    drop((a, b));
+}
+
+/// Takes both to write.
+#[pyfunction]
+pub fn both_written(a: ArgMut<'_, AnyDType>, b: ArgMut<'_, AnyDType>) {
+    drop((a, b));
+}
+
+/// Takes both to read.
+#[pyfunction]
+pub fn both_read(a: Arg<'_, AnyDType>, b: Arg<'_, AnyDType>) {
+    drop((a, b));
+}
+
+/// What `function` returns, called while `x` is borrowed for reading.
+#[pyfunction]
+pub fn call_while_reading<'py>(
+    x: Arg<'py, AnyDType>,
+    function: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let result = function.call0();
+    drop(x);
+    result
+}
+
+/// What `function` returns, called while `x` is borrowed for writing.
+#[pyfunction]
+pub fn call_while_writing<'py>(
+    x: ArgMut<'py, AnyDType>,
+    function: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let result = function.call0();
+    drop(x);
+    result
+}
+
+/// What `function` returns, called when one of two borrows has ended: that of `b` if `b_first`.
+#[pyfunction]
+pub fn call_between_releases<'py>(
+    a: Arg<'py, AnyDType>,
+    b: Arg<'py, AnyDType>,
+    b_first: bool,
+    function: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (first, second) = if b_first { (b, a) } else { (a, b) };
+    drop(first);
+    let result = function.call0();
+    drop(second);
+    result
+}

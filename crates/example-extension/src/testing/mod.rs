@@ -1,0 +1,28 @@
+//! What the tests need to look behind the scenes.
+
+mod borrowing;
+mod constraints;
+mod detached;
+mod keeping;
+
+use pyo3::prelude::*;
+
+/// For the tests only.
+#[pymodule]
+pub mod testing {
+    #[pymodule_export]
+    use super::borrowing::{
+        both_read, both_written, call_between_releases, call_while_reading, call_while_writing,
+        overlap,
+    };
+    #[pymodule_export]
+    use super::constraints::{
+        aligned64, any_axes, bools, c_order, const_axes, contiguous, f_order, rank0,
+    };
+    #[pymodule_export]
+    use super::detached::{
+        call_while_detached, panic_detached, shared_sum, sum_detached_while, unblocked,
+    };
+    #[pymodule_export]
+    use super::keeping::{Keeper, counted, dropped};
+}

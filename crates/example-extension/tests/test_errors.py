@@ -1,0 +1,158 @@
+"""Each error names the argument, what was expected, what came, and a call that works."""
+
+import re
+
+import ndbridge_example as example
+import numpy as np
+import pytest
+from conftest import aligned, of_jax, of_tensorflow, of_torch, remedy
+from ndbridge_example import testing
+
+ZEROS, ONES = np.zeros(3, "float32"), np.ones(3, "float32")
+
+
+def test_the_whole_text():
+    image = np.zeros((480, 640, 3))
+    with pytest.raises(TypeError) as caught:
+        example.normalise(image, ZEROS, ONES)
+    assert str(caught.value) == (
+        "image: expected writable float32 [*, *, 3] on cpu, got numpy float64 [480, 640, 3]: "
+        "pass image.astype('float32') (copies 3.5 MiB)"
+    )
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+def unaligned(array):
+    raw = np.zeros(array.nbytes + 1, "uint8")[1:].view(array.dtype).reshape(array.shape)
+    raw[...] = array
+    return raw
+
+
+def ones(*shape, dtype="float64"):
+    return np.ones(shape, dtype)
+
+
+def record_field(dtype):
+    return np.ones(3, [("a", "uint8"), ("x", dtype)])["x"]
+
+
+# The call, its argument, what the text says of the demand, what of the array.
+REFUSED = {
+    "dtype": (example.total, ones(3, dtype="int32"), "float32 or float64 [..]", "numpy int32 [3]"),
+    "torch dtype": (example.total, lambda: of_torch(ones(3, dtype="int32")), "float32 or", "torch int32 [3]"),
+    "jax dtype": (example.total, lambda: of_jax(ones(3, dtype="int32")), "float32 or", "jax int32 [3]"),
+    "jax to 64 bit": (testing.c_order, lambda: of_jax(ones(3, dtype="float32")), "float64 [..] on cpu, C order", "jax float32 [3]"),
+    "tensorflow dtype": (example.total, lambda: of_tensorflow(ones(3, dtype="int32")), "float32 or", "tensorflow int32 [3]"),
+    "buffer dtype": (testing.c_order, bytearray(8), "float64 [..]", "array uint8 [8]"),
+    "byte order": (testing.c_order, ones(3, dtype=">f8"), "float64 [..]", "numpy float64 [3] in big-endian byte order"),
+    "C order": (testing.c_order, ones(2, 3).T, "float64 [..] on cpu, C order", "[3, 2] with strides [8, 24] B"),
+    "F order": (testing.f_order, ones(2, 3), "float64 [..] on cpu, Fortran order", "numpy float64 [2, 3]"),
+    "C order of torch": (testing.c_order, lambda: of_torch(ones(2, 3)).T, "C order", "torch float64 [3, 2]"),
+    "F order of torch": (testing.f_order, lambda: of_torch(ones(2, 3)), "Fortran order", "torch float64 [2, 3]"),
+    "F order of tensorflow": (testing.f_order, lambda: of_tensorflow(ones(2, 3)), "Fortran order", "tensorflow float64 [2, 3] (read-only)"),
+    "no gaps": (testing.contiguous, ones(4, 3)[::2], "contiguous, aligned to 8 B", "with strides [48, 8] B"),
+    "dtype and C order": (testing.c_order, ones(2, 3, dtype="int32").T, "C order", "numpy int32 [3, 2]"),
+    "dtype and F order": (testing.f_order, ones(2, 3, dtype="int32"), "Fortran order", "numpy int32 [2, 3]"),
+    "torch dtype and C order": (testing.c_order, lambda: of_torch(ones(2, 3, dtype="int32")).T, "C order", "torch int32 [3, 2]"),
+    "byte order and F order": (testing.f_order, ones(2, 3, dtype=">f8"), "Fortran order", "big-endian"),
+    "alignment": (testing.aligned64, aligned(3, offset=8), "aligned to 64 B", "numpy float64 [3]"),
+    "alignment of torch": (testing.aligned64, lambda: of_torch(aligned(3, offset=8)), "aligned to 64 B", "torch float64 [3]"),
+    "alignment and dtype": (testing.aligned64, aligned(3, "float32", 4), "aligned to 64 B", "numpy float32 [3]"),
+    "any alignment": (testing.c_order, unaligned(ones(3)), "float64 [..]", "whose address 0x"),
+    "read-only": (testing.any_axes, read_only(ones(3)), "writable float64 [..]", "numpy float64 [3] (read-only)"),
+    "read-only bytes": (testing.any_axes, np.frombuffer(bytes(16)), "writable float64", "(read-only)"),
+    "jax to be written": (testing.any_axes, lambda: of_jax(ones(3)), "writable float64", "jax float64 [3] (read-only)"),
+    "jax to be written, dtype": (testing.any_axes, lambda: of_jax(ones(3, dtype="float32")), "writable float64", "jax float32 [3] (read-only)"),
+    "tensorflow to be written": (testing.any_axes, lambda: of_tensorflow(ones(3)), "writable float64", "tensorflow float64 [3] (read-only)"),
+    "tensorflow to be written, dtype": (testing.any_axes, lambda: of_tensorflow(ones(3, dtype="float32")), "writable float64", "(read-only)"),
+    "broadcast": (testing.any_axes, np.broadcast_to(ones(3), (2, 3)), "writable float64", "(read-only) with strides [0, 8] B"),
+    "overlapping": (testing.any_axes, np.lib.stride_tricks.as_strided(ones(4), (2, 2), (8, 8)), "writable float64", "with strides [8, 8] B"),
+    "expanded torch": (testing.any_axes, lambda: of_torch(ones(3)).expand(2, 3), "writable float64", "torch float64 [2, 3]"),
+    "record field": (testing.any_axes, record_field("float64"), "writable float64", "with strides [9] B"),
+    "bytes of bools": (testing.bools, np.array([[0, 1], [1, 255]], "uint8").view("bool"), "byte 255 at index [1, 1] is not a bool", ""),
+    "bytes of torch bools": (testing.bools, lambda: of_torch(np.array([2, 1], "uint8").view("bool")), "byte 2 at index [0]", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "x", "expected", "found"), REFUSED.values(), ids=REFUSED)
+def test_the_call_that_an_error_names_works(call, x, expected, found):
+    x = x() if callable(x) else x
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call(x)
+    text = str(caught.value)
+    assert text.startswith("x: ")
+    assert expected in text
+    assert found in text
+    better = remedy(text, x=x)
+    if call is testing.bools:
+        assert str(better.dtype).endswith("uint8")  # the values, for the caller to look at
+        return
+    with np.errstate(all="ignore"):
+        call(better)
+
+
+def test_what_no_copy_can_cure_names_no_call():
+    table = [
+        (testing.rank0, ones(1), "expected float64 [] on cpu, got numpy float64 [1]"),
+        (testing.const_axes, ones(2, 1, 2), "expected float64 [2, *, 3] on cpu, got numpy float64 [2, 1, 2]"),
+        (testing.const_axes, ones(2, 3), "expected float64 [2, *, 3] on cpu, got numpy float64 [2, 3]"),
+        (testing.const_axes, ones(2, 3, dtype="int8"), "expected float64 [2, *, 3] on cpu, got numpy int8 [2, 3]"),
+    ]  # fmt: skip
+    for call, x, text in table:
+        with pytest.raises((TypeError, ValueError), match=re.escape(f"x: {text}") + "$"):
+            call(x)
+
+
+def test_an_axis_that_disagrees_names_both_arguments():
+    text = "y: axis d has length 4 in shape [2, 4], expected 3 as in x of shape [5, 3]"
+    with pytest.raises(ValueError, match=re.escape(text)):
+        example.pairwise_distances(ones(5, 3), ones(2, 4))
+
+
+@pytest.mark.parametrize("x", [None, [1.0], 3, "text", object(), np.float64(3)], ids=repr)
+def test_what_is_no_array_is_named(x):
+    with pytest.raises(TypeError, match=r"^x: \S+ offers no array: expected a NumPy array, a tensor"):
+        example.total(x)
+
+
+def test_dty_4_what_cannot_be_carried_is_named():
+    pairs = {
+        "object": np.zeros(2, "O"),
+        "long double": np.zeros(2, "g"),
+        "time": np.zeros(2, "M8[s]"),
+        "text": np.array(["a"]),
+        "structured": np.zeros(2, [("a", "f8")]),
+        "masked": np.ma.ones(2),
+    }
+    for what, x in pairs.items():
+        for call in (example.total, example.describe, example.total_of_any):
+            with pytest.raises(TypeError, match=f"^x: .*{what}"):
+                call(x)
+
+
+def test_a_borrow_in_the_way_is_named():
+    x = np.arange(6.0)
+    with pytest.raises(BufferError) as caught:
+        testing.overlap(x, x[1:])
+    text = "b: numpy float64 [5] shares memory that is borrowed for reading by another argument: pass b.copy()"
+    assert str(caught.value) == text
+    testing.overlap(x, remedy(caught.value, b=x[1:]))
+
+
+def test_the_exceptions_are_those_of_python():
+    kinds = []
+    for call in (
+        lambda: example.total(1),
+        lambda: testing.rank0(ones(1)),
+        lambda: testing.both_written(ONES, ONES),
+    ):
+        with pytest.raises((TypeError, ValueError, BufferError)) as caught:
+            call()
+        kinds.append([base for base in (TypeError, ValueError, BufferError) if caught.errisinstance(base)])
+    assert kinds == [[TypeError], [ValueError], [BufferError]]
+
+
