@@ -67,11 +67,13 @@ pub struct NoCopy;
 
 #[pymethods]
 impl NoCopy {
+    /// Forbids copies on this thread.
     fn __enter__(slf: Py<Self>) -> Py<Self> {
         SCOPES.with_borrow_mut(|scopes| scopes.push(ndbridge::no_copy()));
         slf
     }
 
+    /// Allows them again.
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
         let scope = SCOPES.with_borrow_mut(Vec::pop);

@@ -215,6 +215,7 @@ impl NpzFile {
         Ok(tensor.clone().into())
     }
 
+    /// The array of that name, or `default`.
     #[pyo3(signature = (name, default=None))]
     fn get(&self, name: &str, default: Option<Py<PyAny>>, py: Python<'_>) -> PyResult<Py<PyAny>> {
         if !self.__contains__(name) {

@@ -62,6 +62,10 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, form: Form) {
             result
         });
     }
+    let dlpack = ["miri", "test", "--package", "ndbridge-numpy", "--test", "dlpack"];
+    let mut dlpack = nightly(workspace, dlpack);
+    dlpack.arg("--target-dir").arg(workspace.target.join("miri").join(STACKED.name));
+    steps.command("Miri, DLPack structures", dlpack.env("RUSTFLAGS", "-Awarnings"));
     steps.run("AddressSanitizer", || execute(&mut address_sanitizer(workspace)?));
 }
 

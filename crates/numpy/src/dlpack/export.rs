@@ -138,22 +138,20 @@ struct Whole<M> {
 }
 
 fn boxed<M>(exported: Exported, managed: impl FnOnce(DlTensor) -> M) -> *mut M {
-    let mut place = Box::<Whole<M>>::new_uninit();
-    let whole: *mut Whole<M> = place.as_mut_ptr();
+    // Out of its box before anything points into it.
+    let whole: *mut Whole<M> = Box::into_raw(Box::<Whole<M>>::new_uninit()).cast();
     // SAFETY: room for it, inside the box.
     let to_exported = unsafe { &raw mut (*whole).exported };
     // SAFETY: as above, not yet filled.
     unsafe { to_exported.write(exported) };
-    // SAFETY: filled by the line above; nothing else refers to it.
+    // SAFETY: filled by the line above, and never written again.
     let exported = unsafe { &*to_exported };
     let header = exported.axes.header(&exported.tensor);
     // SAFETY: room for it, inside the box.
     let to_managed = unsafe { &raw mut (*whole).managed };
     // SAFETY: as above, not yet filled.
     unsafe { to_managed.write(managed(header)) };
-    // SAFETY: both parts are filled.
-    let whole = unsafe { place.assume_init() };
-    Box::into_raw(whole).cast()
+    whole.cast()
 }
 
 /// # Safety

@@ -27,6 +27,10 @@ mod export;
 #[expect(unsafe_code, reason = "reads structures of foreign code and takes over their memory")]
 mod import;
 
+#[cfg(feature = "python")]
+#[expect(unsafe_code, reason = "reads the axes of headers")]
+mod plain;
+
 pub use abi::{
     CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlExchange, DlExchangeHeader, DlManaged,
     DlManagedVersioned, DlSetError, DlTensor, DlVersion, IS_COPIED, READ_ONLY, VERSION,
@@ -37,4 +41,4 @@ pub use import::{ManagedOwner, from_managed, from_managed_versioned, read_protot
 pub use ndbridge_storage::Mutability;
 
 #[cfg(feature = "python")]
-pub(crate) use import::{PlainHeader, describe};
+pub(crate) use {import::describe, plain::PlainHeader};

@@ -1,4 +1,11 @@
-//! Live NumPy arrays, in and out, by NumPy's C structure: shared both ways, or refused.
+//! Live arrays of Python's libraries, in and out: shared both ways, or refused.
+//!
+//! | to | call |
+//! |---|---|
+//! | take an argument for the time of a call | [`Arg`], [`ArgMut`], [`ArgCow`] |
+//! | keep an array | [`from_python`], [`from_numpy`] |
+//! | hand a tensor out | [`to_numpy`], [`to_torch`], [`to_tensorflow`], [`to_jax`], [`to_dlpack`]; as return values [`ToNumpy`] and its kin |
+//! | compute without the GIL | [`Detach`], [`DetachMut`], [`hold`] |
 //!
 //! ```text
 //! ndarray object            what a Tensor made of it holds
@@ -13,6 +20,7 @@
 //! The reference keeps the memory alive. The weak references, one for the array and one for each
 //! array it is a view of, make NumPy refuse every `resize`, also with `refcheck=False`, which would
 //! move the memory away. A buffer at the end of the chain (`bytearray`, `mmap`) is held by an export.
+//! Other libraries' arrays are held by the DLPack structure, the export or the object that they gave.
 
 #[expect(unsafe_code, reason = "declares NumPy's C structures and looks up its C functions")]
 mod api;

@@ -126,40 +126,37 @@ pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     PyErr::from(error)
 }
 
-/// The gate of a torch tensor's memory: that of Python, and shut once torch has put other memory
-/// behind the tensor, as `share_memory_()` does, which frees what was there.
+/// The gate of a torch storage: that of Python, and shut once torch has put other memory into the
+/// storage, as `share_memory_()` does, which frees what was there.
 pub(super) struct TorchGate {
-    tensor: Py<PyAny>,
-    storage: usize,
+    storage: Py<PyAny>,
+    address: usize,
 }
-
-const NAME: &str = "the gate of a torch tensor";
 
 impl TorchGate {
     /// The gate of the memory that is behind `tensor` now.
     pub(super) fn of(tensor: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self { storage: storage_address(tensor)?, tensor: tensor.clone().unbind() })
+        let storage = tensor.call_method0(intern!(tensor.py(), "untyped_storage"))?;
+        Ok(Self { address: address(&storage)?, storage: storage.unbind() })
     }
 }
 
 impl Gate for TorchGate {
     fn check(&self) -> Result<(), GateError> {
         PythonGate.check()?;
-        let address = Python::attach(|py| storage_address(self.tensor.bind(py)));
-        if address.is_ok_and(|address| address == self.storage) {
+        let now = Python::attach(|py| address(self.storage.bind(py)));
+        if now.is_ok_and(|now| now == self.address) {
             return Ok(());
         }
-        let reason = "torch put other memory behind the tensor, as by share_memory_(), set_() or \
-                      .data, and may have freed this: import the tensor again";
-        Err(GateError { gate: NAME, reason })
+        let reason = "torch put other memory into the tensor's storage, as share_memory_() does, and \
+                      freed this: import the tensor again";
+        Err(GateError { gate: "the gate of a torch storage", reason })
     }
 }
 
-/// Where the storage behind a tensor begins.
-fn storage_address(tensor: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let py = tensor.py();
-    let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
-    storage.call_method0(intern!(py, "data_ptr"))?.extract()
+/// Where a storage begins.
+fn address(storage: &Bound<'_, PyAny>) -> PyResult<usize> {
+    storage.call_method0(intern!(storage.py(), "data_ptr"))?.extract()
 }
 
 /// Makes torch refuse to resize the storage behind a host tensor for good, as its own `numpy()`

@@ -1,8 +1,8 @@
-"""One tensor handle over memory that NumPy, Rust, a file or you may own.
+"""One tensor handle over memory that NumPy, PyTorch, TensorFlow, JAX, Rust or a file may own.
 
 Every call says in its name whether it shares or copies, does exactly that, and can tell you
-afterwards (``t.receipt``). ``from_*``, views and ``numpy()`` share; ``tensor``, ``constant``,
-``clone`` and ``astype`` copy.
+afterwards (``t.receipt``). ``from_*``, views, ``numpy()``, ``torch()``, ``tensorflow()`` and ``jax()``
+share; ``tensor``, ``constant``, ``clone`` and ``astype`` copy.
 """
 
 from ._ndbridge import *

@@ -6,7 +6,7 @@ use std::panic::Location;
 use ndarray::{Dimension, IxDyn};
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
-use ndbridge_tensor::{Bytes, Order, TensorError};
+use ndbridge_tensor::{Bytes, Order, RawElements, TensorError};
 use pyo3::prelude::*;
 
 use super::super::incoming::{Hold, Incoming};
@@ -307,7 +307,11 @@ fn check_bools(incoming: &Incoming<'_>) -> PyResult<()> {
     if incoming.described.dtype != DType::Bool {
         return Ok(());
     }
+    // An axis that repeats can be longer than any walk; its first element stands for all.
     let raw = incoming.described.raw();
+    let once = |(&len, &stride): (&usize, &isize)| if stride == 0 { len.min(1) } else { len };
+    let shape: Vec<usize> = raw.shape.iter().zip(raw.strides).map(once).collect();
+    let raw = RawElements { shape: &shape, ..raw };
     // SAFETY: elements of one byte, which any layout of can be expressed; borrowed by the caller.
     let bytes = unsafe { raw.view::<u8, IxDyn>() };
     match bytes.indexed_iter().find(|(_, byte)| **byte > 1) {

@@ -8,7 +8,7 @@
 //! #[pyfunction]
 //! fn shift(mut image: ArgMut<'_, f32, (Any, Any, Const<3>)>, by: Arg<'_, f32, (Const<3>,)>) {
 //!     for mut pixel in image.rows_mut() {
-//!         pixel += &*by;
+//!         pixel.zip_mut_with(&by, |value, offset| *value += offset);
 //!     }
 //! }
 //! ```
