@@ -73,6 +73,7 @@ class ExchangeAPI(ctypes.Structure):
 
 
 _DELETER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_DELETER_WITH_GIL = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 _api = ctypes.pythonapi
 _api.PyCapsule_New.restype = ctypes.py_object
 _api.PyCapsule_New.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
@@ -108,7 +109,8 @@ def managed_of(capsule):
 
 
 def delete(managed):
-    _DELETER(managed.deleter)(ctypes.addressof(managed))
+    """Calls the deleter with the GIL."""
+    _DELETER_WITH_GIL(managed.deleter)(ctypes.addressof(managed))
 
 
 def header_of(tensor):
@@ -155,7 +157,7 @@ class Lent:
 
     def __init__(self, array, *, version=None, flags=0, **header):
         self.array, self.version, self.flags, self.header = array, version, flags, header
-        self.deletions, self.capsules, self._parts = 0, [], []
+        self.deletions, self.made, self.capsules, self._parts = 0, 0, [], []
 
     def __dlpack_device__(self):
         return self.header.get("device", CPU)
@@ -192,6 +194,7 @@ class Lent:
         self._parts += [shape, strides, managed]
         capsule = _api.PyCapsule_New(address, name, None)
         self.capsules.append(capsule)
+        self.made += 1
         return capsule
 
     def drop_capsules(self):
@@ -205,10 +208,10 @@ class Lent:
                 delete(managed_of(capsule))
         self.capsules.clear()
 
-
-def lent_anything():
-    """Whether any capsule made here is still to be deleted."""
-    return len(_lent)
+    def forget(self):
+        """Lets go of structures whose deleter will not be called."""
+        for managed in self._parts[2::3]:
+            _lent.pop(ctypes.addressof(managed), None)
 
 
 def sizes():
