@@ -4,6 +4,7 @@ Importing this skips the tests of a file where a library is missing.
 """
 
 import ctypes
+import gc
 import os
 
 import ml_dtypes
@@ -21,6 +22,8 @@ torch = pytest.importorskip("torch")
 jax = pytest.importorskip("jax")
 tf = pytest.importorskip("tensorflow")
 jnp = jax.numpy
+# Hundreds of thousands of objects that stay: the tests that collect garbage need not look at them.
+gc.freeze()
 
 NUMPY_DTYPES = [
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
