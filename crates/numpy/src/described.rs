@@ -50,6 +50,16 @@ impl Described {
         (below, below.saturating_add(above))
     }
 
+    /// Whether any memory can be as described.
+    ///
+    /// # Errors
+    /// As [`Layout::new`].
+    pub(crate) fn check(&self) -> Result<(), TensorError> {
+        let (below, _) = self.extent();
+        Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
+        Ok(())
+    }
+
     /// A tensor over the memory, whose elements are taken as they lie, maybe in the other byte
     /// order. The owner is dropped if the description is one that no memory can have.
     ///

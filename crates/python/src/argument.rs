@@ -1,7 +1,7 @@
 //! Whatever Python code may pass as an array.
 
 use ndbridge::dtype::Kind;
-use ndbridge::python::{ArrayError, Found, find, numpy_dtype, to_py_err};
+use ndbridge::python::{ArrayError, Found, find, is_array, numpy_dtype, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{DType, Plan, Request, Tensor, plan};
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
@@ -84,6 +84,10 @@ impl<'py> Source<'py> {
 /// The NumPy array of a buffer: shares, keeps shape and format, holds the buffer's export.
 pub fn array_of_buffer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
+    if is_array(object)? {
+        // Refuses a mask, of which the buffer would not tell.
+        find(object)?;
+    }
     let view = PyMemoryView::from(object).map_err(|error| {
         // NumPy says ValueError of an array whose type has no format.
         if !error.is_instance_of::<PyValueError>(py) {

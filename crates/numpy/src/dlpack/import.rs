@@ -180,12 +180,14 @@ pub(crate) fn describe(
     let shape = shape_of(tensor)?;
     let strides = strides_of(tensor, version, &shape, dtype.item_bytes() as i64)?;
     let offset = usize::try_from(tensor.byte_offset).map_err(|_| DlpackError::Overflow)?;
+    tensor.data.addr().checked_add(offset).ok_or(DlpackError::Overflow)?;
     let ptr = tensor.data.cast::<u8>().wrapping_add(offset);
     let byte_order = ByteOrder::NATIVE;
     let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
     if tensor.data.is_null() && !described.is_empty() {
         return Err(DlpackError::NullData { len: described.len() });
     }
+    described.check()?;
     Ok(described)
 }
 

@@ -90,7 +90,7 @@ impl<'py> Incoming<'py> {
         match known {
             Known { producer: Producer::Jax, .. } => Self::jax(object).map(Some),
             Known { producer: Producer::TensorFlow, to_array, .. } => {
-                Self::tensorflow(object, to_array).map(Some)
+                Self::tensorflow(object, to_array)
             }
             Known { exchange: Some(table), .. } => Self::exchange(object, known, table).map(Some),
             Known { producer, .. } => Self::any(object, producer),
@@ -145,8 +145,12 @@ impl<'py> Incoming<'py> {
         Self::dlpack(object, Producer::Jax)
     }
 
-    /// TensorFlow's tensors give out arrays over their memory; those of no axes only buffers.
-    fn tensorflow(object: &Bound<'py, PyAny>, to_array: Option<&Py<PyAny>>) -> PyResult<Self> {
+    /// TensorFlow's tensors give out arrays over their memory; those of no axes only buffers, and
+    /// no memory at all if the buffer protocol and DLPack have no word for them: `None` then.
+    fn tensorflow(
+        object: &Bound<'py, PyAny>,
+        to_array: Option<&Py<PyAny>>,
+    ) -> PyResult<Option<Self>> {
         let array = to_array.and_then(|to_array| call(to_array, object).ok());
         if let Some(array) = array {
             let api = NumpyApi::get(object.py())?;
@@ -154,13 +158,13 @@ impl<'py> Incoming<'py> {
             if api.is_plain(&array)
                 && let Ok(incoming) = Self::immutable_array(object, api, array)
             {
-                return Ok(incoming);
+                return Ok(Some(incoming));
             }
         }
         if let Ok(buffer) = HeldBuffer::of(object)
             && let Ok(incoming) = Self::buffer(object, Producer::TensorFlow, buffer)
         {
-            return Ok(incoming);
+            return Ok(Some(incoming));
         }
         // Asked for a capsule of strings or handles, TensorFlow ends the process.
         let dtype: String = match object.getattr_opt(intern!(object.py(), "dtype"))? {
@@ -173,7 +177,10 @@ impl<'py> Incoming<'py> {
         if !object.hasattr(intern!(object.py(), "__dlpack__"))? {
             return Err(ArrayError::NoProtocol { found: type_name(object) }.into());
         }
-        Self::dlpack(object, Producer::TensorFlow)
+        if dtype.starts_with("float8") {
+            return Ok(None);
+        }
+        Self::dlpack(object, Producer::TensorFlow).map(Some)
     }
 
     /// A tensor of TensorFlow's, by the array over its memory, which holds the tensor.
