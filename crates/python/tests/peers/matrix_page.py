@@ -1,0 +1,123 @@
+"""docs/matrix.md, made of the cells that were seen."""
+
+from collections import defaultdict
+
+from promises import LEGEND
+
+INTRODUCTION = """# What shares with whom
+
+Written by the tests (`crates/python/tests/peers/test_matrix.py`), which make every one of these
+arrays, take it by every call, hand it to every consumer, and compare pointers, bits, and writes in
+both directions. They fail if a cell differs from this page. To write it again, run them with
+`NDBRIDGE_WRITE_MATRIX=1`.
+
+A refusal names its reason and a call that works; the tests follow that advice, too.
+"""
+IN = """## In: taking arrays
+
+`S` shares, `C` copies, `-` is an error: the call is for other objects, or the array cannot be had.
+All but the named layouts and data types are meant.
+"""
+OUT = """## Out: handing on
+
+`t` is the tensor of an array that a producer made and a call shared, or of a copy. Memory begins at a multiple
+of 64 bytes, except where "offset", "unaligned", or a field is said; `legacy` producers cannot say
+whether their memory may be written.
+"""
+
+
+def page(taken, cells, calls, consumers, groups, versions):
+    """The whole page. Deterministic: no addresses, and the versions in the last line only."""
+    parts = [INTRODUCTION, IN, in_table(taken, calls, groups), OUT, legend()]
+    for group in groups:
+        parts += [f"### {group}\n", out_table(cells, consumers, group)]
+    parts.append("Seen with " + ", ".join(f"{name} {version}" for name, version in versions) + ".")
+    return "\n".join(parts) + "\n"
+
+
+def without_versions(text):
+    return [line for line in text.splitlines() if not line.startswith("Seen with ")]
+
+
+def legend():
+    rows = "".join(f"| `{code}` | {meaning} |\n" for code, meaning in LEGEND.items())
+    return f"| cell | meaning |\n|---|---|\n{rows}"
+
+
+def single(codes, place):
+    assert len(codes) == 1, f"{place}: cells of one place differ: {sorted(codes)}"
+    return next(iter(codes))
+
+
+def merged(rows):
+    """Groups keys of equal values, in the order in which they came."""
+    groups = defaultdict(list)
+    for key, value in rows:
+        groups[value].append(key)
+    return [(keys, value) for value, keys in groups.items()]
+
+
+def unique(values):
+    return list(dict.fromkeys(values))
+
+
+def out_table(cells, consumers, group):
+    places = unique((layout, producer) for g, layout, producer, _ in cells if g == group)
+    rows = []
+    for layout, producer in places:
+        row = tuple(
+            single(cells[group, layout, producer, c], (group, layout, producer, c))
+            for c in consumers
+        )
+        rows.append(((layout, producer), row))
+    # Producers of one layout with equal cells, then layouts of equal producers and cells.
+    by_layout = []
+    for layout in unique(layout for layout, _ in places):
+        of_layout = [(producer, row) for (l, producer), row in rows if l == layout]
+        by_layout += [(layout, (tuple(who), row)) for who, row in merged(of_layout)]
+    lines = [
+        "| " + ", ".join(layouts) + " | " + ", ".join(who) + " | " + " | ".join(row) + " |"
+        for layouts, (who, row) in merged(by_layout)
+    ]
+    return table(["layout", "memory of", *consumers], lines)
+
+
+def in_table(taken, calls, groups):
+    producers = unique(producer for _, _, producer, _ in taken)
+    lines = []
+    for producer in producers:
+        places = unique((g, layout) for g, layout, p, _ in taken if p == producer)
+        rows = merged(
+            (
+                (group, layout),
+                tuple(single(taken[group, layout, producer, c], (producer, c)) for c in calls),
+            )
+            for group, layout in places
+        )
+        # The most frequent row stands for all that is not named.
+        rows.sort(key=lambda row: -len(row[0]))
+        for number, (places_of_row, row) in enumerate(rows):
+            named = "" if number == 0 else ": " + exceptions(places_of_row, places, groups)
+            lines.append(f"| {producer}{named} | " + " | ".join(row) + " |")
+    return table(["array of", *calls], lines)
+
+
+def exceptions(places, all_places, groups):
+    """Names the data types and layouts of some places, briefly."""
+    dtypes = [group for group in groups if any(g == group for g, _ in places)]
+    layouts = unique(layout for _, layout in places)
+    every_layout = all(
+        (group, layout) in places for group, layout in all_places if group in dtypes
+    )
+    every_dtype = all(
+        (group, layout) in places for group, layout in all_places if layout in layouts
+    )
+    if every_layout:
+        return "; ".join(dtypes)
+    if every_dtype:
+        return ", ".join(layouts)
+    return "; ".join(dtypes) + "; " + ", ".join(layouts)
+
+
+def table(head, lines):
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *lines]) + "\n"
