@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::argument::array_of_buffer;
 use crate::dtype::DTypeArgument;
-use crate::tensor::PyTensor;
+use crate::tensor::{PyTensor, order_of};
 
 #[pymethods]
 impl PyTensor {
@@ -56,6 +56,7 @@ impl PyTensor {
             return Err(PyBufferError::new_err(text));
         }
         if copy != Some(true) {
+            self.check_consumer(py)?;
             return to_dlpack(py, &self.tensor, max_version, false);
         }
         let copied = self.tensor.copy(CopyOrder::Keep).map_err(to_py_err)?;
@@ -137,6 +138,24 @@ impl PyTensor {
     }
 }
 
+impl PyTensor {
+    /// Refuses read-only memory to torch, which writes it whatever the capsule says. Who calls
+    /// shows in nothing but the caller's module.
+    fn check_consumer(&self, py: Python<'_>) -> PyResult<()> {
+        if self.tensor.mutability() != Mutability::ReadOnly {
+            return Ok(());
+        }
+        let Ok(frame) = py.import("sys")?.call_method0("_getframe") else { return Ok(()) };
+        let module = frame.getattr("f_globals")?.get_item("__name__");
+        let name = module.and_then(|name| name.extract::<String>()).unwrap_or_default();
+        if name.split('.').next() == Some("torch") {
+            let text = "torch has no read-only tensors: call clone() first (copies)";
+            return Err(PyBufferError::new_err(text));
+        }
+        Ok(())
+    }
+}
+
 /// Buffer, data type, shape, order and whether it is read-only.
 type Pickled<'py> = (Bound<'py, PyAny>, &'static str, Bound<'py, PyTuple>, &'static str, bool);
 
@@ -170,7 +189,7 @@ pub fn _rebuild(
         true => bytes,
         false => bytes.copy(CopyOrder::C).map_err(to_py_err)?,
     };
-    let tensor = shaped(&bytes, dtype.0, &shape, order).map_err(to_py_err)?;
+    let tensor = shaped(&bytes, dtype.0, &shape, order_of(order)?).map_err(to_py_err)?;
     Ok(if read_only { tensor.into_read_only() } else { tensor }.into())
 }
 
@@ -178,11 +197,13 @@ fn shaped(
     bytes: &Tensor,
     dtype: DType,
     shape: &[usize],
-    order: &str,
+    order: Order,
 ) -> Result<Tensor, ndbridge::TensorError> {
-    let mut lens: Vec<isize> = shape.iter().map(|&len| len as isize).collect();
+    // A length past isize is too large for any shape.
+    let lens = shape.iter().map(|&len| isize::try_from(len).unwrap_or(isize::MAX));
+    let mut lens: Vec<isize> = lens.collect();
     let flat = bytes.reshape(&[-1])?.reinterpret(DType::U8)?.reinterpret(dtype)?;
-    if order != "F" {
+    if order == Order::C {
         return flat.reshape(&lens);
     }
     lens.reverse();

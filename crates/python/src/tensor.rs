@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
 use ndbridge::{Casting, CopyRule, Order, Request, Tensor};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -301,12 +301,18 @@ fn nested(
     let Some((&len, inner)) = shape.split_first() else {
         return Ok(numbers.next().unwrap_or_else(|| py.None()));
     };
-    let items = (0..len).map(|_| nested(py, numbers, inner)).collect::<PyResult<Vec<_>>>()?;
+    let mut items = Vec::new();
+    // Without elements, lengths may be larger than any memory.
+    let reserved = items.try_reserve_exact(len);
+    reserved.map_err(|error| PyMemoryError::new_err(error.to_string()))?;
+    for _ in 0..len {
+        items.push(nested(py, numbers, inner)?);
+    }
     Ok(PyList::new(py, items)?.into_any().unbind())
 }
 
 /// 'C' or 'F'.
-fn order_of(name: &str) -> PyResult<Order> {
+pub fn order_of(name: &str) -> PyResult<Order> {
     match name {
         "C" => Ok(Order::C),
         "F" => Ok(Order::F),

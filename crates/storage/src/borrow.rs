@@ -271,7 +271,11 @@ impl Storage {
         if self.lend_unused(&gate) {
             return Ok(());
         }
-        let Some(ledger) = self.used_ledger() else { return Ok(()) };
+        let Some(ledger) = self.used_ledger() else {
+            // Another thread lends it this moment.
+            self.set_lent(gate);
+            return Ok(());
+        };
         let lent = ledger.when_idle(|| self.set_lent(gate));
         lent.map_err(|held| {
             let Held { kind: held, at: held_at, .. } = *held;

@@ -79,7 +79,11 @@ pub(super) fn lens(array: &ArrayObject) -> &[isize] {
 fn dtype_of(object: &Bound<'_, PyAny>, array: &ArrayObject) -> PyResult<(DType, ByteOrder)> {
     // SAFETY: an array's descr is a live object, and not changed while this thread is attached.
     let descr = unsafe { &*array.descr };
-    dtype_of_descr(descr.type_num, descr.byte_order as u8, || object.getattr("dtype"))
+    dtype_of_descr(descr.type_num, descr.byte_order as u8, || {
+        // Not by the attribute, which a subclass may make up.
+        // SAFETY: a live object, which the array keeps.
+        Ok(unsafe { Bound::from_borrowed_ptr(object.py(), array.descr.cast()) })
+    })
 }
 
 fn mutability(array: &ArrayObject) -> Mutability {

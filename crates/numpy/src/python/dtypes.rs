@@ -83,6 +83,8 @@ fn learn(type_num: c_int, descr: &Bound<'_, PyAny>) -> PyResult<DType> {
     let module: String = scalar.getattr("__module__")?.extract()?;
     let name: String = descr.str()?.extract()?;
     let known = OF_ML_DTYPES.iter().position(|dtype| dtype.name() == name);
+    let item_bytes: usize = descr.getattr("itemsize")?.extract()?;
+    let known = known.filter(|&known| OF_ML_DTYPES[known].item_bytes() == item_bytes);
     match known.filter(|_| module.split('.').next() == Some("ml_dtypes")) {
         Some(position) => {
             ADDED[position].store(type_num, Relaxed);

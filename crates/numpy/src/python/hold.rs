@@ -21,7 +21,7 @@ use super::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
 use super::owner::{PythonOwner, python_owner};
 use super::pins::{Chain, Link, walk};
 use super::producer::{Producer, known};
-use super::torch;
+use super::torch::{self, TorchGate};
 
 const MADE_OF_TENSOR: &str = "arrays made of the tensor, if there are any";
 
@@ -129,6 +129,7 @@ pub struct Hold<'py> {
     py: Python<'py>,
     frozen: Vec<Py<PyAny>>,
     _pins: Vec<Py<PyAny>>,
+    _storages: Vec<TorchGate>,
     unblocked: Vec<String>,
 }
 
@@ -159,7 +160,7 @@ pub struct Hold<'py> {
 /// What Python raises while its objects are looked at; nothing is held then.
 pub fn hold<'py>(py: Python<'py>, lenders: &[&dyn Lender]) -> PyResult<Hold<'py>> {
     let (frozen, pins, unblocked) = (Vec::new(), Vec::new(), Vec::new());
-    let mut held = Hold { py, frozen, _pins: pins, unblocked };
+    let mut held = Hold { py, frozen, _pins: pins, _storages: Vec::new(), unblocked };
     for lender in lenders {
         match lender.lender(py) {
             Some(object) => held.keep_still(&object)?,
@@ -190,8 +191,12 @@ impl Hold<'_> {
             Producer::Jax | Producer::TensorFlow => {} // immutable
             Producer::Ndbridge => self.keep_tensor_still(object)?,
             Producer::Torch => {
-                torch::pin_storage(object)?;
-                self.unblocked.push("torch tensors, which cannot be made read-only".to_owned());
+                // Torch may put other memory behind the tensor: this storage stays.
+                self._storages.push(torch::pin_storage(object)?);
+                self.unblocked.push(
+                    "torch tensors, which cannot be made read-only nor kept from share_memory_()"
+                        .to_owned(),
+                );
             }
             Producer::NumPy | Producer::Other => {
                 self.unblocked.push(format!("the library of {}", object.get_type()));

@@ -34,6 +34,7 @@ use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
 use super::pins::{CallPin, Chain, Link, walk};
 use super::producer::{Known, Producer, known};
+use super::reference::give_up_parked;
 use super::torch;
 use crate::described::Described;
 use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner, PlainHeader};
@@ -77,6 +78,7 @@ impl<'py> Incoming<'py> {
     #[inline]
     pub(super) fn find(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
         join_ledger(object.py())?;
+        give_up_parked(object.py());
         let api = NumpyApi::get(object.py())?;
         if let Some(array) = api.array_of(object) {
             let described = array::describe(api, object, &array)?;
@@ -301,7 +303,8 @@ impl<'py> Incoming<'py> {
         }
         let (now, seen) = (array::describe_again(&self.object)?, &self.described);
         let is_same = now.shape == seen.shape && now.strides == seen.strides;
-        Ok(is_same && now.ptr == seen.ptr && now.dtype == seen.dtype)
+        let means_the_same = now.dtype == seen.dtype && now.byte_order == seen.byte_order;
+        Ok(is_same && means_the_same && now.ptr == seen.ptr && now.mutability == seen.mutability)
     }
 
     /// A tensor that shares the memory, for as long as it lives; memory that went out from here
@@ -337,7 +340,11 @@ impl<'py> Incoming<'py> {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();
                 (vec![export], None, lent())
             }
-            Hold::Kept(array) => (vec![array.unbind()], None, lent()),
+            Hold::Kept(array) => {
+                let mut pins = Chain::of(&array)?.pins;
+                pins.push(array.unbind());
+                (pins, None, lent())
+            }
             Hold::Managed(managed) => (Vec::new(), Some(managed), lent()),
         };
         let name = match producer {

@@ -69,7 +69,10 @@ pub(super) fn storage_of(described: &Described) -> Option<Storage> {
     let storage = nearest.and_then(|(_, weak)| weak.upgrade());
     drop(known);
     drop(alive);
-    let is_inside =
-        |storage: &Storage| end <= storage.addresses().end && storage.device() == described.device;
+    let is_inside = |storage: &Storage| {
+        let here = end <= storage.addresses().end && storage.device() == described.device;
+        // A shut gate: the memory may have been freed, and be another's now.
+        here && storage.check_gate().is_ok()
+    };
     storage.filter(is_inside)
 }

@@ -55,6 +55,8 @@ mod owner;
 mod pins;
 #[expect(unsafe_code, reason = "reads DLPack's table of functions and a list of what was seen")]
 mod producer;
+#[expect(unsafe_code, reason = "gives up references on the interpreter's own word")]
+mod reference;
 mod returned;
 #[expect(unsafe_code, reason = "C functions in rust-numpy's borrow table")]
 mod rust_numpy;

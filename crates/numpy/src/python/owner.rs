@@ -3,37 +3,20 @@
 use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 
-use super::gate::is_attached;
+use super::reference::Reference;
 use crate::dlpack::ManagedOwner;
 
 /// Keeps a Python object, and with it the memory it owns, alive.
 ///
-/// Dropping it is right on every thread: without the interpreter's lock PyO3 sets the object aside
-/// until some thread is attached, and after the interpreter has ended nothing is touched.
+/// Dropping it is right on every thread: one that is not attached to Python sets the objects aside
+/// until some thread is, and after the interpreter has ended nothing is touched.
 pub struct PythonOwner {
-    // Some until it is dropped.
-    kept: Option<Kept>,
-}
-
-struct Kept {
-    object: Py<PyAny>,
+    object: Reference,
     // Weak references to the arrays whose resizing would move the memory, since NumPy refuses to
     // resize an array as long as one exists; and an export of the buffer behind them.
-    _pins: Vec<Py<PyAny>>,
+    _pins: Vec<Reference>,
     // The structure that a producer made for us: its deleter may run on any thread.
     _managed: Option<ManagedOwner>,
-}
-
-impl Drop for PythonOwner {
-    fn drop(&mut self) {
-        let kept = self.kept.take();
-        if !is_attached() {
-            return drop(kept);
-        }
-        // PyO3 does not know the threads on which foreign code deletes what it was given: it would
-        // set the objects aside until the next call into this module.
-        let _ = Python::try_attach(|_| drop(kept));
-    }
 }
 
 impl PythonOwner {
@@ -42,7 +25,8 @@ impl PythonOwner {
         pins: Vec<Py<PyAny>>,
         managed: Option<ManagedOwner>,
     ) -> Self {
-        Self { kept: Some(Kept { object, _pins: pins, _managed: managed }) }
+        let pins = pins.into_iter().map(Reference::from).collect();
+        Self { object: object.into(), _pins: pins, _managed: managed }
     }
 }
 
@@ -50,5 +34,5 @@ impl PythonOwner {
 #[must_use]
 pub fn python_owner<'py>(py: Python<'py>, tensor: &Tensor) -> Option<Bound<'py, PyAny>> {
     let owner = tensor.storage().owner::<PythonOwner>()?;
-    Some(owner.kept.as_ref()?.object.bind(py).clone())
+    owner.object.bind(py).cloned()
 }

@@ -101,16 +101,14 @@ pub(super) fn known_type(kind: &Bound<'_, PyType>) -> PyResult<Known> {
             exchange_of(&tensor)
                 .is_ok_and(|own| own.map(ptr::from_ref) == exchange.map(ptr::from_ref))
         });
-    let to_array = match producer {
-        Producer::TensorFlow => kind.getattr_opt(intern!(kind.py(), "_numpy_internal"))?,
-        _ => None,
-    };
-    let to_array = to_array.map(|method| &*Box::leak(Box::new(method.unbind())));
-    let known = Known { producer, exchange, to_array, has_no_flags };
+    let mut known = Known { producer, exchange, to_array: None, has_no_flags };
     // Types without a library of their own are looked at again: a class may learn protocols later.
-    if (producer != Producer::Other || exchange.is_some())
-        && SEEN_LEN.fetch_add(1, Relaxed) < MOST_SEEN
-    {
+    let is_telling = producer != Producer::Other || exchange.is_some();
+    if is_telling && SEEN_LEN.fetch_add(1, Relaxed) < MOST_SEEN {
+        if producer == Producer::TensorFlow {
+            let method = kind.getattr_opt(intern!(kind.py(), "_numpy_internal"))?;
+            known.to_array = method.map(|method| &*Box::leak(Box::new(method.unbind())));
+        }
         remember(kind, known);
     }
     Ok(known)

@@ -10,6 +10,7 @@ use pyo3::{intern, types::PyDict};
 use super::call::call;
 use super::error::ArrayError;
 use super::gate::PythonGate;
+use super::reference::Reference;
 use crate::described::Described;
 
 /// torch's own, looked up once per process.
@@ -130,15 +131,15 @@ pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
 /// The gate of a torch storage: that of Python, and shut once torch has put other memory into the
 /// storage, as `share_memory_()` does, which frees what was there.
 pub(super) struct TorchGate {
-    storage: Py<PyAny>,
+    storage: Reference,
     address: usize,
 }
 
 impl Gate for TorchGate {
     fn check(&self) -> Result<(), GateError> {
         PythonGate.check()?;
-        let now = Python::attach(|py| address(self.storage.bind(py)));
-        if now.is_ok_and(|now| now == self.address) {
+        let now = Python::attach(|py| self.storage.bind(py).map(address));
+        if now.is_some_and(|now| now.is_ok_and(|now| now == self.address)) {
             return Ok(());
         }
         let reason = "torch put other memory into the tensor's storage, as share_memory_() does, and \
@@ -167,7 +168,7 @@ pub(super) fn pin_storage(tensor: &Bound<'_, PyAny>) -> PyResult<TorchGate> {
         let nothing = torch.call_method(intern!(py, "empty"), (0,), Some(&options))?;
         let view = nothing.call_method1(intern!(py, "set_"), (&storage, 0, (0,)))?;
         view.call_method0(intern!(py, "numpy"))?;
-        Ok(TorchGate { address: address(&storage)?, storage: storage.unbind() })
+        Ok(TorchGate { address: address(&storage)?, storage: storage.unbind().into() })
     })
 }
 
@@ -176,7 +177,8 @@ pub(super) fn pin_storage(tensor: &Bound<'_, PyAny>) -> PyResult<TorchGate> {
 /// # Errors
 /// `BufferError` if they do not.
 pub(super) fn check_inside(gate: &TorchGate, py: Python<'_>, elements: &Described) -> PyResult<()> {
-    let len_bytes: usize = gate.storage.bind(py).call_method0(intern!(py, "nbytes"))?.extract()?;
+    let Some(storage) = gate.storage.bind(py) else { return Ok(()) };
+    let len_bytes: usize = storage.call_method0(intern!(py, "nbytes"))?.extract()?;
     let end = gate.address.saturating_add(len_bytes);
     match elements.addresses() {
         Some((from, to)) if from < gate.address || to > end => {

@@ -22,7 +22,12 @@ def add_note(self, note, /):
 
 
 def named(base):
-    members = {'add_note': add_note, '__module__': 'ndbridge', '__doc__': base.__doc__}
+    # Goes to other processes as the plain exception.
+    def __reduce__(self):
+        return base, self.args
+
+    members = {'add_note': add_note, '__reduce__': __reduce__, '__doc__': base.__doc__}
+    members['__module__'] = 'ndbridge'
     return type('Argument' + base.__name__, (base,), members)
 
 

@@ -1,0 +1,91 @@
+//! References to Python objects that are given up rightly wherever they are dropped.
+//!
+//! Foreign code deletes what it was given wherever it likes: on threads that Python knows and PyO3
+//! does not, and in the middle of a call from Python for which it has let go of the interpreter, as
+//! JAX does. PyO3 counts calls and takes such a thread to be attached; the interpreter itself knows.
+
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::gate::is_attached;
+
+/// Keeps a Python object, as [`Py`] does.
+pub(super) struct Reference {
+    // Some until it is dropped.
+    object: Option<Py<PyAny>>,
+}
+
+impl From<Py<PyAny>> for Reference {
+    fn from(object: Py<PyAny>) -> Self {
+        Self { object: Some(object) }
+    }
+}
+
+impl Reference {
+    /// The object; `None` only while this is dropped.
+    pub(super) fn bind<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+        self.object.as_ref().map(|object| object.bind(py))
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else { return };
+        let object = object.into_ptr();
+        if is_attached() {
+            // SAFETY: attached, and the reference is ours to give up.
+            unsafe { ffi::Py_DecRef(object) }
+        } else {
+            park(object.expose_provenance());
+        }
+    }
+}
+
+/// References, by address, that wait for a thread that is attached. After the interpreter has ended
+/// they wait for good.
+static PARKED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+static ANY_PARKED: AtomicBool = AtomicBool::new(false);
+
+fn park(object: usize) {
+    let mut parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+    parked.push(object);
+    ANY_PARKED.store(true, Ordering::Release);
+    drop(parked);
+    // SAFETY: may be called at any time, also without an interpreter.
+    if unsafe { ffi::Py_IsInitialized() } != 0 {
+        // SAFETY: may be called on any thread. If Python's list is full, the next import does it.
+        unsafe { ffi::Py_AddPendingCall(Some(give_up_parked_call), std::ptr::null_mut()) };
+    }
+}
+
+/// Called by the interpreter, on an attached thread.
+extern "C" fn give_up_parked_call(_: *mut c_void) -> c_int {
+    // SAFETY: only the interpreter knows this function, as a pending call.
+    give_up_parked(unsafe { Python::assume_attached() });
+    0
+}
+
+/// Gives up the references that were parked.
+#[inline]
+pub(super) fn give_up_parked(py: Python<'_>) {
+    if ANY_PARKED.load(Ordering::Acquire) {
+        give_up_all(py);
+    }
+}
+
+#[cold]
+fn give_up_all(_py: Python<'_>) {
+    let mut parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+    ANY_PARKED.store(false, Ordering::Release);
+    let objects = std::mem::take(&mut *parked);
+    // Whatever runs when an object goes may park others.
+    drop(parked);
+    for object in objects {
+        // SAFETY: attached, as the token shows; a reference that was ours, parked once.
+        unsafe { ffi::Py_DecRef(std::ptr::with_exposed_provenance_mut(object)) }
+    }
+}
