@@ -4,7 +4,7 @@ Nothing here asks ndbridge. Cells are short:
 
     S   shares            S!  shares, but the consumer breaks a promise of its own or of the memory
     C   the consumer copies, without being asked   N  the consumer narrows 64 bits to 32
-    r - i u o a d x   ndbridge refuses             O D    the consumer refuses
+    r b i u o a d x   ndbridge refuses             O D    the consumer refuses
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LEGEND = {
     "C": "the consumer copies, unasked",
     "N": "the consumer narrows 64-bit numbers to 32 bits, unasked",
     "r": "refused: memory is read-only, which the consumer cannot express",
-    "-": "refused: an axis runs backwards",
+    "b": "refused: an axis runs backwards",
     "i": "refused: a stride is no multiple of the item size",
     "u": "refused: elements lie off their alignment",
     "o": "refused: the elements have gaps or are in another order",
@@ -106,7 +106,7 @@ def to_memoryview(facts):
 def to_torch(facts):
     return [
         ("r", facts.access == KEPT),
-        ("-", facts.runs_backwards),
+        ("b", facts.runs_backwards),
         ("i", facts.has_odd_strides),
         ("u", facts.is_off_item),
         # Nobody knows whether memory from a legacy capsule may be written, and torch would write.
