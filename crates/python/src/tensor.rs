@@ -249,7 +249,12 @@ impl PyTensor {
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
         let request = Request::new("__eq__");
-        let Ok(source) = Source::of(other, &request) else { return Ok(false) };
+        let source = match Source::of(other, &request) {
+            Ok(source) => source,
+            // What is no array, or none that can be carried, is not equal; all else is told.
+            Err(error) if is_no_array(&error, other.py()) => return Ok(false),
+            Err(error) => return Err(error),
+        };
         let other = source.convert(&request)?;
         ndbridge::array_equal(&self.tensor, &other).map_err(to_py_err)
     }
@@ -273,6 +278,10 @@ impl PyTensor {
     fn convert(&self, request: &Request) -> PyResult<Self> {
         self.tensor.convert(request).map(Self::from).map_err(to_py_err)
     }
+}
+
+fn is_no_array(error: &PyErr, py: Python<'_>) -> bool {
+    error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py)
 }
 
 /// Assignment ignores axes of length 1 in front of those of the target, as NumPy's does.

@@ -140,22 +140,21 @@ impl NumpyApi {
         })
     }
 
-    /// The C structure of `object`, if it is an ndarray (or of a subclass).
+    /// The C structure of `object` as it is now, if it is an ndarray (or of a subclass).
     #[inline]
-    pub(super) fn array_of<'a>(&self, object: &'a Bound<'_, PyAny>) -> Option<&'a ArrayObject> {
+    pub(super) fn array_of(&self, object: &Bound<'_, PyAny>) -> Option<ArrayObject> {
         // SAFETY: both are live objects, and the thread is attached.
         let is_array =
             unsafe { ffi::PyObject_TypeCheck(object.as_ptr(), self.array_type.as_ptr()) } != 0;
-        // SAFETY: an ndarray object begins with this structure, and lives while `object` does;
-        // NumPy changes it only on attached threads, and this one does not let go meanwhile.
-        is_array.then(|| unsafe { &*object.as_ptr().cast::<ArrayObject>() })
+        // SAFETY: an ndarray object begins with this structure; a copy, since other code changes it.
+        is_array.then(|| unsafe { object.as_ptr().cast::<ArrayObject>().read() })
     }
 
-    /// The C structure of `object`, if it is an ndarray and of no subclass.
+    /// The C structure of `object` as it is now, if it is an ndarray and of no subclass.
     #[inline]
-    pub(super) fn plain_array<'a>(&self, object: &'a Bound<'_, PyAny>) -> Option<&'a ArrayObject> {
+    pub(super) fn plain_array(&self, object: &Bound<'_, PyAny>) -> Option<ArrayObject> {
         // SAFETY: as in `array_of`.
-        self.is_plain(object).then(|| unsafe { &*object.as_ptr().cast::<ArrayObject>() })
+        self.is_plain(object).then(|| unsafe { object.as_ptr().cast::<ArrayObject>().read() })
     }
 
     /// Whether `object` is an ndarray and of no subclass.
@@ -218,8 +217,8 @@ impl NumpyApi {
 /// # Safety
 /// `object` is an ndarray, and NumPy's code is right with the flag changed.
 #[inline]
-pub(super) unsafe fn set_flag(object: &Bound<'_, PyAny>, flag: c_int, on: bool) {
-    let array = object.as_ptr().cast::<ArrayObject>();
+pub(super) unsafe fn set_flag(object: *mut ffi::PyObject, flag: c_int, on: bool) {
+    let array = object.cast::<ArrayObject>();
     // SAFETY: an ndarray begins with this structure; attached, so nobody else looks at it.
     let flags = unsafe { &mut (*array).flags };
     if on { *flags |= flag } else { *flags &= !flag }

@@ -47,7 +47,7 @@ pub(super) fn describe(
 pub(super) fn describe_again(object: &Bound<'_, PyAny>) -> PyResult<Described> {
     let api = NumpyApi::get(object.py())?;
     let array = api.array_of(object).ok_or_else(|| ArrayError::not_an_array(object))?;
-    describe(api, object, array)
+    describe(api, object, &array)
 }
 
 /// Whether an array carries a mask beside its elements.

@@ -86,8 +86,7 @@ pub enum ArrayError {
     RequiresGrad,
     /// A torch tensor without plain memory, such as a sparse one.
     #[error(
-        "torch tensor of layout {layout} on {device} has no plain host memory ({reason}): \
-         pass x.to_dense() or x.cpu() (copies)"
+        "torch tensor of layout {layout} on {device} has no plain host memory ({reason}){remedy}"
     )]
     TorchMemory {
         /// torch's name of the layout.
@@ -96,6 +95,14 @@ pub enum ArrayError {
         device: String,
         /// What torch says.
         reason: String,
+        /// The call that works, if there is one, after a colon.
+        remedy: &'static str,
+    },
+    /// A torch tensor whose storage was resized below it.
+    #[error("torch tensor reaches past its storage of {len_bytes} B, which was resized")]
+    TorchStorage {
+        /// Bytes of the storage.
+        len_bytes: usize,
     },
     /// Memory that host code must not touch.
     #[error("{} is not host memory: pass a copy of it on the cpu, as by x.cpu()", DeviceName(*kind, *id))]
@@ -203,6 +210,7 @@ impl From<ArrayError> for PyErr {
             | ArrayError::Negative
             | ArrayError::RequiresGrad
             | ArrayError::TorchMemory { .. }
+            | ArrayError::TorchStorage { .. }
             | ArrayError::HiddenCopy { .. }
             | ArrayError::Consumer { .. } => PyBufferError::new_err(error.to_string()),
             _ => PyTypeError::new_err(error.to_string()),

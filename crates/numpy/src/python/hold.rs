@@ -267,7 +267,7 @@ fn freeze(api: &NumpyApi, array: &Bound<'_, PyAny>) -> bool {
     let is_writeable = api.array_of(array).is_some_and(|array| array.flags & WRITEABLE != 0);
     if is_writeable {
         // SAFETY: an ndarray; read-only is what any array may be.
-        unsafe { set_flag(array, WRITEABLE, false) };
+        unsafe { set_flag(array.as_ptr(), WRITEABLE, false) };
         frozen.push((address, 1));
     }
     is_writeable
@@ -281,6 +281,6 @@ fn thaw(array: &Bound<'_, PyAny>) {
     if frozen[position].1 == 0 {
         frozen.swap_remove(position);
         // SAFETY: an ndarray whose flag was set before.
-        unsafe { set_flag(array, WRITEABLE, true) };
+        unsafe { set_flag(array.as_ptr(), WRITEABLE, true) };
     }
 }

@@ -34,7 +34,7 @@ use super::ledger_capsule::join_ledger;
 use super::owner::PythonOwner;
 use super::pins::{CallPin, Chain, Link, walk};
 use super::producer::{Known, Producer, known};
-use super::torch::{self, TorchGate};
+use super::torch;
 use crate::described::Described;
 use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner, PlainHeader};
 
@@ -79,7 +79,7 @@ impl<'py> Incoming<'py> {
         join_ledger(object.py())?;
         let api = NumpyApi::get(object.py())?;
         if let Some(array) = api.array_of(object) {
-            let described = array::describe(api, object, array)?;
+            let described = array::describe(api, object, &array)?;
             let (producer, object) = (Producer::NumPy, object.clone());
             return Ok(Some(Self { described, producer, object, hold: Hold::Array }));
         }
@@ -190,7 +190,7 @@ impl<'py> Incoming<'py> {
         array: Bound<'py, PyAny>,
     ) -> PyResult<Self> {
         let found = api.array_of(&array).ok_or_else(|| ArrayError::not_an_array(&array))?;
-        let mut described = array::describe(api, &array, found)?;
+        let mut described = array::describe(api, &array, &found)?;
         described.mutability = Mutability::ReadOnly;
         let (producer, object) = (Producer::TensorFlow, object.clone());
         Ok(Self { described, producer, object, hold: Hold::Kept(array) })
@@ -285,7 +285,7 @@ impl<'py> Incoming<'py> {
             Hold::Array => {
                 let api = NumpyApi::get(self.object.py())?;
                 match api.array_of(&self.object) {
-                    Some(array) => CallPin::array(api, &self.object, array),
+                    Some(array) => CallPin::array(api, &self.object, &array),
                     None => Ok(CallPin::None),
                 }
             }
@@ -327,11 +327,11 @@ impl<'py> Incoming<'py> {
                 (chain.pins, None, access)
             }
             Hold::Looked(table) => {
-                torch::pin_storage(&object)?;
-                let gate = ForeignAccess::Lent(Arc::new(TorchGate::of(&object)?));
+                let gate = torch::pin_storage(&object)?;
                 let managed = managed(&object, table)?;
                 described = managed.describe().map_err(ArrayError::from)?;
-                (Vec::new(), Some(managed), gate)
+                torch::check_inside(&gate, object.py(), &described)?;
+                (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
             }
             Hold::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();

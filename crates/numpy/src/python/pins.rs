@@ -8,6 +8,7 @@
 use std::ptr::NonNull;
 
 use ndbridge_storage::ForeignAccess;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyMemoryView, PyWeakrefReference};
 
@@ -113,9 +114,9 @@ pub(super) enum CallPin<'py> {
     /// Nothing could move it.
     None,
     /// The array owns its memory, and its flag is cleared; whoever holds this holds the array.
-    This(NonNull<ArrayObject>),
+    This(NonNull<ffi::PyObject>, *mut u8),
     /// Another array owns the memory, its flag cleared.
-    Base(Bound<'py, PyAny>),
+    Base(Bound<'py, PyAny>, *mut u8),
     /// As for memory that is kept.
     Pins { _pins: Box<[Py<PyAny>]> },
 }
@@ -128,13 +129,12 @@ impl<'py> CallPin<'py> {
         object: &Bound<'py, PyAny>,
         array: &ArrayObject,
     ) -> PyResult<Self> {
-        if array.base.is_null() && array.flags & OWNS_DATA != 0 {
-            // SAFETY: an ndarray; without the flag NumPy refuses to resize it, and frees nothing,
-            // which it would do only when the array is gone; set again on drop.
-            unsafe { set_flag(object, OWNS_DATA, false) };
-            return Ok(Self::This(NonNull::from(array)));
-        }
-        Self::view(api, object, array)
+        let this = NonNull::new(object.as_ptr()).filter(|_| owns_its_memory(array));
+        let Some(this) = this else { return Self::view(api, object, array) };
+        // SAFETY: an ndarray; without the flag NumPy refuses to resize it, and frees nothing, which
+        // it would do only when the array is gone; set again on drop.
+        unsafe { set_flag(this.as_ptr(), OWNS_DATA, false) };
+        Ok(Self::This(this, array.data))
     }
 
     /// Pins the memory of an array that does not own it.
@@ -142,15 +142,15 @@ impl<'py> CallPin<'py> {
     fn view(api: &NumpyApi, object: &Bound<'py, PyAny>, array: &ArrayObject) -> PyResult<Self> {
         // SAFETY: null, or a live object, which the array keeps alive.
         let base = unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), array.base) };
-        let owner = base.filter(|base| {
-            let owner = api.array_of(base);
-            owner.is_some_and(|owner| owner.base.is_null() && owner.flags & OWNS_DATA != 0)
+        let owner = base.and_then(|base| {
+            let owner = api.array_of(&base).filter(owns_its_memory)?;
+            Some((base, owner.data))
         });
         match owner {
-            Some(owner) => {
+            Some((owner, data)) => {
                 // SAFETY: as in `array`.
-                unsafe { set_flag(&owner, OWNS_DATA, false) };
-                Ok(Self::Base(owner))
+                unsafe { set_flag(owner.as_ptr(), OWNS_DATA, false) };
+                Ok(Self::Base(owner, data))
             }
             // More than one link; or somebody else cleared the flag, and may set it again before
             // this call is over.
@@ -159,15 +159,35 @@ impl<'py> CallPin<'py> {
     }
 }
 
+#[inline]
+fn owns_its_memory(array: &ArrayObject) -> bool {
+    array.base.is_null() && array.flags & OWNS_DATA != 0
+}
+
 impl Drop for CallPin<'_> {
     #[inline]
     fn drop(&mut self) {
         match self {
             Self::None | Self::Pins { .. } => {}
-            // SAFETY: a live ndarray, held until this is dropped; the flag as it was.
-            Self::This(array) => unsafe { (*array.as_ptr()).flags |= OWNS_DATA },
+            // SAFETY: a live ndarray, held until this is dropped.
+            Self::This(array, data) => unsafe { give_back(array.as_ptr(), *data) },
             // SAFETY: as above.
-            Self::Base(owner) => unsafe { set_flag(owner, OWNS_DATA, true) },
+            Self::Base(owner, data) => unsafe { give_back(owner.as_ptr(), *data) },
         }
+    }
+}
+
+/// Sets the flag again, unless the array was given other memory meanwhile (`__setstate__`), which may
+/// not be its own.
+///
+/// # Safety
+/// `array` is a live ndarray whose flag was cleared here.
+#[inline]
+unsafe fn give_back(array: *mut ffi::PyObject, data: *mut u8) {
+    // SAFETY: an ndarray begins with this structure.
+    let now = unsafe { array.cast::<ArrayObject>().read() };
+    if now.base.is_null() && now.data == data {
+        // SAFETY: the flag as it was, of the memory that it spoke of.
+        unsafe { set_flag(array, OWNS_DATA, true) };
     }
 }

@@ -10,6 +10,7 @@ use pyo3::{intern, types::PyDict};
 use super::call::call;
 use super::error::ArrayError;
 use super::gate::PythonGate;
+use crate::described::Described;
 
 /// torch's own, looked up once per process.
 struct Torch {
@@ -69,13 +70,7 @@ pub(super) fn check_plain(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
     match check() {
         // A subclass that lets nobody ask: torch itself is asked past it.
         Err(error) if error.is_instance_of::<PyRuntimeError>(tensor.py()) => {
-            let aside = tensor.py().import(intern!(tensor.py(), "torch._C"))?;
-            let aside = aside.getattr("DisableTorchFunctionSubclass")?.call0()?;
-            aside.call_method0("__enter__")?;
-            let checked = check();
-            let none = || tensor.py().None();
-            aside.call_method1("__exit__", (none(), none(), none()))?;
-            checked
+            past_subclasses(tensor.py(), check)
         }
         checked => checked,
     }
@@ -120,10 +115,16 @@ impl Torch {
 pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     let text = |name| tensor.getattr(name).map(|value| value.to_string());
     let (Ok(layout), Ok(device)) = (text("layout"), text("device")) else { return error };
+    let is_true = |name| tensor.getattr(name).and_then(|value| value.is_truthy()).unwrap_or(false);
+    let remedy = match () {
+        () if is_true("is_quantized") => ": pass x.dequantize() or x.int_repr() (copies)",
+        () if layout != "torch.strided" => ": pass x.to_dense() (copies)",
+        () if !matches!(device.as_str(), "cpu" | "meta") => ": pass x.cpu() (copies)",
+        () => "",
+    };
     let text = error.value(tensor.py()).to_string();
     let reason = text.lines().next().unwrap_or_default().to_owned();
-    let error = ArrayError::TorchMemory { layout, device, reason };
-    PyErr::from(error)
+    ArrayError::TorchMemory { layout, device, reason, remedy }.into()
 }
 
 /// The gate of a torch storage: that of Python, and shut once torch has put other memory into the
@@ -131,14 +132,6 @@ pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
 pub(super) struct TorchGate {
     storage: Py<PyAny>,
     address: usize,
-}
-
-impl TorchGate {
-    /// The gate of the memory that is behind `tensor` now.
-    pub(super) fn of(tensor: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let storage = tensor.call_method0(intern!(tensor.py(), "untyped_storage"))?;
-        Ok(Self { address: address(&storage)?, storage: storage.unbind() })
-    }
 }
 
 impl Gate for TorchGate {
@@ -160,16 +153,45 @@ fn address(storage: &Bound<'_, PyAny>) -> PyResult<usize> {
 }
 
 /// Makes torch refuse to resize the storage behind a host tensor for good, as its own `numpy()`
-/// does: the memory would move away.
-pub(super) fn pin_storage(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = tensor.py();
-    let torch = py.import(intern!(py, "torch"))?;
-    let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
-    let bytes = torch.getattr(intern!(py, "uint8"))?;
-    let options = PyDict::new(py);
-    options.set_item(intern!(py, "dtype"), bytes)?;
-    let nothing = torch.call_method(intern!(py, "empty"), (0,), Some(&options))?;
-    let view = nothing.call_method1(intern!(py, "set_"), (storage, 0, (0,)))?;
-    view.call_method0(intern!(py, "numpy"))?;
-    Ok(())
+/// does: the memory would move away. Gives the gate of the storage, which keeps it.
+///
+/// # Errors
+/// What torch raises.
+pub(super) fn pin_storage(tensor: &Bound<'_, PyAny>) -> PyResult<TorchGate> {
+    past_subclasses(tensor.py(), || {
+        let py = tensor.py();
+        let torch = py.import(intern!(py, "torch"))?;
+        let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
+        let options = PyDict::new(py);
+        options.set_item(intern!(py, "dtype"), torch.getattr(intern!(py, "uint8"))?)?;
+        let nothing = torch.call_method(intern!(py, "empty"), (0,), Some(&options))?;
+        let view = nothing.call_method1(intern!(py, "set_"), (&storage, 0, (0,)))?;
+        view.call_method0(intern!(py, "numpy"))?;
+        Ok(TorchGate { address: address(&storage)?, storage: storage.unbind() })
+    })
+}
+
+/// Whether the elements lie in the storage, which other code may have resized below its tensors.
+///
+/// # Errors
+/// `BufferError` if they do not.
+pub(super) fn check_inside(gate: &TorchGate, py: Python<'_>, elements: &Described) -> PyResult<()> {
+    let len_bytes: usize = gate.storage.bind(py).call_method0(intern!(py, "nbytes"))?.extract()?;
+    let end = gate.address.saturating_add(len_bytes);
+    match elements.addresses() {
+        Some((from, to)) if from < gate.address || to > end => {
+            Err(ArrayError::TorchStorage { len_bytes }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs `ask` with torch itself to answer, and not a subclass of its tensor.
+fn past_subclasses<R>(py: Python<'_>, ask: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    let aside = py.import(intern!(py, "torch._C"))?;
+    let aside = aside.getattr(intern!(py, "DisableTorchFunctionSubclass"))?.call0()?;
+    aside.call_method0(intern!(py, "__enter__"))?;
+    let answer = ask();
+    aside.call_method1(intern!(py, "__exit__"), (py.None(), py.None(), py.None()))?;
+    answer
 }

@@ -39,8 +39,8 @@ where
 {
     let api = ready(object.py())?;
     let found = api.plain_array(object)?;
-    let elements = Elements::<S::Dim>::of_numpy::<T, S, C>(found, wanted)?;
-    let pin = CallPin::array(api, object, found).ok()?;
+    let elements = Elements::<S::Dim>::of_numpy::<T, S, C>(&found, wanted)?;
+    let pin = CallPin::array(api, object, &found).ok()?;
     elements.lend(object, pin, Hold::Array, wanted)
 }
 
@@ -64,7 +64,7 @@ where
         }
         Seen::Immutable(array) if wanted == Use::Read => {
             let found = api.plain_array(&array)?;
-            let elements = Elements::of_numpy::<T, S, C>(found, wanted)?;
+            let elements = Elements::of_numpy::<T, S, C>(&found, wanted)?;
             elements.lend(object, CallPin::None, Hold::Kept(array), wanted)
         }
         Seen::Immutable(_) => None,
