@@ -342,6 +342,18 @@ def test_shr_1_every_array_to_every_consumer(found, producer, dtype):
     found.done.add((producer, dtype))
 
 
+@pytest.mark.parametrize("dtype", SIXTY_FOUR_BIT)
+def test_shr_1_jax_takes_64_bits_if_it_has_them(dtype):
+    for layout, make in made_by("numpy", dtype).items():
+        made = make()
+        facts, t = Facts(dtype, made.memory, made.access), nd.from_numpy(made.object)
+        with jax.enable_x64(True):
+            for consumer in ("`t.jax()`", "`jnp.from_dlpack(t)`"):
+                outcome = observed(CONSUMERS[consumer], t, facts)
+                wanted = [code for code in promised(consumer, facts) if code not in "xN"] or ["S"]
+                assert set(outcome.code) & set(wanted), (layout, consumer, outcome)
+
+
 PAGE = Path(__file__).parents[4] / "docs" / "matrix.md"
 
 

@@ -304,6 +304,35 @@ def test_shr_5_jax_does_not_narrow_unasked():
     assert t.astype("int32", casting="unsafe").jax().dtype == "int32"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_dev_2_a_jax_array_is_waited_for(dtype):
+    # JAX returns before it has computed: who looks too early sees whatever was there.
+    @jax.jit
+    def work(x):
+        for _ in range(20):
+            x = jnp.tanh(x @ x) + 1
+        return x.astype(dtype)
+
+    x = jnp.ones((512, 512))
+    takings = [nd.from_dlpack, nd.asarray, nd.tensor, lambda y: nd.asarray(y, copy=False)]
+    wanted = np.asarray(work(x)).tobytes()
+    for take in takings:
+        assert take(work(x)).numpy().tobytes() == wanted
+    target = nd.zeros((512, 512), dtype)
+    assert target.copy_(work(x)).numpy().tobytes() == wanted
+
+
+def test_shr_2_a_copy_is_finished_before_the_call_returns():
+    # jnp.array(a), and then a write to a, gives a mixture of both if a is large.
+    a = aligned_array((1 << 20,), "float32")
+    for _ in range(5):
+        a[...] = 1
+        copies = [nd.tensor(a), nd.tensor(a).jax(), nd.constant(a).tensorflow()]
+        a[...] = 2
+        for there in copies:
+            assert (to_numpy(there) == 1).all()
+
+
 # ---- wrong values ------------------------------------------------------------------------------
 
 
@@ -565,3 +594,53 @@ kept += [nd.from_dlpack(x) for x in (torch.ones(3), jnp.ones(3), tf.ones(3), np.
 sys.modules["keeps"] = kept
 """
     run_python(script)
+
+
+# ---- libraries that are not there --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["torch", "jax", "tensorflow"])
+def test_dty_1_a_missing_library_is_named(library):
+    script = f"""
+import sys
+sys.modules[{library!r}] = None
+import ndbridge as nd, numpy as np
+t = nd.ones(16, "float32")
+try:
+    t.{library}()
+except ImportError as error:
+    assert {library!r} in str(error), str(error)
+else:
+    raise SystemExit("it is there")
+assert nd.asarray(np.ones(3)).tolist() == nd.from_dlpack(np.ones(3)).tolist() == [1, 1, 1]
+"""
+    run_python(script)
+
+
+def test_dty_5_without_ml_dtypes_small_floats_are_refused_with_that_hint():
+    script = """
+import sys
+sys.modules["ml_dtypes"] = None
+import ndbridge as nd, numpy as np, torch
+for dtype in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
+    t = nd.ones(3, dtype)
+    for export in (t.numpy, lambda: np.asarray(t), lambda: t.__array__()):
+        try:
+            export()
+        except TypeError as error:
+            assert "ml_dtypes" in str(error), str(error)
+        else:
+            raise SystemExit(dtype + " was exported")
+    # Everything else goes on without it.
+    assert t.torch().dtype == getattr(torch, dtype) and t.tolist() == [1, 1, 1]
+    assert nd.from_dlpack(t.torch()).data_ptr() == t.data_ptr()
+    size = t.itemsize
+    assert t.view(f"uint{8 * size}").numpy().nbytes == t.nbytes
+"""
+    run_python(script)
+
+
+def test_dev_1_cupy_holds_no_host_memory():
+    for t in (nd.ones(3), nd.constant([1])):
+        with pytest.raises(BufferError, match="CUDA.*numpy"):
+            t.cupy()
