@@ -24,10 +24,10 @@ MEMORY = """## Out: handing on
 and whether the memory may be written:
 
 """
-TABLES = """A copy is writable, and in C order unless its source was in Fortran order. All memory here begins at
-a multiple of 64 bytes, but for "offset", "unaligned" and fields of records. `tf.from_dlpack(t)` is
-`tf.experimental.dlpack.from_dlpack(t.__dlpack__())`. With `jax_enable_x64` on, JAX takes 64 bits as it
-takes 32.
+TABLES = """A copy is writable, and in C order unless its source was in Fortran order. All memory
+here begins at a multiple of 64 bytes, but for "offset", "unaligned" and fields of records.
+`tf.from_dlpack(t)` is `tf.experimental.dlpack.from_dlpack(t.__dlpack__())`. With `jax_enable_x64`
+on, JAX takes 64 bits as it takes 32.
 """
 
 
@@ -116,9 +116,7 @@ def exceptions(places, all_places, groups):
     """Names the data types and layouts of some places, briefly."""
     dtypes = [group for group in groups if any(g == group for g, _ in places)]
     layouts = unique(layout for _, layout in places)
-    every_layout = all(
-        (group, layout) in places for group, layout in all_places if group in dtypes
-    )
+    every_layout = all((group, layout) in places for group, layout in all_places if group in dtypes)
     every_dtype = all(
         (group, layout) in places for group, layout in all_places if layout in layouts
     )

@@ -22,7 +22,7 @@ import pytest
 import matrix_page
 from conftest import copied_bytes
 from frameworks import (
-    DTYPES, FLOAT8, NUMPY_DTYPES, SIXTY_FOUR_BIT, flip_bit, jax, jnp, numpy_dtype, pointer, tf,
+    DTYPES, FLOAT8, NUMPY_DTYPES, SIXTY_FOUR_BIT, flip_bit, jax, jnp, pointer, tf,
     tf_from_dlpack, to_numpy, torch,
 )  # fmt: skip
 from producers import KEPT, PRODUCERS, WRITABLE, made_by
@@ -192,7 +192,9 @@ def assert_promise(consumer, facts, outcome):
 
 def advised(error):
     """The call that a message of ndbridge says would work, as an expression of the tensor `t`."""
-    found = re.search(r": (?:call|pass|use) (?P<call>[\w.]+\((?:[^()]|\([^()]*\))*\)[\w.()]*)", str(error))
+    found = re.search(
+        r": (?:call|pass|use) (?P<call>[\w.]+\((?:[^()]|\([^()]*\))*\)[\w.()]*)", str(error)
+    )
     assert found, f"no call is named: {error}"
     call = found["call"]
     return call if re.match(r"(t|nd|jax|x)\.", call) else f"t.{call}"
