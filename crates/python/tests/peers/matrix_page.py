@@ -16,23 +16,36 @@ A refusal names its reason and a call that works; the tests follow that advice, 
 IN = """## In: taking arrays
 
 `S` shares, `C` copies, `-` is an error: the call is for other objects, or the array cannot be had.
-All but the named layouts and data types are meant.
+The first row of a library is for all data types and layouts that no other row names.
 """
-OUT = """## Out: handing on
+MEMORY = """## Out: handing on
 
-`t` is the tensor of an array that a producer made and a call shared, or of a copy. Memory begins at a multiple
-of 64 bytes, except where "offset", "unaligned", or a field is said; `legacy` producers cannot say
-whether their memory may be written.
+`t` is the tensor of a shared array, or a copy. What happens depends on the data type, the layout,
+and whether the memory may be written:
+
+"""
+TABLES = """A copy is writable, and in C order unless its source was in Fortran order. All memory
+here begins at a multiple of 64 bytes, but for "offset", "unaligned" and fields of records.
+`tf.from_dlpack(t)` is `tf.experimental.dlpack.from_dlpack(t.__dlpack__())`. With `jax_enable_x64`
+on, JAX takes 64 bits as it takes 32.
 """
 
 
-def page(taken, cells, calls, consumers, groups, versions):
+def page(found, calls, consumers, groups, versions):
     """The whole page. Deterministic: no addresses, and the versions in the last line only."""
-    parts = [INTRODUCTION, IN, in_table(taken, calls, groups), OUT, legend()]
+    parts = [INTRODUCTION, IN, in_table(found.taken, calls, groups)]
+    parts += [MEMORY + memory_list(found.made), TABLES, legend()]
     for group in groups:
-        parts += [f"### {group}\n", out_table(cells, consumers, group)]
+        parts += [f"### {group}\n", out_table(found.cells, consumers, group)]
     parts.append("Seen with " + ", ".join(f"{name} {version}" for name, version in versions) + ".")
     return "\n".join(parts) + "\n"
+
+
+def memory_list(made):
+    return "".join(
+        f"- {access}: " + ", ".join(unique(p for p, a in made if a == access)) + "\n"
+        for access in unique(access for _, access in made)
+    )
 
 
 def without_versions(text):
@@ -62,24 +75,21 @@ def unique(values):
 
 
 def out_table(cells, consumers, group):
-    places = unique((layout, producer) for g, layout, producer, _ in cells if g == group)
+    places = unique((layout, access) for g, layout, access, _ in cells if g == group)
     rows = []
-    for layout, producer in places:
-        row = tuple(
-            single(cells[group, layout, producer, c], (group, layout, producer, c))
-            for c in consumers
-        )
-        rows.append(((layout, producer), row))
-    # Producers of one layout with equal cells, then layouts of equal producers and cells.
+    for place in places:
+        codes = (single(cells[group, *place, c], (group, *place, c)) for c in consumers)
+        rows.append((place, tuple(codes)))
+    # Memory of one layout with equal cells, then layouts of equal memory and cells.
     by_layout = []
     for layout in unique(layout for layout, _ in places):
-        of_layout = [(producer, row) for (l, producer), row in rows if l == layout]
+        of_layout = [(access, row) for (name, access), row in rows if name == layout]
         by_layout += [(layout, (tuple(who), row)) for who, row in merged(of_layout)]
     lines = [
-        "| " + ", ".join(layouts) + " | " + ", ".join(who) + " | " + " | ".join(row) + " |"
+        "| " + " | ".join([", ".join(layouts), ", ".join(who), *row]) + " |"
         for layouts, (who, row) in merged(by_layout)
     ]
-    return table(["layout", "memory of", *consumers], lines)
+    return table(["layout", "memory", *consumers], lines)
 
 
 def in_table(taken, calls, groups):
@@ -106,9 +116,7 @@ def exceptions(places, all_places, groups):
     """Names the data types and layouts of some places, briefly."""
     dtypes = [group for group in groups if any(g == group for g, _ in places)]
     layouts = unique(layout for _, layout in places)
-    every_layout = all(
-        (group, layout) in places for group, layout in all_places if group in dtypes
-    )
+    every_layout = all((group, layout) in places for group, layout in all_places if group in dtypes)
     every_dtype = all(
         (group, layout) in places for group, layout in all_places if layout in layouts
     )

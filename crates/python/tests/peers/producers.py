@@ -248,7 +248,7 @@ def from_ndbridge(dtype):
 
 
 def _buffer(make_object, memory_dtype, access):
-    """A buffer made of a number of elements; its alignment is luck, so both kinds are looked for."""
+    """A buffer of some elements. Its alignment is luck, so both kinds are looked for."""
 
     def made(length):
         buffer = make_object(length)

@@ -1,10 +1,6 @@
 """What a tensor's memory should do in every consumer, from what the consumers document.
 
-Nothing here asks ndbridge. Cells are short:
-
-    S   shares            S!  shares, but the consumer breaks a promise of its own or of the memory
-    C   the consumer copies, without being asked   N  the consumer narrows 64 bits to 32
-    r - i u o a d x   ndbridge refuses             O D    the consumer refuses
+Nothing here asks ndbridge. `LEGEND` tells what the letters mean that stand for outcomes.
 """
 
 from dataclasses import dataclass
@@ -16,13 +12,13 @@ from producers import KEPT, WRITABLE
 
 LEGEND = {
     "S": "shares the memory",
-    "S!": "shares it, although the consumer is not up to it: torch writes memory that is "
-    "read-only or may be, and crashes when it writes complex128 off its alignment; TensorFlow aborts when it "
+    "S!": "shares it, although the consumer is not up to it: torch writes memory that is read-only "
+    "or may be, and crashes when it writes complex128 off its alignment; TensorFlow aborts when it "
     "computes with memory that is not 64-byte aligned",
     "C": "the consumer copies, unasked",
     "N": "the consumer narrows 64-bit numbers to 32 bits, unasked",
     "r": "refused: memory is read-only, which the consumer cannot express",
-    "-": "refused: an axis runs backwards",
+    "b": "refused: an axis runs backwards",
     "i": "refused: a stride is no multiple of the item size",
     "u": "refused: elements lie off their alignment",
     "o": "refused: the elements have gaps or are in another order",
@@ -77,9 +73,12 @@ class Facts:
         """Whether the elements lie one after the other in some order of the axes."""
         axes = [axis for axis in range(self.array.ndim) if self.array.shape[axis] > 1]
         axes.sort(key=lambda axis: -self.array.strides[axis])
-        return self.array.size == 0 or self.array.transpose(
-            [*axes, *(axis for axis in range(self.array.ndim) if axis not in axes)]
-        ).flags.c_contiguous
+        return (
+            self.array.size == 0
+            or self.array.transpose(
+                [*axes, *(axis for axis in range(self.array.ndim) if axis not in axes)]
+            ).flags.c_contiguous
+        )
 
     def is_off(self, alignment):
         address = self.array.__array_interface__["data"][0]
@@ -106,7 +105,7 @@ def to_memoryview(facts):
 def to_torch(facts):
     return [
         ("r", facts.access == KEPT),
-        ("-", facts.runs_backwards),
+        ("b", facts.runs_backwards),
         ("i", facts.has_odd_strides),
         ("u", facts.is_off_item),
         # Nobody knows whether memory from a legacy capsule may be written, and torch would write.
@@ -177,4 +176,3 @@ def promised(consumer, facts):
     """
     outcomes = [outcome for outcome, applies in PROMISES[consumer](facts) if applies]
     return outcomes or ["S"]
-

@@ -1,12 +1,11 @@
 """Ordinary Python inputs that lead past the checks of other bridges, put to ndbridge.
 
 Two names of one memory, elements off their alignment, bools that are none, strides that divide
-nothing, arrays that move, lazy bits, immutable arrays: aliases are recognised whatever way they
-came, what is written through one is as if through a copy, and the rest is right or refused.
+nothing, arrays that move, immutable arrays: aliases are recognised whatever way they came, what is
+written through one is as if through a copy, and the rest is right or refused.
 """
 
 import contextlib
-import io
 import itertools
 
 import ndbridge as nd
@@ -19,7 +18,7 @@ from frameworks import (
     aligned_array, jax, jnp, on_memory, pointer, tf, tf_from_dlpack, to_numpy, torch,
 )  # fmt: skip
 
-# ---- two ways to one memory ------------------------------------------------------------------
+# ---- two ways to one memory ----------------------------------------------------------------------
 
 
 def one_bytearray(count):
@@ -148,7 +147,7 @@ def test_mut_1_windows_are_aliases_of_their_array():
     assert a[:4].tolist() == [4, 5, 6, 3]
 
 
-# ---- layouts and values ----------------------------------------------------------------------
+# ---- layouts and values --------------------------------------------------------------------------
 
 TWICE = {
     "zero stride": lambda: as_strided(np.zeros(1), (4,), (0,)),
@@ -286,144 +285,7 @@ def test_dty_4_more_axes_than_numpy_has_are_no_panic(axes):
         assert t.torch().shape == x.shape
 
 
-# ---- lazy bits and gradients -----------------------------------------------------------------
-
-
-def complex_numbers():
-    return torch.tensor([1 + 2j, 3 + 4j])
-
-
-LAZY = {
-    "conj": (lambda: complex_numbers().conj(), "resolve_conj()"),
-    "conj of a slice": (lambda: complex_numbers()[1:].conj(), "resolve_conj()"),
-    "conj transpose": (lambda: complex_numbers()[None].mH, "resolve_conj()"),
-    "neg": (lambda: complex_numbers().conj().imag, "resolve_neg()"),
-    "neg of a real": (lambda: torch._neg_view(torch.arange(3.0)), "resolve_neg()"),
-    "neg and conj": (lambda: torch._neg_view(complex_numbers().conj()), "resolve_"),
-    "a leaf with gradient": (lambda: torch.zeros(3, requires_grad=True), "detach()"),
-    "part of a graph": (lambda: torch.zeros(3, requires_grad=True) * 2, "detach()"),
-    "a view of a leaf": (lambda: torch.zeros(3, requires_grad=True)[1:], "detach()"),
-    "a parameter": (lambda: torch.nn.Parameter(torch.zeros(3)), "detach()"),
-    "conj with gradient": (
-        lambda: torch.zeros(3, dtype=torch.complex64, requires_grad=True).conj(),
-        "detach()|resolve_conj()",
-    ),
-    "empty with gradient": (lambda: torch.zeros(0, requires_grad=True), "detach()"),
-    "empty conj": (lambda: complex_numbers()[:0].conj(), "resolve_conj()"),
-}
-TAKING = {
-    "from_dlpack": nd.from_dlpack,
-    "from_dlpack copy=True": lambda x: nd.from_dlpack(x, copy=True),
-    "from_dlpack copy=False": lambda x: nd.from_dlpack(x, copy=False),
-    "asarray": nd.asarray,
-    "asarray copy=True": lambda x: nd.asarray(x, copy=True),
-    "asarray copy=False": lambda x: nd.asarray(x, copy=False),
-    "asarray dtype": lambda x: nd.asarray(x, dtype="complex128"),
-    "tensor": nd.tensor,
-    "tensor dtype": lambda x: nd.tensor(x, "complex128"),
-    "constant": nd.constant,
-    "convert_to_tensor": nd.convert_to_tensor,
-    "copy_": lambda x: nd.zeros(tuple(x.shape), "complex128").copy_(x),
-    "setitem": lambda x: nd.zeros(tuple(x.shape), "complex128").__setitem__(..., x),
-    "shares_memory": lambda x: nd.shares_memory(x, np.zeros(3)),
-    "array_equal": lambda x: nd.array_equal(x, np.zeros(3)),
-    "save": lambda x: nd.save(io.BytesIO(), x),
-    "savez": lambda x: nd.savez(io.BytesIO(), x=x),
-    "a list of them": lambda x: nd.tensor([x, x]),
-}
-
-
-@pytest.mark.parametrize("lazy", LAZY)
-@pytest.mark.parametrize("take", TAKING)
-def test_mut_6_lazy_tensors_are_refused_on_every_path(lazy, take):
-    make, advice = LAZY[lazy]
-    x = make()
-    if take == "a list of them":
-        # NumPy reads the elements of lists: it refuses, or computes what the bits say.
-        with contextlib.suppress(BufferError, RuntimeError, TypeError):
-            assert nd.tensor([x, x]).tolist() == [x.tolist()] * 2
-        return
-    with pytest.raises(BufferError) as error:
-        TAKING[take](x)
-    calls = [call for call in advice.split("|") if call in str(error.value)]
-    assert calls, str(error.value)
-
-
-@pytest.mark.parametrize("lazy", LAZY)
-def test_mut_6_what_the_refusal_advises_works(lazy):
-    make, _ = LAZY[lazy]
-    x = make()
-    wanted = x.detach().resolve_conj().resolve_neg()
-    calls = ("detach", "resolve_conj", "resolve_neg")
-    for _ in range(4):
-        try:
-            t = nd.from_dlpack(x)
-            break
-        except BufferError as error:
-            advised = [call for call in calls if f"{call}()" in str(error)]
-            assert advised, str(error)
-            x = getattr(x, advised[0])()
-    assert t.tolist() == wanted.tolist()
-
-
-@pytest.mark.parametrize("lazy", LAZY)
-def test_mut_6_a_plan_refuses_what_asarray_refuses(lazy):
-    x = LAZY[lazy][0]()
-    try:
-        plan = nd.plan(x)
-    except BufferError:
-        return
-    assert plan.action == "refuse"
-
-
-HARMLESS = {
-    "conj of a real": lambda: torch.arange(3.0).conj(),
-    "conj twice": lambda: complex_numbers().conj().conj(),
-    "resolved": lambda: complex_numbers().conj().resolve_conj(),
-    "conj_physical": lambda: complex_numbers().conj_physical(),
-    "real part of a conjugate": lambda: complex_numbers().conj().real,
-    "neg twice": lambda: torch._neg_view(torch._neg_view(torch.arange(3.0))),
-    "detached": lambda: torch.arange(3.0, requires_grad=True).detach(),
-    "a frozen parameter": lambda: torch.nn.Parameter(torch.arange(3.0), requires_grad=False),
-    "without gradient": lambda: no_grad_result(),
-    "of inference mode": lambda: inference_result(),
-    "a subclass": lambda: torch.arange(3.0).as_subclass(Subclass),
-}
-
-
-class Subclass(torch.Tensor):
-    pass
-
-
-def no_grad_result():
-    with torch.no_grad():
-        return torch.ones(3, requires_grad=True) * 2
-
-
-def inference_result():
-    with torch.inference_mode():
-        return torch.arange(3.0) * 2
-
-
-@pytest.mark.parametrize("make", HARMLESS.values(), ids=HARMLESS)
-def test_mut_6_bits_that_are_not_set_do_not_matter(make):
-    x = make()
-    for take in (nd.from_dlpack, nd.asarray, lambda x: nd.asarray(x, copy=False)):
-        t = take(x)
-        assert t.data_ptr() == x.data_ptr()
-        assert t.tolist() == x.tolist()
-
-
-def test_mut_6_a_bit_set_later_does_not_reach_a_tensor_taken_before():
-    x = torch.ones(3)
-    t = nd.from_dlpack(x)
-    x.requires_grad_(True)
-    assert t.tolist() == [1, 1, 1] and not t.torch().requires_grad
-    with pytest.raises(BufferError, match=r"detach\(\)"):
-        nd.from_dlpack(x)
-
-
-# ---- memory that must not change, and memory that others may not have --------------------------
+# ---- memory that must not change, and memory that others may not have ----------------------------
 
 KEPT = {
     "jax": lambda: jnp.arange(16, dtype="float32"),
@@ -496,7 +358,7 @@ for offset in range(0, 132, 4):
     y = tf.matmul(tf.reshape(x, (10, 10)), tf.reshape(x + 1, (10, 10))) + tf.reshape(x, (10, 10))
     assert float(tf.reduce_sum(tf.concat([y, y], 0))) == 0
     assert x[3:9].shape == (6,) and float(tf.cast(x, "float64")[0]) == 0
-assert refused >= 30
+assert refused >= 20
 """
     )
 
@@ -511,28 +373,3 @@ def test_shr_1_legacy_capsules_go_on_as_they_came():
             t.fill_(0)
         for onward in (jnp.from_dlpack(t), tf_from_dlpack(t.__dlpack__())):
             assert pointer(onward) == pointer(x)
-
-
-# ---- borrows of an extension module ------------------------------------------------------------
-
-
-@pytest.fixture
-def example():
-    """An extension module whose functions borrow: `overlap(a, b)` reads `a` and writes `b`."""
-    return pytest.importorskip("ndbridge_example")
-
-
-@pytest.mark.parametrize("name", PAIRS)
-def test_mut_1_one_call_does_not_read_and_write_one_byte(example, name):
-    first, second, memory, (a, b) = pair(name)
-    before = memory.tolist()
-    for x, y in itertools.product((first, a), (second, b)):
-        with pytest.raises(BufferError, match="borrowed"):
-            example.overlap(x, y)
-    with pytest.raises(BufferError, match="borrowed"):
-        example.overlap(first[3], second)
-    assert memory.tolist() == before
-    # Released again, also after a refusal, and disjoint bytes do not conflict.
-    example.overlap(first[::2], second[1::2])
-    example.overlap(first[:6], second[6:])
-    example.overlap(first, nd.zeros(12))

@@ -22,7 +22,7 @@ import pytest
 import matrix_page
 from conftest import copied_bytes
 from frameworks import (
-    DTYPES, FLOAT8, NUMPY_DTYPES, SIXTY_FOUR_BIT, flip_bit, jax, jnp, numpy_dtype, pointer, tf,
+    DTYPES, FLOAT8, NUMPY_DTYPES, SIXTY_FOUR_BIT, flip_bit, jax, jnp, pointer, tf,
     tf_from_dlpack, to_numpy, torch,
 )  # fmt: skip
 from producers import KEPT, PRODUCERS, WRITABLE, made_by
@@ -55,7 +55,7 @@ COPYING = {
 #: Words that a refusal by ndbridge gives its reason in.
 REASONS = {
     "r": r"read-only|may be written",
-    "-": r"negative stride|backwards|reversed",
+    "b": r"negative stride|backwards|reversed",
     "i": r"multiples? of (the|its) item",
     "u": r"aligned",
     "o": r"contiguous|compact|order|gaps",
@@ -64,8 +64,8 @@ REASONS = {
     "x": r"narrow",
 }
 GROUPS = {
-    "up to 32 bits, complex64": [d for d in NUMPY_DTYPES if d not in SIXTY_FOUR_BIT],
-    "of 64 bits, complex128": SIXTY_FOUR_BIT,
+    "up to 32 bits, and complex64": [d for d in NUMPY_DTYPES if d not in SIXTY_FOUR_BIT],
+    "64 bits, and complex128": SIXTY_FOUR_BIT,
     "bfloat16": ["bfloat16"],
     "float8_e4m3fn, float8_e5m2": FLOAT8,
 }
@@ -192,7 +192,9 @@ def assert_promise(consumer, facts, outcome):
 
 def advised(error):
     """The call that a message of ndbridge says would work, as an expression of the tensor `t`."""
-    found = re.search(r": (?:call|pass|use) (?P<call>[\w.]+\((?:[^()]|\([^()]*\))*\)[\w.()]*)", str(error))
+    found = re.search(
+        r": (?:call|pass|use) (?P<call>[\w.]+\((?:[^()]|\([^()]*\))*\)[\w.()]*)", str(error)
+    )
     assert found, f"no call is named: {error}"
     call = found["call"]
     return call if re.match(r"(t|nd|jax|x)\.", call) else f"t.{call}"
@@ -223,12 +225,12 @@ def follow_advice(consumer, t, facts, outcome):
     assert seen.tobytes() == facts.array.tobytes() or is_other, call
 
 
-def check_consumers(t, facts, found, row):
+def check_consumers(t, facts, found, layout, producer):
     for consumer, consume in CONSUMERS.items():
-        with found.case(f"{' of '.join(row)}, {facts.dtype}, {consumer}"):
+        with found.case(f"{layout} of {producer}, {facts.dtype}, {consumer}"):
             outcome = observed(consume, t, facts)
             cell = assert_promise(consumer, facts, outcome)
-            found.cells[GROUP_OF[facts.dtype], *row, consumer].add(cell)
+            found.cells[GROUP_OF[facts.dtype], layout, facts.access, consumer].add(cell)
             if cell in REASONS:
                 follow_advice(consumer, t, facts, outcome)
 
@@ -254,7 +256,7 @@ def takes(call, producer, made, dtype):
         if producer in others:
             return (TypeError, BufferError)
     # TensorFlow tells nobody where it keeps a single float8.
-    return (TypeError, BufferError) if is_hidden and call not in COPYING else True
+    return (TypeError, BufferError, ValueError) if is_hidden else True
 
 
 def check_sharing(call, t, made, dtype):
@@ -297,21 +299,23 @@ def check_taking(call, take, producer, layout, dtype, make, found):
         t = take(made.object)
         if call in COPYING:
             copy = check_copying(call, t, made, dtype)
-            order = "C" if copy.flags.c_contiguous else "F"
-            row, facts = (order, "a copy of any"), Facts(dtype, copy, WRITABLE)
+            layout = "C" if copy.flags.c_contiguous else "F"
+            producer, facts = "copies of any", Facts(dtype, copy, WRITABLE)
         else:
             check_sharing(call, t, made, dtype)
-            row, facts = (layout, producer), Facts(dtype, made.memory, made.access)
+            facts = Facts(dtype, made.memory, made.access)
+            layout = "C" if layout == "read-only" else layout
         found.taken[place].add("C" if call in COPYING else "S")
-        check_consumers(t, facts, found, row)
+        found.made[producer, facts.access] = True
+        check_consumers(t, facts, found, layout, producer)
 
 
 class Found:
     """Every cell that was seen, by its place in the tables, and every case that was wrong."""
 
     def __init__(self):
-        self.cells, self.taken, self.done = defaultdict(set), defaultdict(set), set()
-        self.wrong = []
+        self.cells, self.taken = defaultdict(set), defaultdict(set)
+        self.made, self.done, self.wrong = {}, set(), []
 
     @contextlib.contextmanager
     def case(self, name):
@@ -340,6 +344,18 @@ def test_shr_1_every_array_to_every_consumer(found, producer, dtype):
     found.done.add((producer, dtype))
 
 
+@pytest.mark.parametrize("dtype", SIXTY_FOUR_BIT)
+def test_shr_1_jax_takes_64_bits_if_it_has_them(dtype):
+    for layout, make in made_by("numpy", dtype).items():
+        made = make()
+        facts, t = Facts(dtype, made.memory, made.access), nd.from_numpy(made.object)
+        with jax.enable_x64(True):
+            for consumer in ("`t.jax()`", "`jnp.from_dlpack(t)`"):
+                outcome = observed(CONSUMERS[consumer], t, facts)
+                wanted = [code for code in promised(consumer, facts) if code not in "xN"] or ["S"]
+                assert set(outcome.code) & set(wanted), (layout, consumer, outcome)
+
+
 PAGE = Path(__file__).parents[4] / "docs" / "matrix.md"
 
 
@@ -348,7 +364,7 @@ def test_shr_1_the_page_says_what_was_seen(found):
         pytest.skip("not every array was tried, or one failed")
     versions = [("NumPy", np), ("PyTorch", torch), ("TensorFlow", tf), ("JAX", jax)]
     text = matrix_page.page(
-        found.taken, found.cells, [*SHARING, *COPYING], list(CONSUMERS), list(GROUPS),
+        found, [*SHARING, *COPYING], list(CONSUMERS), list(GROUPS),
         [(name, library.__version__) for name, library in versions],
     )  # fmt: skip
     if os.environ.get("NDBRIDGE_WRITE_MATRIX") == "1":

@@ -9,7 +9,6 @@ import sys
 import warnings
 import weakref
 
-import ml_dtypes
 import ndbridge as nd
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ import pytest
 import capsules
 from conftest import Watched, copied_bytes, is_collected, run_python
 from frameworks import (
-    aligned_array, jax, jnp, pointer, tf, tf_from_dlpack, tf_pointer, to_numpy, torch,
+    aligned_array, jax, jnp, pointer, tf, tf_pointer, to_numpy, torch,
 )  # fmt: skip
 
 PRELUDE = """
@@ -54,7 +53,7 @@ def refuses(call, *arguments):
 
 
 def numbers(count=16, dtype="float32"):
-    """0, 1, 2, .. in memory that begins at a multiple of 64, so that JAX and TensorFlow share it."""
+    """0, 1, 2, .. in memory that begins at a multiple of 64: JAX and TensorFlow share it."""
     array = aligned_array((count,), dtype)
     array[...] = np.arange(count)
     return array
@@ -65,7 +64,7 @@ def read_only(array):
     return array
 
 
-# ---- memory that is not where it should be -----------------------------------------------------
+# ---- memory that is not where it should be -------------------------------------------------------
 
 UNALIGNED_SUM = """
 import tensorflow as tf
@@ -142,15 +141,13 @@ def test_own_5_a_torch_storage_cannot_be_freed_under_a_tensor():
 def test_own_5_a_numpy_array_cannot_be_freed_under_a_tensor():
     a = np.arange(1000.0)
     t = torch.from_numpy(a)
-    before = pointer(a)
-    a.resize(1_000_000, refcheck=False)
-    trap("the tensor dangles", t.data_ptr() == before != pointer(a))
+    resized = not refuses(lambda: a.resize(1_000_000, refcheck=False))
+    trap("the array is resized under the tensor", resized and t.nbytes == 8000)
 
     for take in (nd.from_numpy, nd.from_dlpack, nd.asarray, nd.from_buffer):
         a = np.arange(1000.0)
         tensor = take(a)
-        for way in (lambda: tensor.torch(), lambda: np.from_dlpack(tensor)):
-            exported = way()
+        for exported in (tensor, tensor.torch(), np.from_dlpack(tensor)):
             with pytest.raises(ValueError, match="cannot resize"):
                 a.resize(1_000_000, refcheck=False)
             assert float(exported[999]) == 999
@@ -216,7 +213,7 @@ for take in (nd.from_dlpack, nd.asarray, nd.tensor):
     assert code == 0, output
 
 
-# ---- sharing by luck, and copy flags that lie --------------------------------------------------
+# ---- sharing by luck, and copy flags that lie ----------------------------------------------------
 
 
 def test_shr_1_jax_shares_or_refuses_whatever_malloc_gave():
@@ -304,7 +301,36 @@ def test_shr_5_jax_does_not_narrow_unasked():
     assert t.astype("int32", casting="unsafe").jax().dtype == "int32"
 
 
-# ---- wrong values ------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_jax_array_is_waited_for(dtype):
+    # JAX returns before it has computed: who looks too early sees whatever was there.
+    @jax.jit
+    def work(x):
+        for _ in range(20):
+            x = jnp.tanh(x @ x) + 1
+        return x.astype(dtype)
+
+    x = jnp.ones((512, 512))
+    takings = [nd.from_dlpack, nd.asarray, nd.tensor, lambda y: nd.asarray(y, copy=False)]
+    wanted = np.asarray(work(x)).tobytes()
+    for take in takings:
+        assert take(work(x)).numpy().tobytes() == wanted
+    target = nd.zeros((512, 512), dtype)
+    assert target.copy_(work(x)).numpy().tobytes() == wanted
+
+
+def test_shr_2_a_copy_is_finished_before_the_call_returns():
+    # jnp.array(a), and then a write to a, gives a mixture of both if a is large.
+    a = aligned_array((1 << 20,), "float32")
+    for _ in range(5):
+        a[...] = 1
+        copies = [nd.tensor(a), nd.tensor(a).jax(), nd.constant(a).tensorflow()]
+        a[...] = 2
+        for there in copies:
+            assert (to_numpy(there) == 1).all()
+
+
+# ---- wrong values --------------------------------------------------------------------------------
 
 
 def test_mut_6_the_sign_of_a_negative_view_is_not_lost():
@@ -385,153 +411,7 @@ def test_own_1_memory_outlives_what_torch_does_to_its_tensor(detach):
         del spoil
 
 
-# ---- immutable arrays that can be written ------------------------------------------------------
-
-
-def test_mut_2_tensorflow_s_memory_stays_read_only():
-    t = tf.constant([1.0, 2.0])
-    t.__array__()[0] = 99
-    trap("TensorFlow's tensors can be written through NumPy", float(t[0]) == 99)
-    small = tf.constant(np.ones(3, ml_dtypes.bfloat16))
-    trap("np.asarray gives a writable array", np.asarray(small).flags.writeable)
-
-    for x in (tf.constant([1.0, 2.0]), small):
-        for tensor in (nd.from_dlpack(x), nd.asarray(x), nd.asarray(x, copy=False)):
-            assert tensor.readonly
-            assert not tensor.numpy().flags.writeable
-            assert not np.asarray(tensor).flags.writeable
-            for write in (lambda: tensor.fill_(3), lambda: tensor.__setitem__(0, 3)):
-                with pytest.raises(ValueError, match="read-only"):
-                    write()
-            with pytest.raises(BufferError, match=r"read-only.*clone"):
-                tensor.torch()
-            # What cannot be written may be shared with others that do not write.
-            assert tf_pointer(tensor.tensorflow()) == tf_pointer(x)
-
-
-def test_mut_2_torch_gets_no_read_only_memory():
-    values = jnp.zeros(4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        torch.from_dlpack(values)[0] = 99
-    trap("torch writes JAX's immutable arrays", float(np.asarray(values)[0]) == 99)
-    word = b"hello"
-
-    for tensor in (
-        nd.from_buffer(word),
-        nd.from_numpy(np.frombuffer(word, "u1")),
-        nd.from_dlpack(jnp.zeros(4)),
-        nd.from_dlpack(tf.zeros(4)),
-        nd.constant([1.0, 2.0]),
-    ):
-        with pytest.raises(BufferError, match=r"read-only.*clone\(\)"):
-            tensor.torch()
-        assert tensor.clone().torch().fill_(0).sum() == 0
-    assert word == b"hello"
-
-
-def test_mut_2_read_only_memory_goes_to_those_who_cannot_write():
-    a = read_only(numbers())
-    for take in (jnp.from_dlpack, lambda a: tf_from_dlpack(a.__dlpack__())):
-        trap("libraries that never write get no read-only memory", refuses(take, a))
-
-    t = nd.from_numpy(a)
-    assert t.jax().unsafe_buffer_pointer() == pointer(a)
-    assert tf_pointer(t.tensorflow()) == pointer(a)
-
-
-# ---- refusals without need ---------------------------------------------------------------------
-
-
-def test_shr_1_strides_of_axes_that_are_not_walked_do_not_matter():
-    one, none = np.ones((1, 3), "f4")[::-1], np.ones((0, 3), "f4")[:, ::-1]
-    trap("torch refuses the stride of an axis of length 1", refuses(torch.from_numpy, one))
-    for a in (one, none):
-        t = nd.from_numpy(a)
-        shared = t.torch()
-        assert tuple(shared.shape) == a.shape
-        assert shared.tolist() == a.tolist()
-        if a.size:
-            assert shared.data_ptr() == pointer(a)
-
-
-def test_shr_2_a_copy_of_any_layout_is_to_be_had():
-    record = np.zeros(4, [("a", "u1"), ("x", "f4")])
-    record["x"] = [1, 2, 3, 4]
-    for a in (np.arange(4, dtype="f4")[::-1], record["x"]):
-        trap("torch refuses strides even where it copies", refuses(torch.tensor, a))
-        with pytest.raises(BufferError, match=r"(clone|contiguous)\(\)"):
-            nd.from_numpy(a).torch()
-        assert nd.tensor(a).torch().tolist() == a.tolist()
-        assert nd.from_numpy(a).clone().torch().tolist() == a.tolist()
-
-
-def test_shr_3_numpy_s_copy_keyword_is_understood():
-    x = torch.ones(3)
-    trap("torch does not know copy=False", refuses(lambda: np.array(x, copy=False)))
-
-    t = nd.from_dlpack(x)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert pointer(np.array(t, copy=False)) == x.data_ptr()
-        assert pointer(np.asarray(t, copy=False)) == x.data_ptr()
-        copy = np.array(t)
-    assert pointer(copy) != x.data_ptr() and copy.tolist() == [1, 1, 1]
-
-
-@pytest.mark.parametrize("dtype", [np.longlong, np.ulonglong, np.int_, np.uint])
-def test_dty_1_every_name_of_a_64_bit_integer_is_taken(dtype):
-    a = np.arange(3).astype(dtype)
-    if dtype is np.ulonglong:
-        trap("torch refuses one name of uint64", refuses(torch.from_numpy, a))
-    shared = nd.from_numpy(a).torch()
-    assert (shared.data_ptr(), shared.tolist()) == (pointer(a), [0, 1, 2])
-
-
-@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
-def test_dty_5_small_floats_cross_between_all_that_have_them(name):
-    a = aligned_array((16,), getattr(ml_dtypes, name))
-    a[...] = np.arange(16).astype(a.dtype)
-    for take in (torch.from_numpy, torch.from_dlpack, jnp.from_dlpack):
-        trap(f"NumPy's {name} goes nowhere", refuses(take, a))
-
-    t = nd.from_numpy(a)
-    there = [t.torch(), t.jax(), t.numpy()] + ([t.tensorflow()] if name == "bfloat16" else [])
-    for x in there:
-        assert pointer(x) == pointer(a)
-        assert to_numpy(x).dtype == a.dtype
-        assert to_numpy(x).tobytes() == a.tobytes()
-    for x in there[:2]:
-        back = nd.from_dlpack(x).numpy()
-        assert (pointer(back), back.dtype) == (pointer(a), a.dtype)
-
-
-def test_shr_2_copies_are_writable_and_zero_axes_are_arrays():
-    x = jnp.arange(4.0)
-    copy = np.from_dlpack(x, copy=True)
-    trap("a fresh copy of a JAX array is read-only", not copy.flags.writeable)
-    scalar = tf.constant(1.0).numpy()
-    trap("TensorFlow's numpy() gives no array", not isinstance(scalar, np.ndarray))
-
-    for copy in (nd.tensor(x), nd.asarray(x, copy=True), nd.from_dlpack(x).clone()):
-        assert copy.numpy().flags.writeable
-        copy.numpy()[0] = 9
-        assert copy[0].item() == 9
-    scalar = nd.from_dlpack(tf.constant(1.5)).numpy()
-    assert type(scalar) is np.ndarray and scalar.shape == () and scalar == 1.5
-
-
-def test_shr_1_buffers_keep_their_shape():
-    a = np.arange(6, dtype="f4").reshape(2, 3)
-    flat = torch.frombuffer(a, dtype=torch.float32)
-    trap("torch.frombuffer flattens", flat.shape == (6,))
-    trap("and refuses nothing", refuses(lambda: torch.frombuffer(bytearray(), dtype=torch.uint8)))
-
-    assert tuple(nd.from_buffer(a).torch().shape) == (2, 3)
-    assert tuple(nd.from_buffer(bytearray()).torch().shape) == (0,)
-
-
-# ---- lifetimes ---------------------------------------------------------------------------------
+# ---- lifetimes -----------------------------------------------------------------------------------
 
 
 def test_own_1_round_trips_do_not_build_chains():
@@ -557,11 +437,14 @@ def test_own_1_round_trips_do_not_build_chains():
 
 
 def test_own_2_ends_well_with_arrays_of_every_library_alive():
-    script = PRELUDE + """
+    script = (
+        PRELUDE
+        + """
 import ndbridge as nd, torch, jax.numpy as jnp, tensorflow as tf, sys
 kept = [nd.ones(16, "float32")]
 kept += [kept[0].torch(), kept[0].jax(), kept[0].tensorflow(), kept[0].numpy()]
 kept += [nd.from_dlpack(x) for x in (torch.ones(3), jnp.ones(3), tf.ones(3), np.ones(3))]
 sys.modules["keeps"] = kept
 """
+    )
     run_python(script)
