@@ -12,8 +12,8 @@ from producers import KEPT, WRITABLE
 
 LEGEND = {
     "S": "shares the memory",
-    "S!": "shares it, although the consumer is not up to it: torch writes memory that is read-only "
-    "or may be, and crashes when it writes complex128 off its alignment; TensorFlow aborts when it "
+    "S!": "shares it, although the consumer is not up to it: torch writes memory that may be "
+    "read-only, and crashes when it writes complex128 off its alignment; TensorFlow aborts when it "
     "computes with memory that is not 64-byte aligned",
     "C": "the consumer copies, unasked",
     "N": "the consumer narrows 64-bit numbers to 32 bits, unasked",
@@ -127,6 +127,8 @@ def by_numpy_from_dlpack(facts):
 
 def by_torch_from_dlpack(facts):
     return [
+        # torch is known by its name: it would write whatever the capsule says.
+        ("r", facts.access == KEPT),
         ("i", facts.has_odd_strides),
         ("O", facts.runs_backwards),
         ("S!", facts.access != WRITABLE or facts.is_off_item),
