@@ -189,7 +189,7 @@ UNBLOCKED = {
     "view": (lambda: np.zeros(4)[1:], [OTHERS]),
     "of bytes": (lambda: np.frombuffer(bytes(16)), []),
     "bytearray": (lambda: bytearray(8), [OTHERS, "writers of the <class 'bytearray'> behind the array"]),
-    "torch": (lambda: of_torch(np.zeros(2)), ["torch tensors, which cannot be made read-only"]),
+    "torch": (lambda: of_torch(np.zeros(2)), ["torch tensors, which cannot be made read-only nor kept from share_memory_()"]),
     "jax": (lambda: of_jax(np.zeros(2)), []),
     "tensorflow": (lambda: of_tensorflow(np.zeros(2)), []),
     "ndbridge": (lambda: nd.zeros(2), [MADE]),
