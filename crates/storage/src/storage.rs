@@ -158,7 +158,10 @@ impl Storage {
         debug_assert_eq!(gate.is_some(), access == Access::Lent);
         let gate = gate.map_or_else(OnceLock::new, OnceLock::from);
         let (access, mutability) = (AtomicU8::new(access as u8), AtomicU8::new(mutability as u8));
-        let (ledger, is_known) = (OnceLock::new(), AtomicBool::new(false));
+        // loom does not see what `OnceLock` orders: its models have the ledger from the start.
+        let ledger = if cfg!(loom) { Some(Some(Box::default())) } else { None };
+        let ledger = ledger.map_or_else(OnceLock::new, OnceLock::from);
+        let is_known = AtomicBool::new(false);
         let inner =
             Inner { pointer, len_bytes, device, access, mutability, is_known, gate, ledger, owner };
         Self { inner: Arc::new(inner) }
