@@ -130,7 +130,7 @@ impl<'py> CallPin<'py> {
         array: &ArrayObject,
     ) -> PyResult<Self> {
         let this = NonNull::new(object.as_ptr()).filter(|_| owns_its_memory(array));
-        let Some(this) = this else { return Self::view(api, object, array) };
+        let Some(this) = this else { return Self::view(api, object, array.base) };
         // SAFETY: an ndarray; without the flag NumPy refuses to resize it, and frees nothing, which
         // it would do only when the array is gone; set again on drop.
         unsafe { set_flag(this.as_ptr(), OWNS_DATA, false) };
@@ -139,9 +139,13 @@ impl<'py> CallPin<'py> {
 
     /// Pins the memory of an array that does not own it.
     #[inline(never)]
-    fn view(api: &NumpyApi, object: &Bound<'py, PyAny>, array: &ArrayObject) -> PyResult<Self> {
+    fn view(
+        api: &NumpyApi,
+        object: &Bound<'py, PyAny>,
+        base: *mut ffi::PyObject,
+    ) -> PyResult<Self> {
         // SAFETY: null, or a live object, which the array keeps alive.
-        let base = unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), array.base) };
+        let base = unsafe { Bound::from_borrowed_ptr_or_opt(object.py(), base) };
         let owner = base.and_then(|base| {
             let owner = api.array_of(&base).filter(owns_its_memory)?;
             Some((base, owner.data))

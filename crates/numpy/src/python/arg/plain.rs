@@ -40,7 +40,7 @@ where
     let api = ready(object.py())?;
     let found = api.plain_array(object)?;
     let elements = Elements::<S::Dim>::of_numpy::<T, S, C>(&found, wanted)?;
-    let pin = CallPin::array(api, object, &found).ok()?;
+    let pin = || CallPin::array(api, object, &found).ok();
     elements.lend(object, pin, Hold::Array, wanted)
 }
 
@@ -60,12 +60,12 @@ where
         Seen::Header(header, table) => {
             let lens = header.lens().iter().map(|&len| len as usize);
             let elements = Elements::of::<T, S, C>(header.ptr(), header.dtype(), lens)?;
-            elements.lend(object, CallPin::None, Hold::Looked(table), wanted)
+            elements.lend(object, || Some(CallPin::None), Hold::Looked(table), wanted)
         }
         Seen::Immutable(array) if wanted == Use::Read => {
             let found = api.plain_array(&array)?;
             let elements = Elements::of_numpy::<T, S, C>(&found, wanted)?;
-            elements.lend(object, CallPin::None, Hold::Kept(array), wanted)
+            elements.lend(object, || Some(CallPin::None), Hold::Kept(array), wanted)
         }
         Seen::Immutable(_) => None,
     }
@@ -127,15 +127,15 @@ impl<D: Dimension> Elements<D> {
     fn lend<'py>(
         self,
         object: &Bound<'py, PyAny>,
-        pin: CallPin<'py>,
+        pin: impl FnOnce() -> Option<CallPin<'py>>,
         hold: Hold<'py>,
         wanted: Use,
     ) -> Option<Plain<'py, D>> {
         let Self { ptr, dtype, shape, len_bytes } = self;
         let addresses = ptr.addr()..ptr.addr() + len_bytes;
         let borrow = LentBorrow::try_enter_all(wanted.kind(), addresses, Location::caller())?;
-        let object = object.clone();
-        let loan = Loan { _borrow: borrow, _pin: pin, _hold: hold, object, dtype };
+        let pin = pin()?;
+        let loan = Loan { _borrow: borrow, _pin: pin, _hold: hold, object: object.clone(), dtype };
         Some(Plain { loan, ptr, shape })
     }
 }
