@@ -98,36 +98,12 @@ impl Described {
     }
 
     pub(crate) fn region(&self) -> Region<'_> {
-        let item_bytes = self.dtype.item_bytes();
-        let start = self.ptr.addr();
-        Region { start, item_bytes, shape: &self.shape, strides: &self.strides }
+        self.raw().region(self.dtype.item_bytes())
     }
 
     /// Whether the elements lie in `order` without gaps, by NumPy's rule.
     pub(crate) fn is_contiguous(&self, order: Order) -> bool {
-        let mut step = self.dtype.item_bytes() as isize;
-        let mut follows = |(&len, &stride): (&usize, &isize)| {
-            let fits = len == 1 || stride == step;
-            step = step.wrapping_mul(len as isize);
-            fits
-        };
-        let mut axes = self.shape.iter().zip(&self.strides);
-        self.is_empty()
-            || match order {
-                Order::C => axes.rev().all(&mut follows),
-                Order::F => axes.all(&mut follows),
-            }
-    }
-
-    /// Whether the address and every stride in use are multiples of the data type's alignment.
-    fn is_aligned(&self) -> bool {
-        let align_bytes = self.dtype.align_bytes();
-        let mut axes = self.shape.iter().zip(&self.strides);
-        self.is_empty()
-            || self.ptr.addr().is_multiple_of(align_bytes)
-                && axes.all(|(&len, stride)| {
-                    len == 1 || stride.unsigned_abs().is_multiple_of(align_bytes)
-                })
+        self.raw().is_contiguous(order, self.dtype.item_bytes())
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -137,7 +113,7 @@ impl Described {
             len: self.len(),
             c_contiguous: self.is_contiguous(Order::C),
             f_contiguous: self.is_contiguous(Order::F),
-            aligned: self.is_aligned(),
+            aligned: self.raw().is_aligned_to(self.dtype.align_bytes()),
             writable: self.mutability == Mutability::Writable,
             device: self.device,
             is_array: true,

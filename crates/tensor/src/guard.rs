@@ -115,17 +115,12 @@ impl Tensor {
         Ok(BytesGuard { bytes, _borrow: borrow })
     }
 
-    fn raw(&self) -> RawElements<'_> {
+    pub(crate) fn raw(&self) -> RawElements<'_> {
         RawElements { ptr: self.as_ptr(), shape: self.shape(), strides: self.strides() }
     }
 
     fn check_ndarray_can_view<T: Element>(&self) -> Result<(), TensorError> {
-        if T::DTYPE != self.dtype() {
-            let copy_bytes = self.len().saturating_mul(T::DTYPE.item_bytes());
-            let (expected, found) = (T::DTYPE, self.dtype());
-            return Err(TensorError::WrongDType { expected, found, copy_bytes });
-        }
-        self.raw().check_view::<T>()
+        self.raw().check_typed::<T>(self.dtype())
     }
 }
 

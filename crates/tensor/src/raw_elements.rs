@@ -6,10 +6,12 @@ use ndarray::{
     ArrayView, ArrayViewMut, Axis, Dimension, RawArrayView, RawArrayViewMut, ShapeBuilder,
     StrideShape,
 };
-use ndbridge_dtype::Element;
+use ndbridge_dtype::{DType, Element};
+use ndbridge_storage::Region;
 use smallvec::SmallVec;
 
 use crate::error::TensorError;
+use crate::layout::{Order, is_packed};
 
 /// Where elements lie: what a guard is made of, and what makes a view of memory for which there is
 /// no tensor, such as a function's argument.
@@ -35,7 +37,39 @@ pub struct RawElements<'a> {
     pub strides: &'a [isize],
 }
 
-impl RawElements<'_> {
+impl<'a> RawElements<'a> {
+    /// The bytes that elements of `item_bytes` reach, by address.
+    #[must_use]
+    pub fn region(&self, item_bytes: usize) -> Region<'a> {
+        Region { start: self.ptr.addr(), item_bytes, shape: self.shape, strides: self.strides }
+    }
+
+    /// Whether elements of `item_bytes` lie in `order` without gaps, by NumPy's rule.
+    #[must_use]
+    pub fn is_contiguous(&self, order: Order, item_bytes: usize) -> bool {
+        is_packed(self.shape, self.strides, order, item_bytes)
+    }
+
+    /// Whether the address and every stride in use are multiples of `bytes`.
+    #[must_use]
+    pub fn is_aligned_to(&self, bytes: usize) -> bool {
+        let is_step =
+            |(len, stride): (usize, isize)| len == 1 || stride.unsigned_abs().is_multiple_of(bytes);
+        self.is_empty() || self.ptr.addr().is_multiple_of(bytes) && self.axes().all(is_step)
+    }
+
+    /// Whether elements of data type `dtype` are of type `T`, and ndarray can express them.
+    ///
+    /// # Errors
+    /// [`TensorError::WrongDType`], or as [`check_view`](Self::check_view).
+    pub fn check_typed<T: Element>(&self, dtype: DType) -> Result<(), TensorError> {
+        if T::DTYPE != dtype {
+            let (expected, copy_bytes) = (T::DTYPE, self.copy_bytes(size_of::<T>()));
+            return Err(TensorError::WrongDType { expected, found: dtype, copy_bytes });
+        }
+        self.check_view::<T>()
+    }
+
     /// Whether ndarray can express these elements of type `T`.
     ///
     /// # Errors

@@ -210,12 +210,7 @@ impl Tensor {
     /// Whether the address and every stride in use are multiples of the data type's alignment.
     #[must_use]
     pub fn is_aligned(&self) -> bool {
-        let align_bytes = self.dtype.align_bytes();
-        self.is_empty()
-            || self.as_ptr().addr().is_multiple_of(align_bytes)
-                && self.axes().all(|(len, stride)| {
-                    len == 1 || stride.unsigned_abs().is_multiple_of(align_bytes)
-                })
+        self.raw().is_aligned_to(self.dtype.align_bytes())
     }
 
     /// What a [`plan`](crate::plan()) needs to know of this tensor.
@@ -250,12 +245,7 @@ impl Tensor {
 
     /// The bytes this tensor reaches, by address.
     pub(crate) fn region(&self) -> Region<'_> {
-        Region {
-            start: self.as_ptr().addr(),
-            item_bytes: self.dtype.item_bytes(),
-            shape: self.shape(),
-            strides: self.strides(),
-        }
+        self.raw().region(self.dtype.item_bytes())
     }
 
     /// Enters a borrow of the elements into the ledger, for host code to use them.

@@ -34,20 +34,7 @@ impl Layout {
     /// Whether the elements lie packed in `order`. As in NumPy the strides of axes of length 1 do
     /// not matter, and a layout without elements is packed in both orders.
     pub fn is_contiguous(&self, order: Order, item_bytes: usize) -> bool {
-        if self.is_empty() {
-            return true;
-        }
-        let mut expected = Some(item_bytes);
-        let mut packed = |axis: usize| {
-            let (len, stride) = (self.shape[axis], self.strides[axis]);
-            let fits = len == 1 || usize::try_from(stride).ok() == expected;
-            expected = expected.and_then(|bytes| bytes.checked_mul(len));
-            fits
-        };
-        match order {
-            Order::C => (0..self.ndim()).rev().all(&mut packed),
-            Order::F => (0..self.ndim()).all(&mut packed),
-        }
+        is_packed(&self.shape, &self.strides, order, item_bytes)
     }
 
     /// The packed layout, at offset 0, that `np.copy(a, order='K')` and `astype` give: axes nested
@@ -85,6 +72,27 @@ impl Layout {
         axes.sort_by_key(|&axis| self.strides[axis].wrapping_abs());
         axes
     }
+}
+
+/// Whether elements of these lengths and steps lie packed in `order`, by NumPy's rule.
+pub(crate) fn is_packed(
+    shape: &[usize],
+    strides: &[isize],
+    order: Order,
+    item_bytes: usize,
+) -> bool {
+    let mut expected = Some(item_bytes);
+    let mut packed = |(&len, &stride): (&usize, &isize)| {
+        let fits = len == 1 || expected.is_some_and(|bytes| usize::try_from(stride) == Ok(bytes));
+        expected = expected.and_then(|bytes| bytes.checked_mul(len));
+        fits
+    };
+    let mut axes = shape.iter().zip(strides);
+    shape.contains(&0)
+        || match order {
+            Order::C => axes.rev().all(&mut packed),
+            Order::F => axes.all(&mut packed),
+        }
 }
 
 /// Strides of a packed array; an empty axis counts as one of length 1. The size was checked before.

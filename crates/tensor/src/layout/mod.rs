@@ -29,6 +29,7 @@ mod windows;
 
 pub use broadcast::broadcast_shapes;
 pub use contiguous::Order;
+pub(crate) use contiguous::is_packed;
 pub use error::LayoutError;
 pub use offsets::Offsets;
 pub use split::{Parts, Split};

@@ -41,7 +41,7 @@ use std::ops::{Deref, DerefMut};
 
 use ndarray::{ArrayRef, ArrayView, ArrayViewMut};
 use ndbridge_dtype::{DType, Element};
-use ndbridge_tensor::{RawElements, Tensor, TensorError};
+use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::Borrowed;
 use pyo3::prelude::*;
 
@@ -196,16 +196,6 @@ macro_rules! facts {
 facts!(Arg);
 facts!(ArgMut);
 
-/// Makes sure of the elements' type.
-fn check_typed<E: Element>(dtype: DType, raw: &RawElements<'_>) -> Result<(), TensorError> {
-    if E::DTYPE != dtype {
-        let copy_bytes =
-            raw.shape.iter().fold(size_of::<E>(), |bytes, &len| bytes.saturating_mul(len));
-        return Err(TensorError::WrongDType { expected: E::DTYPE, found: dtype, copy_bytes });
-    }
-    raw.check_view::<E>()
-}
-
 impl<'py, T, S: Axes, C: Constraint> Arg<'py, T, S, C>
 where
     T: Several + DTypes<View<S::Dim> = Untyped<S::Dim>>,
@@ -216,7 +206,7 @@ where
     /// [`TensorError::WrongDType`], or what keeps ndarray from expressing the layout.
     pub fn typed<E: Element>(&self) -> Result<Typed<'_, E, S>, TensorError> {
         let raw = self.view.raw();
-        check_typed::<E>(self.loan.dtype, &raw)?;
+        raw.check_typed::<E>(self.loan.dtype)?;
         // SAFETY: checked for E; as many axes as S::Dim has; borrowed for reading while `self` is.
         Ok(Typed(unsafe { raw.view() }))
     }
@@ -232,7 +222,7 @@ where
     /// [`TensorError::WrongDType`], or what keeps ndarray from expressing the layout.
     pub fn typed_mut<E: Element>(&mut self) -> Result<TypedMut<'_, E, S>, TensorError> {
         let raw = self.view.raw();
-        check_typed::<E>(self.loan.dtype, &raw)?;
+        raw.check_typed::<E>(self.loan.dtype)?;
         // SAFETY: as in `typed`; for writing, and `&mut self` makes this the only view.
         Ok(TypedMut(unsafe { raw.view_mut() }))
     }
