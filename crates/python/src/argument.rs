@@ -1,12 +1,12 @@
 //! Whatever Python code may pass as an array.
 
 use ndbridge::dtype::Kind;
-use ndbridge::python::{ArrayError, Found, find, is_array, numpy_dtype, to_py_err};
+use ndbridge::python::{ArrayError, Found, find, gather, is_array, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{DType, Plan, Request, Tensor, plan};
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMemoryView};
+use pyo3::types::PyMemoryView;
 
 use crate::tensor::PyTensor;
 
@@ -29,7 +29,7 @@ impl<'py> Source<'py> {
         if let Some(found) = find(object)? {
             return Ok(Self::Lent(found));
         }
-        let array = gather(object, request)?;
+        let array = gather(object, request.dtype)?;
         let found = find(&array)?;
         found.map(Self::Gathered).ok_or_else(|| {
             PyTypeError::new_err(format!("no array can be made of {}", object.get_type()))
@@ -97,16 +97,4 @@ pub fn array_of_buffer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
         PyBufferError::new_err(text)
     })?;
     object.py().import("numpy")?.call_method1("asarray", (view,))
-}
-
-/// A NumPy array of the elements of a list, a number or another array-like object.
-fn gather<'py>(object: &Bound<'py, PyAny>, request: &Request) -> PyResult<Bound<'py, PyAny>> {
-    let py = object.py();
-    let options = PyDict::new(py);
-    // NumPy checks the range of Python integers if it knows the data type.
-    if let Some(dtype) = request.dtype.and_then(|dtype| numpy_dtype(py, dtype).ok()) {
-        options.set_item("dtype", dtype)?;
-    }
-    // Not asarray, which would drop the mask of a masked array unseen.
-    py.import("numpy")?.call_method("asanyarray", (object,), Some(&options))
 }

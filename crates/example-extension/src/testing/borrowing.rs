@@ -21,15 +21,19 @@ pub fn both_read(a: Arg<'_, AnyDType>, b: Arg<'_, AnyDType>) {
     drop((a, b));
 }
 
+fn call_while<'py>(held: impl Sized, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let result = function.call0();
+    drop(held);
+    result
+}
+
 /// What `function` returns, called while `x` is borrowed for reading.
 #[pyfunction]
 pub fn call_while_reading<'py>(
     x: Arg<'py, AnyDType>,
     function: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let result = function.call0();
-    drop(x);
-    result
+    call_while(x, &function)
 }
 
 /// What `function` returns, called while `x` is borrowed for writing.
@@ -38,9 +42,7 @@ pub fn call_while_writing<'py>(
     x: ArgMut<'py, AnyDType>,
     function: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let result = function.call0();
-    drop(x);
-    result
+    call_while(x, &function)
 }
 
 /// What `function` returns, called when one of two borrows has ended: that of `b` if `b_first`.
@@ -53,7 +55,5 @@ pub fn call_between_releases<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let (first, second) = if b_first { (b, a) } else { (a, b) };
     drop(first);
-    let result = function.call0();
-    drop(second);
-    result
+    call_while(second, &function)
 }

@@ -106,8 +106,7 @@ pub fn to_dlpack<'py>(
     max_version: Option<(u32, u32)>,
     is_copied: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    lend_to_python(tensor)?;
-    let exported = Exported::new(tensor).map_err(ArrayError::from)?;
+    let exported = lent(tensor)?;
     if max_version.is_some_and(|(major, _)| major >= 1) {
         return capsule_of(
             py,
@@ -125,9 +124,17 @@ pub fn to_dlpack<'py>(
 /// # Errors
 /// As [`to_dlpack`], but read-only memory goes out as well.
 pub(super) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    capsule_of(py, lent(tensor)?.into_legacy_for_reader().cast(), LEGACY, drop_legacy)
+}
+
+/// The structure of `tensor`, whose memory is lent to Python.
+///
+/// # Errors
+/// `BufferError` for what DLPack cannot express, and while a guard of the memory is alive.
+#[track_caller]
+pub(super) fn lent(tensor: &Tensor) -> PyResult<Exported> {
     lend_to_python(tensor)?;
-    let exported = Exported::new(tensor).map_err(ArrayError::from)?;
-    capsule_of(py, exported.into_legacy_for_reader().cast(), LEGACY, drop_legacy)
+    Ok(Exported::new(tensor).map_err(ArrayError::from)?)
 }
 
 fn capsule_of<'py>(

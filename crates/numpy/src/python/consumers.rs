@@ -4,17 +4,16 @@ use std::ffi::c_void;
 use std::ptr;
 
 use ndbridge_dtype::DType;
-use ndbridge_storage::Device;
-use ndbridge_tensor::{Order, Tensor, TensorError};
+use ndbridge_tensor::{Order, Tensor};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::capsule;
 use super::error::{ArrayError, to_py_err};
-use super::export::lend_to_python;
+use super::export::check_host;
 use super::producer::known_type;
-use crate::dlpack::{DlExchange, Exported};
+use crate::dlpack::DlExchange;
 
 /// What XLA and Eigen ask of an address before they share it.
 const ALIGN_BYTES: usize = 64;
@@ -42,8 +41,7 @@ pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
         let capsule = capsule::to_dlpack(py, tensor, None, false)?;
         return module.call_method1(intern!(py, "from_dlpack"), (capsule,));
     };
-    lend_to_python(tensor)?;
-    let managed = Exported::new(tensor).map_err(ArrayError::from)?.into_versioned(false);
+    let managed = capsule::lent(tensor)?.into_versioned(false);
     let mut object: *mut c_void = ptr::null_mut();
     // SAFETY: torch's own function, which takes over the new structure; attached.
     let failed = unsafe { to_object(managed, &mut object) } != 0;
@@ -147,14 +145,6 @@ pub fn to_cupy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyA
 fn refuse<T>(consumer: &'static str, reason: &str, remedy: &'static str) -> PyResult<T> {
     let reason = reason.to_owned();
     Err(ArrayError::Consumer { consumer, reason, remedy }.into())
-}
-
-fn check_host(tensor: &Tensor) -> PyResult<()> {
-    if tensor.device() == Device::Cpu {
-        return Ok(());
-    }
-    let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
-    Err(to_py_err(TensorError::OnDevice { device, copy_bytes }))
 }
 
 fn check_whole_steps(consumer: &'static str, tensor: &Tensor) -> PyResult<()> {

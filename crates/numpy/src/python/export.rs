@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::api::{NumpyApi, Parts};
 use super::dtypes::numpy_dtype;
-use super::error::ArrayError;
+use super::error::{ArrayError, to_py_err};
 use super::gate::PythonGate;
 use super::known_memory;
 use super::ledger_capsule::join_ledger_attached;
@@ -29,6 +29,18 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
     known_memory::remember(storage);
     Ok(())
+}
+
+/// Refuses memory that is not the host's own.
+///
+/// # Errors
+/// `TypeError`.
+pub(super) fn check_host(tensor: &Tensor) -> PyResult<()> {
+    if tensor.device() == Device::Cpu {
+        return Ok(());
+    }
+    let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
+    Err(to_py_err(TensorError::OnDevice { device, copy_bytes }))
 }
 
 /// The tensor as a NumPy array: shares its memory, which lives as long as the array does.
@@ -58,10 +70,7 @@ pub unsafe fn to_numpy_with_base<'py>(
     tensor: &Tensor,
     base: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if tensor.device() != Device::Cpu {
-        let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
-        return Err(ArrayError::from(TensorError::OnDevice { device, copy_bytes }).into());
-    }
+    check_host(tensor)?;
     let descr = numpy_dtype(base.py(), tensor.dtype())?;
     lend_to_python(tensor)?;
     // A layout's lengths fit isize: their product does.

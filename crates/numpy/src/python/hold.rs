@@ -19,7 +19,7 @@ use pyo3::types::PyBytes;
 use super::api::{NumpyApi, WRITEABLE, set_flag};
 use super::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
 use super::owner::{PythonOwner, python_owner};
-use super::pins::{Chain, Link, walk};
+use super::pins::Chain;
 use super::producer::{Producer, known};
 use super::torch::{self, TorchGate};
 
@@ -159,8 +159,7 @@ pub struct Hold<'py> {
 /// # Errors
 /// What Python raises while its objects are looked at; nothing is held then.
 pub fn hold<'py>(py: Python<'py>, lenders: &[&dyn Lender]) -> PyResult<Hold<'py>> {
-    let (frozen, pins, unblocked) = (Vec::new(), Vec::new(), Vec::new());
-    let mut held = Hold { py, frozen, _pins: pins, _storages: Vec::new(), unblocked };
+    let mut held = Hold { py, frozen: vec![], _pins: vec![], _storages: vec![], unblocked: vec![] };
     for lender in lenders {
         match lender.lender(py) {
             Some(object) => held.keep_still(&object)?,
@@ -217,23 +216,14 @@ impl Hold<'_> {
     }
 
     fn keep_array_still(&mut self, object: &Bound<'_, PyAny>) -> PyResult<()> {
-        self._pins.extend(Chain::of(object)?.pins);
-        let (mut arrays, mut end) = (Vec::new(), None);
-        walk(object, |link| {
-            match link {
-                Link::Array(array) => arrays.push(array.unbind()),
-                Link::End(last) => end = Some(last.unbind()),
-            }
-            Ok(())
-        })?;
+        let mut arrays = Vec::new();
+        let Chain { pins, end } = Chain::visited(object, |array| arrays.push(array))?;
+        self._pins.extend(pins);
         let api = NumpyApi::get(self.py)?;
-        for array in arrays {
-            if freeze(api, array.bind(self.py)) {
-                self.frozen.push(array);
-            }
-        }
+        arrays.retain(|array| freeze(api, array));
+        self.frozen.extend(arrays.into_iter().map(Bound::unbind));
         self.unblocked.push("other views of the array, if there are any".to_owned());
-        if let Some(end) = end.as_ref().map(|end| end.bind(self.py)) {
+        if let Some(end) = end {
             if end.is_exact_instance_of::<PyBytes>() {
                 self.unblocked.pop();
             } else {

@@ -1,9 +1,13 @@
 //! Arrays in, to be kept.
 
+use ndbridge_dtype::DType;
 use ndbridge_tensor::{CopyRule, Facts, Plan, Request, Tensor, TensorError, plan};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::api::NumpyApi;
+use super::dtypes::numpy_dtype;
 use super::error::{ArrayError, to_py_err};
 use super::incoming::{self, Incoming};
 
@@ -52,6 +56,26 @@ pub fn find<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Found<'py>>> {
 /// `BufferError` if it does not speak DLPack; else as [`find`].
 pub fn find_by_dlpack<'py>(object: &Bound<'py, PyAny>) -> PyResult<Found<'py>> {
     Ok(Found { incoming: incoming::by_dlpack(object)? })
+}
+
+/// A NumPy array of the elements of a list, a number or another object that lends no array, of
+/// `dtype` if NumPy has it.
+///
+/// # Errors
+/// What NumPy raises.
+pub fn gather<'py>(
+    object: &Bound<'py, PyAny>,
+    dtype: Option<DType>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    let options = PyDict::new(py);
+    // NumPy checks the range of Python integers if it knows the data type.
+    if let Some(dtype) = dtype.and_then(|dtype| numpy_dtype(py, dtype).ok()) {
+        options.set_item(intern!(py, "dtype"), dtype)?;
+    }
+    // Not asarray, which would drop the mask of a masked array unseen.
+    let numpy = py.import(intern!(py, "numpy"))?;
+    numpy.call_method(intern!(py, "asanyarray"), (object,), Some(&options))
 }
 
 /// An array that a Python object lends, found and not yet used.

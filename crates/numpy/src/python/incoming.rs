@@ -256,8 +256,7 @@ impl<'py> Incoming<'py> {
             return Ok(None);
         }
         let view = PyMemoryView::from(object)?;
-        let array =
-            py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (view,))?;
+        let array = numpy_asarray(view.as_any())?;
         Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
     }
 
@@ -265,9 +264,7 @@ impl<'py> Incoming<'py> {
         object: &Bound<'py, PyAny>,
         interface: &Bound<'py, PyAny>,
     ) -> PyResult<Self> {
-        let py = object.py();
-        let array =
-            py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (object,))?;
+        let array = numpy_asarray(object)?;
         let incoming = Self::of(&array)?;
         let said: Option<(usize, bool)> = match interface.get_item("data") {
             Ok(data) => data.extract().ok(),
@@ -440,6 +437,11 @@ fn check_is_host(described: &Described) -> PyResult<()> {
     }
     let device = dlpack::device_of(described.device).map_err(ArrayError::from)?;
     Err(ArrayError::OnDevice { kind: device.kind, id: device.id }.into())
+}
+
+fn numpy_asarray<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (object,))
 }
 
 fn has_buffer(object: &Bound<'_, PyAny>) -> bool {

@@ -81,7 +81,7 @@ pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
 pub use hold::{Detach, DetachMut, Hold, Lender, hold};
-pub use import::{Found, find, find_by_dlpack, from_numpy, from_python};
+pub use import::{Found, find, find_by_dlpack, from_numpy, from_python, gather};
 pub use ledger_capsule::join_ledger;
 pub use owner::{PythonOwner, python_owner};
 pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};

@@ -76,11 +76,20 @@ pub(super) struct Chain<'py> {
 impl<'py> Chain<'py> {
     /// Pins every array of the chain, and the buffer at its end.
     pub(super) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        Self::visited(object, |_| ())
+    }
+
+    /// As [`of`](Self::of); `visit` gets each array once it is pinned.
+    pub(super) fn visited(
+        object: &Bound<'py, PyAny>,
+        mut visit: impl FnMut(Bound<'py, PyAny>),
+    ) -> PyResult<Self> {
         let mut chain = Self { pins: Vec::with_capacity(2), end: None };
         walk(object, |link| {
             match link {
                 Link::Array(array) => {
                     chain.pins.push(PyWeakrefReference::new(&array)?.into_any().unbind());
+                    visit(array);
                 }
                 Link::End(end) => {
                     chain.pins.extend(held_export(&end));

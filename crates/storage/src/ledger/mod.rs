@@ -24,7 +24,8 @@
 //! # How it stays cheap
 //! A borrow is one compare-and-swap on the lock, one look at each of four inline slots, and one
 //! plain store to unlock. Releasing an inline slot is one plain store, without the lock. An adopted
-//! ledger adds an indirect call to each. When the slots are full, borrows go to an ordered index, where both cost a logarithm.
+//! ledger adds an indirect call to each. When the slots are full, borrows go to an ordered index,
+//! where both cost a logarithm.
 //!
 //! # Limitations
 //! - A guard that is leaked (`std::mem::forget`) holds its bytes for as long as the ledger lives. The

@@ -6,13 +6,13 @@ use std::ops::Deref;
 
 use ndarray::{ArrayRef, ArrayView};
 use ndbridge_dtype::{Casting, Element};
-use ndbridge_storage::{BorrowKind, OwnedBorrow, Region};
+use ndbridge_storage::{BorrowKind, OwnedBorrow};
 use ndbridge_tensor::{CopyRule, Facts, Plan, RawElements, Receipt, Request, Tensor, plan};
+use pyo3::Borrowed;
 use pyo3::prelude::*;
-use pyo3::{Borrowed, intern};
 
 use super::super::error::to_py_err;
-use super::super::import::Found;
+use super::super::import::{Found, gather};
 use super::super::incoming::Incoming;
 use super::axes::{AnyShape, Axes};
 use super::constraint::Constraint;
@@ -68,8 +68,7 @@ impl<'py> Source<'py> {
         if let Some(incoming) = Incoming::find(object)? {
             return Ok(Self { incoming, is_array: true });
         }
-        let numpy = object.py().import(intern!(object.py(), "numpy"))?;
-        let gathered = numpy.call_method1(intern!(object.py(), "asanyarray"), (object,))?;
+        let gathered = gather(object, None)?;
         Ok(Self { incoming: Incoming::of(&gathered)?, is_array: false })
     }
 
@@ -112,8 +111,7 @@ impl<'py, T: Element, S: Axes, C: Constraint> ArgCow<'py, T, S, C> {
         let raw =
             RawElements { ptr: tensor.as_ptr(), shape: tensor.shape(), strides: tensor.strides() };
         raw.check_view::<T>().map_err(to_py_err)?;
-        let (start, item_bytes) = (raw.ptr.addr(), size_of::<T>());
-        let region = Region { start, item_bytes, shape: raw.shape, strides: raw.strides };
+        let region = raw.region(size_of::<T>());
         let borrow = tensor.storage().borrow_owned(BorrowKind::Read, &region);
         let borrow = borrow.map_err(|error| to_py_err(error.into()))?;
         // SAFETY: checked for T, of the shape that `S` accepts; the borrow holds the storage, which

@@ -8,15 +8,19 @@ use pyo3::prelude::*;
 mod rust_numpy_module {
     use super::*;
 
+    fn call_while<'py>(held: impl Sized, call: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let result = call.call0();
+        drop(held);
+        result
+    }
+
     /// What `call()` returns while rust-numpy reads the array. TypeError if that is refused.
     #[pyfunction]
     fn reading<'py>(
         array: PyReadonlyArrayDyn<'py, f64>,
         call: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let result = call.call0();
-        drop(array);
-        result
+        call_while(array, &call)
     }
 
     /// What `call()` returns while rust-numpy writes the array. TypeError if that is refused.
@@ -25,9 +29,7 @@ mod rust_numpy_module {
         array: PyReadwriteArrayDyn<'py, f64>,
         call: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let result = call.call0();
-        drop(array);
-        result
+        call_while(array, &call)
     }
 
     /// What `call()` returns while this module's ndbridge reads the array.
@@ -38,9 +40,7 @@ mod rust_numpy_module {
     ) -> PyResult<Bound<'py, PyAny>> {
         let tensor = from_numpy(&array)?;
         let guard = tensor.read::<f64>().map_err(to_py_err)?;
-        let result = call.call0();
-        drop(guard);
-        result
+        call_while(guard, &call)
     }
 
     /// What `call()` returns while this module's ndbridge writes the array.
@@ -51,9 +51,7 @@ mod rust_numpy_module {
     ) -> PyResult<Bound<'py, PyAny>> {
         let tensor = from_numpy(&array)?;
         let guard = tensor.write::<f64>().map_err(to_py_err)?;
-        let result = call.call0();
-        drop(guard);
-        result
+        call_while(guard, &call)
     }
 
     /// Joins this module's ndbridge now.
@@ -70,8 +68,6 @@ mod rust_numpy_module {
         let region = Region { start: 64, item_bytes: 1, shape: &[], strides: &[] };
         let at = std::panic::Location::caller();
         let borrow = LentBorrow::enter(BorrowKind::Read, &region, at);
-        let result = call.call0();
-        drop(borrow);
-        result
+        call_while(borrow, &call)
     }
 }
