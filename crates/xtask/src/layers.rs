@@ -8,8 +8,9 @@ const LIBRARIES: [&str; 5] =
 
 /// Each crate of the workspace and how many of [`LIBRARIES`], counted from the lowest, it may
 /// name. `dtype` and `storage` stand side by side and never name each other.
-const LAYERS: [(&str, usize); 9] = [
+const LAYERS: [(&str, usize); 10] = [
     ("ndbridge-dtype", 0),
+    ("ndbridge-cuda-kernels", 1),
     ("ndbridge-storage", 0),
     ("ndbridge-tensor", 2),
     ("ndbridge-numpy", 3),
