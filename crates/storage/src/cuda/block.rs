@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::device::Gpu;
 use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::{Relaxed, Stream, current_stream};
-use super::uses::{Noted, Others, Uses};
+use super::uses::{Noted, Others, Use, Uses};
 use crate::alloc::dangling;
 use crate::owner::Owner;
 use crate::storage::Parts;
@@ -70,6 +70,8 @@ impl Block {
             other => other,
         }?;
         let block = Self { address, stream, uses: Uses::new() };
+        // There is no such memory on any stream before it was allocated on this one.
+        block.uses.lock().note_write(Use::on(&block.stream, false)?);
         current.wait_for(&block.stream)?;
         Ok(block)
     }

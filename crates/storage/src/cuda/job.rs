@@ -74,8 +74,8 @@ impl<'a> Job<'a> {
 
     /// The end of this very job can be asked for later ([`Storage::is_ready`]), not only the end of
     /// what is on the stream then.
-    pub fn exact(mut self) -> Self {
-        self.is_exact = true;
+    pub fn exact_if(mut self, is_exact: bool) -> Self {
+        self.is_exact = is_exact;
         self
     }
 
