@@ -5,7 +5,7 @@ use ndbridge_dtype::{Complex, Element, F8E4M3, F8E5M2, bf16, convert, f16};
 
 use crate::Dims;
 use crate::lane::{Lane, THREADS};
-use crate::strided::convert_strided;
+use crate::strided::{block_items, convert_strided, each_item};
 
 /// An element as it lies in memory.
 pub(crate) trait Stored: Pod {
@@ -49,20 +49,25 @@ macro_rules! stored_as_it_is {
 stored_as_it_is!(i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64);
 stored_as_it_is!(Complex<f32>, Complex<f64>, F8E4M3, F8E5M2);
 
-/// How many vectors a thread converts; it loads all before it stores one.
-const VECTORS: usize = 2;
+/// Elements per thread between layouts that are not contiguous.
+pub(crate) const ITEMS: usize = 2;
 
 /// How many elements a thread loads at once: of the wider type 16 bytes, the widest load there is.
 /// Neighbouring threads then reach neighbouring bytes on both sides with every instruction.
 pub(crate) const fn vector_len(src_item_bytes: usize, dst_item_bytes: usize) -> usize {
     let wider = if src_item_bytes > dst_item_bytes { src_item_bytes } else { dst_item_bytes };
-    // 16 conversions per thread are enough code.
     if wider == 1 { 8 } else { 16 / wider }
+}
+
+/// How many vectors a thread loads before it stores one. Longer ones are enough on their own to
+/// hide the time that a load takes.
+const fn vectors(vector_len: usize) -> usize {
+    if vector_len < 8 { 2 } else { 1 }
 }
 
 /// Elements per block where both sides are contiguous.
 pub(crate) const fn contiguous_block_items(vector_len: usize) -> u32 {
-    THREADS * (vector_len * VECTORS) as u32
+    block_items(vector_len * vectors(vector_len))
 }
 
 /// Converts elements.
@@ -81,13 +86,23 @@ pub(crate) unsafe fn cast<L: Lane, S: Stored, D: Stored, const LEN: usize>(
         unsafe { cast_contiguous::<L, S, D, LEN>(lane, dst, src, dims.len) }
     } else {
         // SAFETY: promised by the caller.
-        unsafe { convert_strided(lane, dst, src, dims, converted::<S, D>) }
+        unsafe { convert_strided::<L, S, D, ITEMS>(lane, dst, src, dims, converted) }
     }
 }
 
 #[inline(always)]
 fn converted<S: Stored, D: Stored>(value: S) -> D {
     D::of(convert(value.value()))
+}
+
+/// Written out, because a long loop would stay one, and keep its vectors in slow memory.
+#[inline(always)]
+fn converted_vector<S: Stored, D: Stored, const LEN: usize>(from: [S; LEN]) -> [D; LEN] {
+    let mut to = [D::zeroed(); LEN];
+    each_item!(LEN, ITEM => {
+        to[ITEM] = converted(from[ITEM]);
+    });
+    to
 }
 
 /// # Safety
@@ -105,16 +120,19 @@ unsafe fn cast_contiguous<L: Lane, S: Stored, D: Stored, const LEN: usize>(
         src.addr() % size_of::<[S; LEN]>() == 0 && dst.addr() % size_of::<[D; LEN]>() == 0;
     if aligned && end <= len {
         let first = start as usize + lane.thread() as usize * LEN;
-        let at: [usize; VECTORS] =
-            core::array::from_fn(|vector| first + vector * THREADS as usize * LEN);
-        let vectors = at.map(|at| {
-            // SAFETY: `LEN` elements before `end`, aligned, as checked.
-            unsafe { load_vector::<L, S, LEN>(lane, src.wrapping_add(at)) }
-        });
-        for (at, vector) in at.into_iter().zip(vectors) {
+        // SAFETY: `LEN` elements before `end`, aligned, as checked.
+        let vector: [S; LEN] = unsafe { load_vector(lane, src.wrapping_add(first)) };
+        if vectors(LEN) == 2 {
+            let second = first + THREADS as usize * LEN;
             // SAFETY: as above.
-            unsafe { store_vector(lane, dst.wrapping_add(at), vector.map(converted::<S, D>)) }
+            let vector: [S; LEN] = unsafe { load_vector(lane, src.wrapping_add(second)) };
+            let vector = converted_vector::<S, D, LEN>(vector);
+            // SAFETY: as above.
+            unsafe { store_vector(lane, dst.wrapping_add(second), vector) }
         }
+        let vector = converted_vector::<S, D, LEN>(vector);
+        // SAFETY: as above.
+        unsafe { store_vector(lane, dst.wrapping_add(first), vector) }
     } else {
         let mut at = start + lane.thread();
         while at < end.min(len) {

@@ -44,16 +44,40 @@ impl Divisor {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Dim {
-    pub(crate) len: Divisor,
-    pub(crate) src_stride_bytes: i64,
-    pub(crate) dst_stride_bytes: i64,
+    len: Divisor,
+    src_stride_bytes: Halves,
+    dst_stride_bytes: Halves,
+}
+
+/// An `i64`, low half first. With nothing wider than `u32` among its parameters, a kernel loads each
+/// by itself: it would multiply the halves of wider ones in 64 bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+struct Halves {
+    low: u32,
+    high: u32,
+}
+
+impl Halves {
+    const fn new(value: i64) -> Self {
+        Self { low: value as u32, high: (value >> 32) as u32 }
+    }
+
+    #[inline(always)]
+    fn get(self) -> i64 {
+        ((u64::from(self.high) << 32) | u64::from(self.low)) as i64
+    }
 }
 
 impl Dim {
     /// Strides may be negative, and that of the source zero.
     #[must_use]
     pub const fn new(len: u32, src_stride_bytes: i64, dst_stride_bytes: i64) -> Self {
-        Self { len: Divisor::new(len), src_stride_bytes, dst_stride_bytes }
+        Self {
+            len: Divisor::new(len),
+            src_stride_bytes: Halves::new(src_stride_bytes),
+            dst_stride_bytes: Halves::new(dst_stride_bytes),
+        }
     }
 
     /// How many elements it has.
@@ -136,8 +160,18 @@ impl Dims {
     pub(crate) fn is_contiguous(&self, src_item_bytes: usize, dst_item_bytes: usize) -> bool {
         let [inner, ..] = &self.dims;
         self.ndim == 1
-            && inner.src_stride_bytes == src_item_bytes as i64
-            && inner.dst_stride_bytes == dst_item_bytes as i64
+            && inner.src_stride_bytes.get() == src_item_bytes as i64
+            && inner.dst_stride_bytes.get() == dst_item_bytes as i64
+    }
+
+    /// [`locate`](Self::locate), where the last element stands in for those past the end: no load
+    /// depends on a branch. Not without elements.
+    #[inline(always)]
+    pub(crate) fn locate_within<const N: usize>(&self, mut indices: [u32; N]) -> [Offsets; N] {
+        for index in &mut indices {
+            *index = (*index).min(self.len - 1);
+        }
+        self.locate(indices)
     }
 
     /// Where the elements of these indices lie. Side by side, so that the divisions of one do not
@@ -145,29 +179,42 @@ impl Dims {
     #[inline(always)]
     pub(crate) fn locate<const N: usize>(&self, mut indices: [u32; N]) -> [Offsets; N] {
         let mut at = [Offsets { src: 0, dst: 0 }; N];
-        // Never more; that the compiler sees it leaves no bounds check.
-        let mut axis = (self.ndim as usize).min(MAX_DIMS);
-        while axis > 1 {
-            axis -= 1;
-            let dim = &self.dims[axis];
-            for (index, at) in indices.iter_mut().zip(&mut at) {
-                let (quotient, remainder) = dim.len.divide(*index);
-                at.step(dim, remainder);
-                *index = quotient;
-            }
-        }
+        // Not a loop: a GPU addresses parameters by constants only, and with a variable would first
+        // copy them all to slow memory. Every thread branches alike.
+        self.take_off(7, &mut indices, &mut at);
+        self.take_off(6, &mut indices, &mut at);
+        self.take_off(5, &mut indices, &mut at);
+        self.take_off(4, &mut indices, &mut at);
+        self.take_off(3, &mut indices, &mut at);
+        self.take_off(2, &mut indices, &mut at);
+        self.take_off(1, &mut indices, &mut at);
         for (&index, at) in indices.iter().zip(&mut at) {
             at.step(&self.dims[0], index);
         }
         at
     }
+
+    /// Steps along `axis`, and leaves the index among the outer ones.
+    #[inline(always)]
+    fn take_off<const N: usize>(&self, axis: usize, indices: &mut [u32; N], at: &mut [Offsets; N]) {
+        if axis < self.ndim as usize {
+            let dim = &self.dims[axis];
+            for (index, at) in indices.iter_mut().zip(at) {
+                let (quotient, remainder) = dim.len.divide(*index);
+                at.step(dim, remainder);
+                *index = quotient;
+            }
+        }
+    }
 }
+
+const _: () = assert!(MAX_DIMS == 8, "locate takes off each axis by its number");
 
 impl Offsets {
     #[inline(always)]
     pub(crate) fn step(&mut self, dim: &Dim, index: u32) {
         let index = i64::from(index);
-        self.src = self.src.wrapping_add(index.wrapping_mul(dim.src_stride_bytes));
-        self.dst = self.dst.wrapping_add(index.wrapping_mul(dim.dst_stride_bytes));
+        self.src = self.src.wrapping_add(index.wrapping_mul(dim.src_stride_bytes.get()));
+        self.dst = self.dst.wrapping_add(index.wrapping_mul(dim.dst_stride_bytes.get()));
     }
 }

@@ -2,10 +2,10 @@
 
 use ndbridge_dtype::DType;
 
-use crate::cast::{contiguous_block_items, vector_len};
+use crate::cast::{self, contiguous_block_items, vector_len};
 use crate::lane::THREADS;
 use crate::list::KERNELS;
-use crate::strided::BLOCK_ITEMS;
+use crate::strided::{self, block_items};
 use crate::transpose::tile_bytes;
 use crate::{Dims, Tiles, Width};
 
@@ -39,7 +39,7 @@ impl Launch {
 #[must_use]
 pub const fn strided(width: Width, dims: &Dims) -> Launch {
     const NAMES: [&str; 5] = ["strided_1", "strided_2", "strided_4", "strided_8", "strided_16"];
-    Launch::new(NAMES[width as usize], dims.len().div_ceil(BLOCK_ITEMS), 0)
+    Launch::new(NAMES[width as usize], dims.len().div_ceil(block_items(strided::ITEMS)), 0)
 }
 
 /// Copies elements through tiles; parameters `dst`, `src`, `tiles`.
@@ -55,7 +55,7 @@ pub const fn transpose(tiles: &Tiles) -> Launch {
 #[must_use]
 pub const fn fill(width: Width, dims: &Dims) -> Launch {
     const NAMES: [&str; 5] = ["fill_1", "fill_2", "fill_4", "fill_8", "fill_16"];
-    Launch::new(NAMES[width as usize], dims.len().div_ceil(BLOCK_ITEMS), 0)
+    Launch::new(NAMES[width as usize], dims.len().div_ceil(block_items(strided::ITEMS)), 0)
 }
 
 /// Converts elements; parameters `dst`, `src`, `dims`. Addresses and strides are multiples of
@@ -68,7 +68,7 @@ pub fn cast(from: DType, to: DType, dims: &Dims) -> Option<Launch> {
     let block_items = if dims.is_contiguous(from_bytes, to_bytes) {
         contiguous_block_items(vector_len(from_bytes, to_bytes))
     } else {
-        BLOCK_ITEMS
+        block_items(cast::ITEMS)
     };
     Some(Launch::new(cast_kernel(from, to)?, dims.len().div_ceil(block_items), 0))
 }

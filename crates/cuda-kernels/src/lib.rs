@@ -32,7 +32,14 @@
 #![cfg_attr(target_arch = "nvptx64", no_std)]
 #![cfg_attr(
     target_arch = "nvptx64",
-    feature(abi_ptx, stdarch_nvptx, gpu_intrinsics, gpu_launch_sized_workgroup_mem)
+    feature(
+        abi_ptx,
+        core_intrinsics,
+        stdarch_nvptx,
+        gpu_intrinsics,
+        gpu_launch_sized_workgroup_mem
+    ),
+    expect(internal_features, reason = "the only name of a block's memory")
 )]
 
 #[expect(unsafe_code, reason = "loads and stores at addresses of the caller")]

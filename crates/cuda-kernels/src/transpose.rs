@@ -97,6 +97,12 @@ impl Tile {
         Self { corner, first_row: row * tile, first_col: col * tile, x, y }
     }
 
+    /// Row of the tile that this thread fills in a step, or column that it empties.
+    #[inline(always)]
+    fn y_of<T>(&self, step: usize) -> u32 {
+        self.y + step as u32 * (THREADS / tile(size_of::<T>()))
+    }
+
     #[inline(always)]
     fn offsets(&self, tiles: &Tiles, row: u32, col: u32) -> Offsets {
         let mut at = self.corner;
@@ -121,16 +127,17 @@ pub(crate) unsafe fn transpose_in<L: Lane, T: Pod, const STEPS: usize>(
     let tile = Tile::of::<L, T>(lane, tiles);
     // Past the end the last element stands in: no load depends on a branch.
     let col = (tile.first_col + tile.x).min(tiles.cols.len() - 1);
-    let ys: [u32; STEPS] = ys::<T, STEPS>(tile.y);
-    let values = ys.map(|y| {
-        let row = (tile.first_row + y).min(tiles.rows.len() - 1);
+    let mut values = [T::zeroed(); STEPS];
+    for (step, value) in values.iter_mut().enumerate() {
+        let row = (tile.first_row + tile.y_of::<T>(step)).min(tiles.rows.len() - 1);
         let from = src.wrapping_byte_offset(tile.offsets(tiles, row, col).src as isize);
         // SAFETY: an element of the source, promised by the caller.
-        unsafe { lane.load(from) }
-    });
-    for (y, value) in ys.into_iter().zip(values) {
+        *value = unsafe { lane.load(from) };
+    }
+    for (step, value) in values.into_iter().enumerate() {
+        let place = tile.y_of::<T>(step) * pitch(size_of::<T>()) + tile.x;
         // SAFETY: a place in the tile, which has one thread.
-        unsafe { lane.shared_store(y * pitch(size_of::<T>()) + tile.x, value) }
+        unsafe { lane.shared_store(place, value) }
     }
 }
 
@@ -148,7 +155,8 @@ pub(crate) unsafe fn transpose_out<L: Lane, T: Pod, const STEPS: usize>(
 ) {
     let tile = Tile::of::<L, T>(lane, tiles);
     let row = tile.first_row + tile.x;
-    for y in ys::<T, STEPS>(tile.y) {
+    for step in 0..STEPS {
+        let y = tile.y_of::<T>(step);
         let col = tile.first_col + y;
         if row < tiles.rows.len() && col < tiles.cols.len() {
             // SAFETY: a place in the tile, filled before the barrier.
@@ -163,9 +171,4 @@ pub(crate) unsafe fn transpose_out<L: Lane, T: Pod, const STEPS: usize>(
 /// Elements of a tile per thread.
 pub(crate) const fn steps(item_bytes: usize) -> usize {
     (tile(item_bytes) * tile(item_bytes) / THREADS) as usize
-}
-
-#[inline(always)]
-fn ys<T, const STEPS: usize>(first: u32) -> [u32; STEPS] {
-    core::array::from_fn(|step| first + step as u32 * (THREADS / tile(size_of::<T>())))
 }
