@@ -8,6 +8,7 @@
 mod body;
 mod decimal;
 mod element;
+mod fetched;
 mod float;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,10 @@ mod tests;
 use std::fmt;
 
 use ndbridge_dtype::{DType, Scalar};
+use ndbridge_storage::Device;
 
 use element::ElementFormat;
+pub(crate) use fetched::Fetched;
 
 const PREFIX: &str = "tensor(";
 const LINE_WIDTH: usize = 75;
@@ -27,6 +30,8 @@ const EDGE_ITEMS: usize = 3;
 pub(crate) struct Printed<'a> {
     pub(crate) shape: &'a [usize],
     pub(crate) dtype: DType,
+    /// Where the elements are, unless on the host.
+    pub(crate) device: Option<Device>,
     pub(crate) at: &'a dyn Fn(&[usize]) -> Scalar,
 }
 
@@ -34,7 +39,8 @@ impl Printed<'_> {
     /// `tensor([1., 2.], dtype=float32)`; with the shape where the elements do not show it.
     pub(crate) fn repr(&self) -> String {
         let head = format!("{PREFIX}{},", self.body());
-        let tail = format!("{}dtype={})", self.shape_note(), self.dtype.name());
+        let device = self.device.map_or_else(String::new, |device| format!(", device={device}"));
+        let tail = format!("{}dtype={}{device})", self.shape_note(), self.dtype.name());
         let last_line = head.rsplit('\n').next().unwrap_or(&head).len();
         if last_line + tail.len() + 1 > LINE_WIDTH {
             return format!("{head}\n{:1$}{tail}", "", PREFIX.len());
@@ -64,7 +70,7 @@ impl Printed<'_> {
     }
 
     fn is_elided(&self) -> bool {
-        self.shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis)) > THRESHOLD
+        is_elided(self.shape)
     }
 
     /// The values of the elements that are shown, in C order.
@@ -88,8 +94,21 @@ impl Printed<'_> {
 
 /// The positions along an axis that are shown.
 fn shown(len: usize, is_elided: bool) -> impl Iterator<Item = usize> {
-    let edge = if is_gapped(len, is_elided) { EDGE_ITEMS } else { len };
-    (0..edge).chain(len - EDGE_ITEMS.min(len - edge)..len)
+    shown_parts(len, is_elided).flat_map(|(start, len)| start..start + len)
+}
+
+/// The parts of an axis that are shown, as first position and length.
+fn shown_parts(len: usize, is_elided: bool) -> impl Iterator<Item = (usize, usize)> {
+    let parts = match is_gapped(len, is_elided) {
+        true => [Some((0, EDGE_ITEMS)), Some((len - EDGE_ITEMS, EDGE_ITEMS))],
+        false => [Some((0, len)), None],
+    };
+    parts.into_iter().flatten()
+}
+
+/// Whether the middle of long axes is left out.
+fn is_elided(shape: &[usize]) -> bool {
+    shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis)) > THRESHOLD
 }
 
 /// Whether `...` stands for the middle of an axis.

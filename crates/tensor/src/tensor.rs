@@ -11,7 +11,7 @@ use crate::element_access::Elements;
 use crate::error::TensorError;
 use crate::layout::{Layout, Order};
 use crate::plan::Facts;
-use crate::print::Printed;
+use crate::print::{Fetched, Printed};
 use crate::receipt::Receipt;
 
 /// Memory order of a copy.
@@ -268,6 +268,21 @@ impl Tensor {
     }
 }
 
+impl Tensor {
+    fn text(&self) -> Result<String, TensorError> {
+        let (shape, dtype) = (self.shape(), self.dtype);
+        if self.device().is_host() {
+            let elements = Elements::of(self)?;
+            return Ok(Printed { shape, dtype, device: None, at: &|at| elements.at(at) }.repr());
+        }
+        let fetched = Fetched::of(self)?;
+        // A bool that is none is told of here, as it is on the host.
+        fetched.check()?;
+        let at = |index: &[usize]| fetched.at(index);
+        Ok(Printed { shape, dtype, device: Some(self.device()), at: &at }.repr())
+    }
+}
+
 /// A tensor taken from its storage, which only goes back to the same one.
 pub(crate) struct Handle {
     layout: Layout,
@@ -299,17 +314,14 @@ impl fmt::Debug for Tensor {
 }
 
 /// As NumPy prints arrays: `tensor([1., 2.], dtype=float32)`, with an ellipsis for many elements.
+/// Of a tensor on a device the elements that are shown are copied, and the text says where it is.
 /// Elements that cannot be read now are replaced by the reason.
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elements = match Elements::of(self) {
-            Ok(elements) => elements,
-            Err(error) => {
-                let (shape, dtype) = (self.shape(), self.dtype);
-                return write!(f, "tensor(<{error}>, shape={shape:?}, dtype={dtype})");
-            }
-        };
         let (shape, dtype) = (self.shape(), self.dtype);
-        f.write_str(&Printed { shape, dtype, at: &|index| elements.at(index) }.repr())
+        match self.text() {
+            Ok(text) => f.write_str(&text),
+            Err(error) => write!(f, "tensor(<{error}>, shape={shape:?}, dtype={dtype})"),
+        }
     }
 }

@@ -49,13 +49,13 @@ fn bodies_equal_numpys() {
         let values: Vec<Scalar> = cell().split(',').map(|text| scalar(text, dtype)).collect();
         let expected = cell().replace("\\n", "\n");
         let at = |index: &[usize]| values[flat_index(index, &shape) % values.len()];
-        let found = Printed { shape: &shape, dtype, at: &at }.body();
+        let found = Printed { shape: &shape, dtype, device: None, at: &at }.body();
         assert_eq!(found, expected, "{case}\n{found}\n{expected}");
     }
 }
 
 fn repr(shape: &[usize], dtype: DType, value: Scalar) -> String {
-    Printed { shape, dtype, at: &|_| value }.repr()
+    Printed { shape, dtype, device: None, at: &|_| value }.repr()
 }
 
 #[test]
@@ -93,11 +93,11 @@ fn only_elements_that_are_shown_are_read() {
         Scalar::UInt(7)
     };
     let shape = [(1 << 40) + 3, (1 << 40) + 3];
-    let text = Printed { shape: &shape, dtype: DType::U8, at: &at }.repr();
+    let text = Printed { shape: &shape, dtype: DType::U8, device: None, at: &at }.repr();
     assert_eq!(reads.get(), 36);
     assert_eq!(text.matches("...").count(), 7);
     let unread = |_: &[usize]| -> Scalar { panic!("nothing to read") };
-    Printed { shape: &[0, 5], dtype: DType::F32, at: &unread }.repr();
+    Printed { shape: &[0, 5], dtype: DType::F32, device: None, at: &unread }.repr();
 }
 
 #[test]
