@@ -9,6 +9,9 @@ pub use ndbridge_numpy::{dlpack, npy, npz};
 #[cfg(feature = "python")]
 pub use ndbridge_numpy::{python, same_axes};
 
+#[cfg(feature = "cuda")]
+pub use ndbridge_storage::cuda;
+
 pub use ndbridge_dtype::{
     ByteOrder, Casting, DType, Element, Scalar, can_cast, promote_types, promote_types_torch,
 };

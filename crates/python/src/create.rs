@@ -36,8 +36,10 @@ pub fn from_dlpack(
     device: Option<&str>,
     copy: Option<bool>,
 ) -> PyResult<PyTensor> {
-    // Without a copy, it shares or fails.
-    let request = request("from_dlpack", None, Some(copy == Some(true)), device)?;
+    // Unless another device is asked for, it shares or fails without being told to copy.
+    let may_copy = copy.is_none() && device.is_some();
+    let copy = if may_copy { None } else { Some(copy == Some(true)) };
+    let request = request("from_dlpack", None, copy, device)?;
     if let Ok(tensor) = x.cast::<PyTensor>() {
         return tensor.get().tensor.convert(&request).map(PyTensor::from).map_err(to_py_err);
     }
@@ -171,8 +173,21 @@ fn copied(
     Source::of(x, &request)?.convert(&request)
 }
 
-/// The request that array API arguments make.
+/// The request that array API arguments make, of a device that exists.
 pub fn request(
+    call: &'static str,
+    dtype: Option<DTypeArgument>,
+    copy: Option<bool>,
+    device: Option<&str>,
+) -> PyResult<Request> {
+    let request = request_anywhere(call, dtype, copy, device)?;
+    let exists = request.device.map_or(Ok(()), Device::check_exists);
+    exists.map_err(|error| to_py_err(error.into()))?;
+    Ok(request)
+}
+
+/// The request that array API arguments make, of whatever device.
+pub fn request_anywhere(
     call: &'static str,
     dtype: Option<DTypeArgument>,
     copy: Option<bool>,

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use ndbridge::dlpack::{
-    CPU, CUDA_HOST, DlExchange, DlExchangeHeader, DlManagedVersioned, DlSetError, DlTensor,
-    Exported, VERSION, from_managed_versioned, read_prototype,
+    CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlExchange, DlExchangeHeader, DlManagedVersioned,
+    DlSetError, DlTensor, Exported, VERSION, from_managed_versioned, read_prototype,
 };
-use ndbridge::python::{ArrayError, PythonGate, lend_to_python};
+use ndbridge::python::{ArrayError, PythonGate, lend_to_python, to_py_err};
 use ndbridge::storage::{ForeignAccess, Mutability};
 use ndbridge::{Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PySystemError};
@@ -157,12 +157,19 @@ unsafe extern "C" fn allocate(
 /// As DLPack has it: attached, a place for the result.
 unsafe extern "C" fn current_stream(kind: i32, id: i32, out: *mut *mut c_void) -> c_int {
     answered(|_| {
-        if !matches!(kind, CPU | CUDA_HOST) {
-            let text = format!("no stream on DLPack device ({kind}, {id})");
-            return Err(PyBufferError::new_err(text));
-        }
+        let handle = match (kind, usize::try_from(id)) {
+            (CPU | CUDA_HOST, _) => 0,
+            (CUDA | CUDA_MANAGED, Ok(ordinal)) => {
+                let stream = ndbridge::cuda::current_stream(ordinal);
+                stream.map_err(|error| to_py_err(error.into()))?.handle()
+            }
+            _ => {
+                let text = format!("no stream on DLPack device ({kind}, {id})");
+                return Err(PyBufferError::new_err(text));
+            }
+        };
         // SAFETY: promised by the caller.
-        unsafe { out.write(ptr::null_mut()) };
+        unsafe { out.write(ptr::without_provenance_mut(handle)) };
         Ok(())
     })
 }

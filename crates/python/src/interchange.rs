@@ -1,8 +1,8 @@
 //! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
 
 use ndbridge::python::{
-    ArrayError, from_numpy, lend_to_python, to_cupy, to_dlpack, to_jax, to_py_err, to_tensorflow,
-    to_torch,
+    ArrayError, cuda_array_interface, from_numpy, lend_to_python, to_cupy, to_dlpack_on, to_jax,
+    to_py_err, to_tensorflow, to_torch,
 };
 use ndbridge::storage::{ALIGN_BYTES, Mutability};
 use ndbridge::{ByteOrder, CopyOrder, DType, Device, Order, Tensor, dlpack};
@@ -41,29 +41,39 @@ impl PyTensor {
     fn __dlpack__<'py>(
         &self,
         py: Python<'py>,
-        stream: Option<&Bound<'py, PyAny>>,
+        stream: Option<i64>,
         max_version: Option<(u32, u32)>,
         dl_device: Option<(i32, i32)>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if stream.is_some() {
-            let text = "stream must be None: the tensor is in host memory, which has no streams";
+        let own = self.__dlpack_device__()?;
+        let asked = dl_device.unwrap_or(own);
+        let moves = asked != own;
+        let target = match moves {
+            false => self.tensor.device(),
+            true => device_asked(asked, own)?,
+        };
+        if stream.is_some() && target.is_host() {
+            let text = "stream must be None: host memory has no streams";
             return Err(PyValueError::new_err(text));
         }
-        let own = self.__dlpack_device__()?;
-        if dl_device.is_some_and(|asked| asked != own) {
-            let text = format!("tensor is on DLPack device {own:?}, asked for {dl_device:?}");
+        if moves && copy == Some(false) {
+            let text =
+                format!("tensor is on DLPack device {own:?}, asked for {asked:?}: allow a copy");
             return Err(PyBufferError::new_err(text));
         }
-        if copy != Some(true) {
+        if !moves && copy != Some(true) {
             self.check_consumer(py)?;
-            return to_dlpack(py, &self.tensor, max_version, false);
+            return to_dlpack_on(py, &self.tensor, stream, max_version, false);
         }
-        let copied = self.tensor.copy(CopyOrder::Keep).map_err(to_py_err)?;
-        to_dlpack(py, &copied, max_version, true)
+        let copied = match moves {
+            true => self.tensor.to_device(target),
+            false => self.tensor.copy(CopyOrder::Keep),
+        };
+        to_dlpack_on(py, &copied.map_err(to_py_err)?, stream, max_version, true)
     }
 
-    /// DLPack's numbers of the device: (1, 0) is the host.
+    /// DLPack's numbers of the device: (1, 0) is the host, (2, i) a CUDA device.
     fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
         let device = dlpack::device_of(self.tensor.device()).map_err(ArrayError::from)?;
         Ok((device.kind, device.id))
@@ -80,7 +90,7 @@ impl PyTensor {
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tensor = &self.tensor;
         let type_string = tensor.dtype().type_string(ByteOrder::NATIVE);
-        let (Some(type_string), true) = (type_string, tensor.device() == Device::Cpu) else {
+        let (Some(type_string), true) = (type_string, tensor.device().is_host()) else {
             return Err(PyAttributeError::new_err(format!(
                 "no __array_interface__ for {} on {}",
                 tensor.dtype(),
@@ -102,9 +112,12 @@ impl PyTensor {
 
     /// Numba's dictionary for memory on a CUDA device; host tensors have none.
     #[getter]
-    fn __cuda_array_interface__(&self) -> PyResult<Py<PyAny>> {
-        let device = self.tensor.device();
-        Err(PyAttributeError::new_err(format!("tensor is on {device}, not on a CUDA device")))
+    fn __cuda_array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        cuda_array_interface(py, &self.tensor)?.ok_or_else(|| {
+            let (dtype, device) = (self.tensor.dtype(), self.tensor.device());
+            let text = format!("no __cuda_array_interface__ for {dtype} on {device}");
+            PyAttributeError::new_err(text)
+        })
     }
 
     /// Another handle to the same memory.
@@ -154,6 +167,20 @@ impl PyTensor {
         }
         Ok(())
     }
+}
+
+/// The device of DLPack's numbers, for a copy to go there.
+fn device_asked(asked: (i32, i32), own: (i32, i32)) -> PyResult<Device> {
+    let device = match (asked, usize::try_from(asked.1)) {
+        ((dlpack::CPU, _), _) => Some(Device::Cpu),
+        ((dlpack::CUDA, _), Ok(ordinal)) => Some(Device::Cuda(ordinal)),
+        _ => None,
+    };
+    let device = device.filter(|device| device.check_exists().is_ok());
+    device.ok_or_else(|| {
+        let text = format!("tensor is on DLPack device {own:?}, cannot be had on {asked:?}");
+        PyBufferError::new_err(text)
+    })
 }
 
 /// Buffer, data type, shape, order and whether it is read-only.

@@ -8,6 +8,8 @@ mod buffer;
 mod casting;
 mod counting;
 mod create;
+#[expect(unsafe_code, reason = "takes the handles of other libraries' streams")]
+mod cuda;
 mod dtype;
 #[expect(unsafe_code, reason = "functions that foreign code calls with pointers")]
 mod exchange;
@@ -20,6 +22,16 @@ mod scalar;
 #[expect(unsafe_code, reason = "makes itself the base object of the arrays it lends")]
 mod tensor;
 mod views;
+
+/// What is in `ndbridge.cuda`.
+#[pymodule(name = "_cuda", gil_used = true)]
+mod cuda_functions {
+    #[pymodule_export]
+    use crate::cuda::{
+        PyStream, current_stream, device_count, device_name, empty_cache, is_available,
+        memory_stats, reset_peak_memory_stats, set_release_threshold, synchronize,
+    };
+}
 
 /// Carries n-dimensional arrays between NumPy, PyTorch, TensorFlow, JAX, Rust and files, sharing or
 /// copying as asked.
@@ -44,6 +56,9 @@ mod _ndbridge {
     use crate::planning::{PyPlan, PyReceipt, array_equal, plan, shares_memory};
     #[pymodule_export]
     use crate::tensor::PyTensor;
+
+    #[pymodule_export]
+    use super::cuda_functions;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

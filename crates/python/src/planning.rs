@@ -1,13 +1,13 @@
 //! What would happen, what happened, and who shares with whom.
 
 use ndbridge::python::to_py_err;
-use ndbridge::tensor::{Action, CopyReasons};
+use ndbridge::tensor::{Action, CopyReasons, Refusal};
 use ndbridge::{CopyRule, Plan, Receipt, Request};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::argument::Source;
-use crate::create::request;
+use crate::create::request_anywhere;
 use crate::dtype::DTypeArgument;
 
 fn names(reasons: CopyReasons) -> Vec<&'static str> {
@@ -107,8 +107,14 @@ pub fn plan(
     copy: Option<bool>,
     device: Option<&str>,
 ) -> PyResult<PyPlan> {
-    let request = request("asarray", dtype, copy, device)?;
-    Ok(PyPlan(Source::of(x, &request)?.plan(&request)))
+    let request = request_anywhere("asarray", dtype, copy, device)?;
+    let planned = Source::of(x, &request)?.plan(&request);
+    match request.device {
+        Some(device) if device.check_exists().is_err() => {
+            Ok(PyPlan(Plan::Refuse(Refusal::NoDevice { device })))
+        }
+        _ => Ok(PyPlan(planned)),
+    }
 }
 
 /// The tensor of an argument that is to be looked at in place.

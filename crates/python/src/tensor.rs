@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
-use ndbridge::{Casting, CopyRule, Order, Request, Tensor};
+use ndbridge::{Casting, CopyRule, Device, Order, Request, Tensor};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -112,11 +112,14 @@ impl PyTensor {
         Ok(self.tensor.is_contiguous(order_of(order)?))
     }
 
-    /// The tensor as a NumPy array that shares its memory.
+    /// The tensor as a NumPy array that shares its memory; with `force`, the elements of a tensor on a
+    /// device are copied.
     #[pyo3(signature = (force=false))]
     fn numpy<'py>(slf: &Bound<'py, Self>, force: bool) -> PyResult<Bound<'py, PyAny>> {
-        // Host memory is shared either way; `force` is for device tensors.
-        let _ = force;
+        if force && !slf.get().tensor.device().is_host() {
+            let copy = Bound::new(slf.py(), slf.get().on_host()?)?;
+            return Self::numpy(&copy, false);
+        }
         // SAFETY: the object holds the tensor, and with it the storage, and is never changed.
         unsafe { to_numpy_with_base(&slf.get().tensor, slf.clone().into_any()) }
     }
@@ -140,9 +143,21 @@ impl PyTensor {
     }
 
     /// Copies the elements of `src`, broadcast to this shape, into this tensor; returns it.
-    fn copy_<'py>(slf: &Bound<'py, Self>, src: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
-        let source = Source::for_target("copy_", src, slf.get().tensor.dtype())?;
-        slf.get().tensor.assign(&source).map_err(to_py_err)?;
+    ///
+    /// With `non_blocking`, a copy between a device and pinned memory may still run when this returns.
+    #[pyo3(signature = (src, non_blocking=false))]
+    fn copy_<'py>(
+        slf: &Bound<'py, Self>,
+        src: &Bound<'py, PyAny>,
+        non_blocking: bool,
+    ) -> PyResult<Bound<'py, Self>> {
+        let tensor = &slf.get().tensor;
+        let source = Source::for_target("copy_", src, tensor.dtype())?;
+        let copied = match non_blocking {
+            true => tensor.assign_non_blocking(&source),
+            false => tensor.assign(&source),
+        };
+        copied.map_err(to_py_err)?;
         Ok(slf.clone())
     }
 
@@ -169,34 +184,59 @@ impl PyTensor {
         self.convert(&Request::new("contiguous").with_order(order_of(order)?))
     }
 
-    /// The same memory on the host: the tensor itself, if it is there.
-    fn cpu(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
+    /// The tensor itself if it is on the host, else a copy there.
+    fn cpu<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        if slf.get().tensor.device().is_host() {
+            return Ok(slf.clone());
+        }
+        Bound::new(slf.py(), slf.get().on_host()?)
+    }
+
+    /// The tensor itself if it is on that CUDA device, else a copy there.
+    #[pyo3(signature = (i=0))]
+    fn cuda<'py>(slf: &Bound<'py, Self>, i: usize) -> PyResult<Bound<'py, Self>> {
+        slf.get().moved(slf, &Request::new("cuda").with_device(Device::Cuda(i)))
+    }
+
+    /// The tensor itself if it is in pinned host memory, else a copy there.
+    fn pin_memory<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        slf.get().moved(slf, &Request::new("pin_memory").with_device(Device::CudaHost))
+    }
+
+    /// Whether the tensor is in pinned host memory.
+    fn is_pinned(&self) -> bool {
+        self.tensor.device() == Device::CudaHost
+    }
+
+    /// Whether the copy that fills the tensor has run.
+    fn is_ready(&self) -> PyResult<bool> {
+        self.tensor.is_ready().map_err(to_py_err)
     }
 
     /// The tensor with another device or data type; the same memory if it has that already.
     #[pyo3(signature = (target, non_blocking=false))]
+    ///
+    /// With `non_blocking`, a copy from pinned memory to a device, or from a device into new pinned
+    /// memory, may still run when this returns; whoever uses the result waits by himself.
     fn to(&self, target: &Bound<'_, PyAny>, non_blocking: bool) -> PyResult<Self> {
-        // Copies between host memory block; there is nothing to wait for.
-        let _ = non_blocking;
         let device = target.extract::<String>().ok().and_then(|name| name.parse().ok());
         let request = match device {
-            Some(device) => Request { device: Some(device), ..Request::new("to") },
+            Some(device) => Request::new("to").with_device(device),
             None => Request::new("to").with_dtype(target.extract::<DTypeArgument>()?.0),
         };
-        self.convert(&request)
+        self.convert(&Request { non_blocking, ..request })
     }
 
     /// The elements as nested lists of Python numbers.
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let values = self.tensor.scalars().map_err(to_py_err)?;
+        let values = self.on_host()?.tensor.scalars().map_err(to_py_err)?;
         let numbers = values.into_iter().map(|value| to_python(py, value));
         nested(py, &mut numbers.collect::<PyResult<Vec<_>>>()?.into_iter(), self.tensor.shape())
     }
 
     /// The value of a tensor of one element, as a Python number.
     fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        to_python(py, self.tensor.item().map_err(to_py_err)?)
+        to_python(py, self.on_host()?.tensor.item().map_err(to_py_err)?)
     }
 
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -223,7 +263,7 @@ impl PyTensor {
     }
 
     fn __bool__(&self) -> PyResult<bool> {
-        let value = self.tensor.item().map_err(to_py_err)?;
+        let value = self.on_host()?.tensor.item().map_err(to_py_err)?;
         Ok(value.to_element::<bool>())
     }
 
@@ -273,6 +313,20 @@ impl PyTensor {
         }
         let axes = HeaderAxes::of(&self.tensor)?;
         Ok(self.axes.get_or_init(|| axes))
+    }
+
+    /// The same elements on the host: shared, or copied from a device.
+    fn on_host(&self) -> PyResult<Self> {
+        self.convert(&Request::new("cpu").with_device(Device::Cpu))
+    }
+
+    /// What `request` asks for; `slf`, which holds this tensor, if that shares.
+    fn moved<'py>(&self, slf: &Bound<'py, Self>, request: &Request) -> PyResult<Bound<'py, Self>> {
+        let converted = self.convert(request)?;
+        if converted.tensor.receipt().is_shared() {
+            return Ok(slf.clone());
+        }
+        Bound::new(slf.py(), converted)
     }
 
     fn convert(&self, request: &Request) -> PyResult<Self> {

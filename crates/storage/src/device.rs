@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::DeviceError;
+use crate::{DeviceError, StorageError};
 
 /// The device whose memory a [`Storage`](crate::Storage) points to: plain data, no driver behind it.
 ///
@@ -32,6 +32,21 @@ impl Device {
     #[inline]
     pub const fn is_host(self) -> bool {
         matches!(self, Device::Cpu | Device::CudaHost)
+    }
+
+    /// Whether memory can be had there: always on the host; else there must be a driver, and such
+    /// a device.
+    ///
+    /// # Errors
+    /// [`StorageError::NoDevice`] that says what is missing.
+    pub fn check_exists(self) -> Result<(), StorageError> {
+        if self == Device::Cpu {
+            return Ok(());
+        }
+        #[cfg(feature = "cuda")]
+        return crate::cuda::check_exists(self);
+        #[cfg(not(feature = "cuda"))]
+        Err(StorageError::without_cuda(self))
     }
 }
 

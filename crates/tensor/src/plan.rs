@@ -137,6 +137,11 @@ pub enum Refusal {
         /// The rule that forbids it.
         casting: Casting,
     },
+    /// There is no such device. A [`plan()`], which asks no driver, never answers this.
+    NoDevice {
+        /// Device that was asked for.
+        device: Device,
+    },
 }
 
 /// What a conversion will do.
@@ -229,6 +234,7 @@ impl fmt::Display for Refusal {
             Self::Casting { from, to, casting } => {
                 write!(f, "cannot cast {from} to {to} under casting '{casting}'")
             }
+            Self::NoDevice { device } => write!(f, "there is no device {device}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int, c_void};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DlDevice {
-    /// Kind of device: 1 CPU, 2 CUDA, 3 pinned host memory.
+    /// Kind of device: 1 CPU, 2 CUDA, 3 pinned host memory, 13 managed memory.
     pub kind: i32,
     /// Ordinal among its kind.
     pub id: i32,
@@ -18,6 +18,8 @@ pub const CPU: i32 = 1;
 pub const CUDA: i32 = 2;
 /// `kDLCUDAHost`: pinned host memory.
 pub const CUDA_HOST: i32 = 3;
+/// `kDLCUDAManaged`: memory that moves between the host and a CUDA device.
+pub const CUDA_MANAGED: i32 = 13;
 
 /// `DLDataType`.
 #[repr(C)]

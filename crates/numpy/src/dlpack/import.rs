@@ -8,8 +8,8 @@ use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor};
 use smallvec::SmallVec;
 
 use super::abi::{
-    CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, DlVersion,
-    READ_ONLY, VERSION,
+    CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlDataType, DlDevice, DlManaged, DlManagedVersioned,
+    DlTensor, DlVersion, READ_ONLY, VERSION,
 };
 use super::error::DlpackError;
 use crate::described::Described;
@@ -242,7 +242,10 @@ fn strides_of(
     bytes.collect()
 }
 
-fn contiguous_strides(shape: &[usize], item_bytes: isize) -> Option<SmallVec<[isize; 4]>> {
+pub(crate) fn contiguous_strides(
+    shape: &[usize],
+    item_bytes: isize,
+) -> Option<SmallVec<[isize; 4]>> {
     let mut step = item_bytes;
     let mut strides = SmallVec::from_elem(0, shape.len());
     for (stride, &len) in strides.iter_mut().zip(shape).rev() {
@@ -252,11 +255,11 @@ fn contiguous_strides(shape: &[usize], item_bytes: isize) -> Option<SmallVec<[is
     Some(strides)
 }
 
-fn device_of_code(device: DlDevice) -> Result<Device, DlpackError> {
+pub(crate) fn device_of_code(device: DlDevice) -> Result<Device, DlpackError> {
     match (device.kind, usize::try_from(device.id)) {
         (CPU, _) => Ok(Device::Cpu),
         (CUDA_HOST, _) => Ok(Device::CudaHost),
-        (CUDA, Ok(ordinal)) => Ok(Device::Cuda(ordinal)),
+        (CUDA | CUDA_MANAGED, Ok(ordinal)) => Ok(Device::Cuda(ordinal)),
         _ => Err(DlpackError::Device { device }),
     }
 }

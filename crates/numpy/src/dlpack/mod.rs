@@ -32,13 +32,18 @@ mod import;
 mod plain;
 
 pub use abi::{
-    CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlExchange, DlExchangeHeader, DlManaged,
-    DlManagedVersioned, DlSetError, DlTensor, DlVersion, IS_COPIED, READ_ONLY, VERSION,
+    CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlDataType, DlDevice, DlExchange, DlExchangeHeader,
+    DlManaged, DlManagedVersioned, DlSetError, DlTensor, DlVersion, IS_COPIED, READ_ONLY, VERSION,
 };
 pub use error::DlpackError;
 pub use export::{Exported, HeaderAxes, device_of, dtype_code};
 pub use import::{ManagedOwner, from_managed, from_managed_versioned, read_prototype};
 pub use ndbridge_storage::Mutability;
 
+#[cfg(all(feature = "python", feature = "cuda"))]
+pub(crate) use import::contiguous_strides;
 #[cfg(feature = "python")]
-pub(crate) use {import::describe, plain::PlainHeader};
+pub(crate) use {
+    import::{describe, device_of_code},
+    plain::PlainHeader,
+};

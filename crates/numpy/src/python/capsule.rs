@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_void};
 
+use ndbridge_storage::Device;
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
@@ -9,9 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use pyo3::{Borrowed, intern};
 
+use super::device;
 use super::error::ArrayError;
 use super::export::lend_to_python;
-use crate::dlpack::{DlManaged, DlManagedVersioned, DlpackError, Exported, ManagedOwner, VERSION};
+use crate::dlpack::{
+    DlDevice, DlManaged, DlManagedVersioned, DlpackError, Exported, ManagedOwner, VERSION,
+    device_of_code,
+};
 
 const LEGACY: &CStr = c"dltensor";
 const VERSIONED: &CStr = c"dltensor_versioned";
@@ -66,30 +71,39 @@ pub(super) fn is_capsule(object: &Bound<'_, PyAny>) -> bool {
     object.is_exact_instance_of::<PyCapsule>()
 }
 
-/// Asks an object with `__dlpack__` for a structure of host memory.
+/// Asks an object with `__dlpack__` for a structure, ready in the order of our current stream if the
+/// memory is on a device.
 ///
 /// # Errors
-/// `TypeError` if the memory is on a device; what the object raises.
+/// `TypeError` if the memory is on a device that cannot be used; what the object raises.
 pub(super) fn ask(object: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
     let py = object.py();
-    check_is_host(object)?;
+    let device = device_of(object)?;
     let method = object.getattr(intern!(py, "__dlpack__"))?;
     let options = PyDict::new(py);
     options.set_item(intern!(py, "max_version"), (VERSION.major, VERSION.minor))?;
+    if let Device::Cuda(ordinal) = device {
+        options.set_item(intern!(py, "stream"), device::own_stream(ordinal)?)?;
+    }
     let capsule = match method.call((), Some(&options)) {
-        // Producers from before version 1 know no keywords.
-        Err(error) if error.is_instance_of::<PyTypeError>(py) => method.call0()?,
+        // Producers from before version 1 know no keywords but the stream.
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => {
+            options.del_item(intern!(py, "max_version"))?;
+            method.call((), Some(&options))?
+        }
         answer => answer?,
     };
     take(&capsule)
 }
 
-fn check_is_host(object: &Bound<'_, PyAny>) -> PyResult<()> {
+fn device_of(object: &Bound<'_, PyAny>) -> PyResult<Device> {
     let py = object.py();
-    let Some(method) = object.getattr_opt(intern!(py, "__dlpack_device__"))? else { return Ok(()) };
+    let Some(method) = object.getattr_opt(intern!(py, "__dlpack_device__"))? else {
+        return Ok(Device::Cpu);
+    };
     let (kind, id): (i32, i32) = method.call0()?.extract()?;
-    match kind {
-        crate::dlpack::CPU | crate::dlpack::CUDA_HOST => Ok(()),
+    match device_of_code(DlDevice { kind, id }) {
+        Ok(device) if device.is_host() || device::is_supported() => Ok(device),
         _ => Err(ArrayError::OnDevice { kind, id }.into()),
     }
 }
@@ -117,6 +131,22 @@ pub fn to_dlpack<'py>(
     }
     let managed = exported.into_legacy().map_err(ArrayError::from)?;
     capsule_of(py, managed.cast(), LEGACY, drop_legacy)
+}
+
+/// As [`to_dlpack`], once the stream of the consumer, as DLPack counts them, waits for what the
+/// elements depend on; that is for memory on a device.
+///
+/// # Errors
+/// As [`to_dlpack`]; `ValueError` for a stream that is none, or that may mean two.
+pub fn to_dlpack_on<'py>(
+    py: Python<'py>,
+    tensor: &Tensor,
+    stream: Option<i64>,
+    max_version: Option<(u32, u32)>,
+    is_copied: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    device::hand_over(tensor, stream)?;
+    to_dlpack(py, tensor, max_version, is_copied)
 }
 
 /// A legacy capsule for a consumer that never writes, such as TensorFlow and JAX.

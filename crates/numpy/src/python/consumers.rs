@@ -4,27 +4,31 @@ use std::ffi::c_void;
 use std::ptr;
 
 use ndbridge_dtype::DType;
+use ndbridge_storage::Device;
 use ndbridge_tensor::{Order, Tensor};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use super::capsule;
+use super::device;
 use super::error::{ArrayError, to_py_err};
 use super::export::check_host;
 use super::producer::known_type;
-use crate::dlpack::DlExchange;
+use crate::dlpack::{self, DlExchange};
 
 /// What XLA and Eigen ask of an address before they share it.
 const ALIGN_BYTES: usize = 64;
 
 /// The tensor as a torch tensor that shares its memory.
 ///
+/// Memory on a CUDA device is shared as well; torch's current stream waits for what the elements
+/// depend on.
+///
 /// # Errors
 /// `BufferError` for what torch has no word for: read-only memory, axes walked backwards, strides
 /// or an address that are no multiple of the item's size; and while a guard of the memory is alive.
 pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    check_host(tensor)?;
     if tensor.is_read_only() {
         return refuse("torch", "has no read-only tensors", "call clone().torch() (copies)");
     }
@@ -37,10 +41,11 @@ pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
     check_aligned("torch", tensor, item_bytes, "call clone().torch() (copies)")?;
     let table = torch_table(py)?;
     let Some(to_object) = table.and_then(|table| table.to_object) else {
-        let module = py.import(intern!(py, "torch.utils.dlpack"))?;
-        let capsule = capsule::to_dlpack(py, tensor, None, false)?;
-        return module.call_method1(intern!(py, "from_dlpack"), (capsule,));
+        let module = py.import(intern!(py, "torch"))?;
+        let holder = Bound::new(py, Holder { tensor: tensor.clone(), reads_only: false })?;
+        return module.call_method1(intern!(py, "from_dlpack"), (holder,));
     };
+    device::hand_over_to(table, tensor)?;
     let managed = capsule::lent(tensor)?.into_versioned(false);
     let mut object: *mut c_void = ptr::null_mut();
     // SAFETY: torch's own function, which takes over the new structure; attached.
@@ -85,14 +90,13 @@ pub fn to_tensorflow<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'p
     module.call_method1(intern!(py, "from_dlpack"), (capsule,))
 }
 
-/// The tensor as a JAX array that shares its memory.
+/// The tensor as a JAX array that shares its memory, also if that is on a CUDA device.
 ///
 /// # Errors
 /// `BufferError` for what JAX would copy or narrow without a word: memory that is not 64-byte
 /// aligned, layouts with gaps, repeats or reversed axes, 64-bit elements unless `jax_enable_x64`
 /// is on.
 pub fn to_jax<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    check_host(tensor)?;
     let jax = py.import(intern!(py, "jax"))?;
     if is_wide(tensor.dtype()) && !x64_is_on(&jax)? {
         let reason = format!("would narrow {}", tensor.dtype());
@@ -105,7 +109,7 @@ pub fn to_jax<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAn
     check_aligned("JAX", tensor, ALIGN_BYTES, "call clone().jax() (copies)")?;
     let tensor = with_usual_strides(tensor)?;
     let module = py.import(intern!(py, "jax.dlpack"))?;
-    let holder = Holder { capsule: capsule::to_reader(py, &tensor)?.unbind() };
+    let holder = Holder { tensor: tensor.clone(), reads_only: true };
     let array = module.call_method1(intern!(py, "from_dlpack"), (Bound::new(py, holder)?,))?;
     let address: usize = array.call_method0(intern!(py, "unsafe_buffer_pointer"))?.extract()?;
     if !tensor.is_empty() && address != tensor.as_ptr().addr() {
@@ -114,32 +118,61 @@ pub fn to_jax<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAn
     Ok(array)
 }
 
-/// What JAX takes a capsule from.
+/// What consumers take a capsule from, with the stream that they will use the memory on.
 #[pyclass(frozen, module = "ndbridge")]
 struct Holder {
-    capsule: Py<PyAny>,
+    tensor: Tensor,
+    /// The consumer never writes, so that a capsule that cannot forbid it will do.
+    reads_only: bool,
 }
 
 #[pymethods]
 impl Holder {
-    #[pyo3(signature = (**_options))]
-    fn __dlpack__(&self, py: Python<'_>, _options: Option<&Bound<'_, PyAny>>) -> Py<PyAny> {
-        self.capsule.clone_ref(py)
+    #[pyo3(signature = (*, stream=None, max_version=None, **_options))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        stream: Option<i64>,
+        max_version: Option<(u32, u32)>,
+        _options: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if self.reads_only {
+            device::hand_over(&self.tensor, stream)?;
+            return capsule::to_reader(py, &self.tensor);
+        }
+        capsule::to_dlpack_on(py, &self.tensor, stream, max_version, false)
     }
 
-    fn __dlpack_device__(&self) -> (i32, i32) {
-        (crate::dlpack::CPU, 0)
+    fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
+        // Consumers of pinned memory ask for the host's, and have no name for it.
+        let device = self.tensor.device();
+        let device = if device.is_host() { Device::Cpu } else { device };
+        let device = dlpack::device_of(device).map_err(ArrayError::from)?;
+        Ok((device.kind, device.id))
     }
 }
 
 /// The tensor as a CuPy array that shares its memory.
 ///
 /// # Errors
-/// `BufferError` for host memory, which CuPy does not hold.
+/// `BufferError` for host memory, which CuPy does not hold, and for what it has no word for:
+/// read-only memory, bfloat16 and float8, strides that are no multiple of the item's size.
 pub fn to_cupy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    let _ = py;
-    let reason = format!("holds CUDA memory only, the tensor is on {}", tensor.device());
-    refuse("CuPy", &reason, "call cupy.asarray(t.numpy()) (copies to the device)")
+    if tensor.device().is_host() {
+        let reason = format!("holds CUDA memory only, the tensor is on {}", tensor.device());
+        return refuse("CuPy", &reason, "call cupy.asarray(t.numpy()) (copies to the device)");
+    }
+    if matches!(tensor.dtype(), DType::BF16 | DType::F8E4M3 | DType::F8E5M2) {
+        let reason = format!("has no {}", tensor.dtype());
+        return refuse("CuPy", &reason, "call astype('float32').cupy() (copies)");
+    }
+    if tensor.is_read_only() {
+        return refuse("CuPy", "has no read-only arrays", "call clone().cupy() (copies)");
+    }
+    check_whole_steps("CuPy", tensor)?;
+    let module = py.import(intern!(py, "cupy"))?;
+    let holder = Bound::new(py, Holder { tensor: tensor.clone(), reads_only: false })?;
+    module.call_method1(intern!(py, "from_dlpack"), (holder,))
 }
 
 fn refuse<T>(consumer: &'static str, reason: &str, remedy: &'static str) -> PyResult<T> {

@@ -7,8 +7,8 @@ use ndbridge_storage::{BorrowError, StorageError};
 use ndbridge_tensor::{LayoutError, Refusal, TensorError};
 use pyo3::PyErr;
 use pyo3::exceptions::{
-    PyBufferError, PyIndexError, PyMemoryError, PyOSError, PyOverflowError, PyTypeError,
-    PyValueError,
+    PyBufferError, PyIndexError, PyMemoryError, PyOSError, PyOverflowError, PyRuntimeError,
+    PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 
@@ -228,9 +228,7 @@ pub fn to_py_err(error: TensorError) -> PyErr {
         TensorError::WrongDType { .. }
         | TensorError::LossyWrite { .. }
         | TensorError::OnDevice { .. } => PyTypeError::new_err(text),
-        TensorError::Refused {
-            refusal: Refusal::Casting { .. }, ..
-        } => PyTypeError::new_err(text),
+        TensorError::Refused { refusal: Refusal::Casting { .. }, .. } => PyTypeError::new_err(text),
         TensorError::OutOfBounds { .. } => PyIndexError::new_err(text),
         TensorError::Layout(error) => layout_error(&error),
         TensorError::Storage(error) => storage_error(error),
@@ -286,6 +284,11 @@ fn storage_error(error: StorageError) -> PyErr {
             PyMemoryError::new_err(text)
         }
         StorageError::Io(error) => error.into(),
+        StorageError::DeviceMemory { .. } => PyMemoryError::new_err(text),
+        StorageError::Driver { .. }
+        | StorageError::Capturing { .. }
+        | StorageError::NoKernel { .. } => PyRuntimeError::new_err(text),
+        StorageError::WrongPointer { .. } => PyBufferError::new_err(text),
         _ => PyValueError::new_err(text),
     }
 }

@@ -1,12 +1,13 @@
 //! Tensors out, as NumPy arrays.
 
-use ndbridge_storage::{Access, Device, Mutability};
+use ndbridge_storage::{Access, Mutability};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use smallvec::SmallVec;
 
 use super::api::{NumpyApi, Parts};
+use super::device;
 use super::dtypes::numpy_dtype;
 use super::error::{ArrayError, to_py_err};
 use super::gate::PythonGate;
@@ -36,8 +37,9 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
 /// # Errors
 /// `TypeError`.
 pub(super) fn check_host(tensor: &Tensor) -> PyResult<()> {
-    if tensor.device() == Device::Cpu {
-        return Ok(());
+    if tensor.device().is_host() {
+        // The host reads it from now on, and asks nobody.
+        return device::hand_over(tensor, None);
     }
     let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
     Err(to_py_err(TensorError::OnDevice { device, copy_bytes }))

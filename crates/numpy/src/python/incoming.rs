@@ -14,7 +14,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use ndbridge_dtype::Kind;
-use ndbridge_storage::{ForeignAccess, Mutability, Storage};
+use ndbridge_storage::{Device, ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
@@ -26,6 +26,7 @@ use super::api::NumpyApi;
 use super::array;
 use super::call::call;
 use super::capsule;
+use super::device;
 use super::error::{ArrayError, to_py_err, type_name};
 use super::gate::PythonGate;
 use super::held_buffer::HeldBuffer;
@@ -109,7 +110,9 @@ impl<'py> Incoming<'py> {
             Producer::Torch => Self::torch(object, table, known.has_no_flags)?,
             _ => Self::managed(object, table)?,
         };
-        check_is_host(&described)?;
+        check_is_supported(&described)?;
+        device::check_place(&described)?;
+        device::after_current_stream(table, &described)?;
         Ok(Self { described, producer, object: object.clone(), hold })
     }
 
@@ -127,8 +130,10 @@ impl<'py> Incoming<'py> {
         torch::check_plain(object)?;
         let look = if has_no_flags { view(object, table) } else { Ok(None) };
         let looked = match look {
-            Ok(Some(described)) => Ok((described, Hold::Looked(table))),
-            Ok(None) => Self::managed(object, table),
+            Ok(Some(described)) if described.device == Device::Cpu => {
+                Ok((described, Hold::Looked(table)))
+            }
+            Ok(_) => Self::managed(object, table),
             Err(error) => Err(error),
         };
         // torch's own words come with a stack of its C++ calls.
@@ -223,7 +228,8 @@ impl<'py> Incoming<'py> {
         managed: ManagedOwner,
     ) -> PyResult<Self> {
         let mut described = managed.describe().map_err(ArrayError::from)?;
-        check_is_host(&described)?;
+        check_is_supported(&described)?;
+        device::check_place(&described)?;
         if producer.is_immutable() {
             described.mutability = Mutability::ReadOnly;
         }
@@ -234,7 +240,10 @@ impl<'py> Incoming<'py> {
     fn any(object: &Bound<'py, PyAny>, producer: Producer) -> PyResult<Option<Self>> {
         let py = object.py();
         if capsule::is_capsule(object) {
-            return Self::of_managed(object, producer, capsule::take(object)?).map(Some);
+            let taken = Self::of_managed(object, producer, capsule::take(object)?)?;
+            // Whoever asked for it named no stream: that means the default one.
+            device::after_stream(taken.described.device, device::LEGACY)?;
+            return Ok(Some(taken));
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
             if producer == Producer::Torch {
@@ -242,8 +251,8 @@ impl<'py> Incoming<'py> {
             }
             return Self::dlpack(object, producer).map(Some);
         }
-        if object.hasattr(intern!(py, "__cuda_array_interface__"))? {
-            return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
+        if let Some(interface) = object.getattr_opt(intern!(py, "__cuda_array_interface__"))? {
+            return Self::cuda_interface(object, producer, &interface).map(Some);
         }
         if is_scalar(object)? {
             return Ok(None);
@@ -258,6 +267,30 @@ impl<'py> Incoming<'py> {
         let view = PyMemoryView::from(object)?;
         let array = numpy_asarray(view.as_any())?;
         Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_interface(
+        object: &Bound<'py, PyAny>,
+        producer: Producer,
+        interface: &Bound<'py, PyAny>,
+    ) -> PyResult<Self> {
+        if !device::is_supported() {
+            return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
+        }
+        let described = super::cuda_interface::describe(interface)?;
+        device::check_place(&described)?;
+        let object = object.clone();
+        Ok(Self { described, producer, hold: Hold::Kept(object.clone()), object })
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn cuda_interface(
+        _object: &Bound<'py, PyAny>,
+        _producer: Producer,
+        _interface: &Bound<'py, PyAny>,
+    ) -> PyResult<Self> {
+        Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into())
     }
 
     fn array_interface(
@@ -312,6 +345,7 @@ impl<'py> Incoming<'py> {
         // NumPy's own memory leads nowhere else.
         let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
         if may_be_ours && let Some(known) = storage_of(&described) {
+            device::came_back(&known)?;
             return view_of(&described, &known);
         }
         if may_be_ours && described.is_empty() {
@@ -338,7 +372,8 @@ impl<'py> Incoming<'py> {
                 (vec![export], None, lent())
             }
             Hold::Kept(array) => {
-                let mut pins = Chain::of(&array)?.pins;
+                let is_array = described.device == Device::Cpu;
+                let mut pins = if is_array { Chain::of(&array)?.pins } else { Vec::new() };
                 pins.push(array.unbind());
                 (pins, None, lent())
             }
@@ -431,12 +466,25 @@ fn managed(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<ManagedOwn
     Ok(unsafe { ManagedOwner::versioned(managed) }.map_err(ArrayError::from)?)
 }
 
-fn check_is_host(described: &Described) -> PyResult<()> {
-    if described.device.is_host() {
-        return Ok(());
+/// Refuses memory that host code must not touch.
+///
+/// # Errors
+/// `TypeError`.
+pub(super) fn check_is_host(described: &Described) -> PyResult<()> {
+    if described.device.is_host() { Ok(()) } else { Err(on_device(described)) }
+}
+
+/// Refuses memory of devices where there is no driver, or this build does not know of it.
+fn check_is_supported(described: &Described) -> PyResult<()> {
+    let is_host = described.device.is_host();
+    if is_host || device::is_supported() { Ok(()) } else { Err(on_device(described)) }
+}
+
+fn on_device(described: &Described) -> PyErr {
+    match dlpack::device_of(described.device) {
+        Ok(device) => ArrayError::OnDevice { kind: device.kind, id: device.id }.into(),
+        Err(error) => ArrayError::from(error).into(),
     }
-    let device = dlpack::device_of(described.device).map_err(ArrayError::from)?;
-    Err(ArrayError::OnDevice { kind: device.kind, id: device.id }.into())
 }
 
 fn numpy_asarray<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

@@ -34,6 +34,14 @@ mod call;
 mod capsule;
 #[expect(unsafe_code, reason = "calls torch's table of functions")]
 mod consumers;
+#[cfg(feature = "cuda")]
+mod cuda_interface;
+#[cfg(feature = "cuda")]
+#[expect(unsafe_code, reason = "calls DLPack's table of functions, names streams of others")]
+mod device;
+#[cfg(not(feature = "cuda"))]
+#[path = "hostonly.rs"]
+mod device;
 mod dtypes;
 mod error;
 #[expect(unsafe_code, reason = "makes ndarray objects over a tensor's memory")]
@@ -74,8 +82,10 @@ pub use arg::{
     TypedMut, Untyped, check_same_axes,
 };
 pub use array::is_array;
-pub use capsule::to_dlpack;
+pub use capsule::{to_dlpack, to_dlpack_on};
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
+#[cfg(feature = "cuda")]
+pub use cuda_interface::cuda_array_interface;
 pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_to_python, to_numpy, to_numpy_with_base};

@@ -51,12 +51,9 @@ impl Gpu {
     fn open(ordinal: usize) -> Result<&'static Self, StorageError> {
         static OPENING: Mutex<()> = Mutex::new(());
         let device = Device::Cuda(ordinal);
-        let count = count_for(device)?;
-        let slot = OPEN.get(ordinal).filter(|_| ordinal < count).ok_or_else(|| {
-            let reason = match count {
-                1 => "this machine has 1 CUDA device".to_owned(),
-                _ => format!("this machine has {count} CUDA devices"),
-            };
+        check_exists(device)?;
+        let slot = OPEN.get(ordinal).ok_or_else(|| {
+            let reason = format!("{MAX_DEVICES} CUDA devices are the most that are used");
             StorageError::NoDevice { device, reason }
         })?;
         let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,6 +172,21 @@ fn count_for(device: Device) -> Result<usize, StorageError> {
     init.map_err(|error| missing(error.to_string()))?;
     let count = CustDevice::num_devices().map_err(from_cust("cuDeviceGetCount"))?;
     Ok(count as usize)
+}
+
+/// As [`Device::check_exists`].
+pub(crate) fn check_exists(device: Device) -> Result<(), StorageError> {
+    let count = count_for(device)?;
+    let is_there = match device {
+        Device::Cuda(ordinal) => ordinal < count,
+        Device::Cpu | Device::CudaHost => count > 0,
+    };
+    if is_there {
+        return Ok(());
+    }
+    let plural = if count == 1 { "" } else { "s" };
+    let reason = format!("this machine has {count} CUDA device{plural}");
+    Err(StorageError::NoDevice { device, reason })
 }
 
 /// Number of CUDA devices.

@@ -360,6 +360,17 @@ impl Storage {
         self.noted().map_or(Ok(()), |noted| noted.uses().lock().wait_for_write())
     }
 
+    /// Notes that foreign code, which may have written this device memory, has made the thread's
+    /// current stream wait for that.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn note_ready(&self) -> Result<(), StorageError> {
+        let Device::Cuda(ordinal) = self.device() else { return Ok(()) };
+        let current = super::current_stream(ordinal)?;
+        Job::on(&current).writes(self).run(|_| Ok(()))
+    }
+
     /// Makes `stream`, of foreign code that gets this device memory, wait for what is noted: for the
     /// last write, and for the reads too if that code may write.
     ///

@@ -59,6 +59,7 @@ pub use pointer::{PointerFacts, PointerKind, check_pointer, pointer_facts};
 pub use pool::{MemoryStats, empty_cache, memory_stats, reset_peak_stats, set_release_threshold};
 pub use stream::{Stream, StreamScope, current_stream, synchronize, with_stream};
 
+pub(crate) use device::check_exists;
 pub(crate) use pending::settle;
 pub(crate) use pinned::Pinned;
 pub(crate) use uses::Noted;

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 
 use super::super::error::to_py_err;
 use super::super::import::{Found, gather};
-use super::super::incoming::Incoming;
+use super::super::incoming::{Incoming, check_is_host};
 use super::axes::{AnyShape, Axes};
 use super::constraint::Constraint;
 use super::loan::{Loan, Unmet, Use, unmet};
@@ -66,6 +66,7 @@ struct Source<'py> {
 impl<'py> Source<'py> {
     fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         if let Some(incoming) = Incoming::find(object)? {
+            check_is_host(&incoming.described)?;
             return Ok(Self { incoming, is_array: true });
         }
         let gathered = gather(object, None)?;

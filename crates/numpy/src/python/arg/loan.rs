@@ -9,7 +9,7 @@ use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
 use ndbridge_tensor::{Bytes, Order, RawElements, TensorError};
 use pyo3::prelude::*;
 
-use super::super::incoming::{Hold, Incoming};
+use super::super::incoming::{Hold, Incoming, check_is_host};
 use super::super::pins::CallPin;
 use super::super::producer::Producer;
 use super::axes::Axes;
@@ -51,7 +51,11 @@ where
     S: Axes,
     C: Constraint,
 {
-    let incoming = Incoming::of(object).map_err(|error| naming::with_name(object.py(), error))?;
+    let incoming = Incoming::of(object).and_then(|incoming| {
+        check_is_host(&incoming.described)?;
+        Ok(incoming)
+    });
+    let incoming = incoming.map_err(|error| naming::with_name(object.py(), error))?;
     match unmet::<T, S, C>(&incoming, wanted) {
         None => Loan::of(incoming, wanted),
         Some(unmet) => Err(unmet.exception::<T, S, C>(&incoming, wanted)),

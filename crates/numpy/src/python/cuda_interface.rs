@@ -1,0 +1,95 @@
+//! `__cuda_array_interface__`: a dictionary with the address of elements on a device.
+//!
+//! Versions 2 and 3 of Numba's specification; version 2 names no stream and leaves the order to the
+//! user.
+
+use ndbridge_dtype::{ByteOrder, parse_type_string};
+use ndbridge_storage::{Device, Mutability};
+use ndbridge_tensor::Tensor;
+use pyo3::exceptions::{PyBufferError, PyKeyError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use smallvec::SmallVec;
+
+use super::device;
+use super::error::ArrayError;
+use super::export::lend_to_python;
+use crate::described::Described;
+use crate::dlpack::{DlpackError, contiguous_strides};
+
+/// What the dictionary says, once our current stream waits for the one named there.
+///
+/// # Errors
+/// `BufferError` for a mask, for the other byte order and for what the driver does not know;
+/// `ValueError` for stream 0; `KeyError`, `TypeError` for a dictionary that is none.
+pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
+    let entry = |name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
+        match interface.get_item(name) {
+            Ok(value) => Ok(Some(value).filter(|value| !value.is_none())),
+            Err(error) if error.is_instance_of::<PyKeyError>(interface.py()) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    if entry("mask")?.is_some() {
+        return Err(PyBufferError::new_err("__cuda_array_interface__ with a mask: fill it first"));
+    }
+    let shape: SmallVec<[usize; 4]> =
+        interface.get_item("shape")?.extract::<Vec<usize>>()?.into_iter().collect();
+    let type_string: String = interface.get_item("typestr")?.extract()?;
+    let (dtype, byte_order) = parse_type_string(&type_string).map_err(ArrayError::from)?;
+    if byte_order != ByteOrder::NATIVE {
+        let text = format!("__cuda_array_interface__ with type {type_string}: expected '<'");
+        return Err(PyBufferError::new_err(text));
+    }
+    let (address, is_read_only): (usize, bool) = interface.get_item("data")?.extract()?;
+    let strides = match entry("strides")? {
+        Some(strides) => strides.extract::<Vec<isize>>()?.into_iter().collect(),
+        None => contiguous_strides(&shape, dtype.item_bytes() as isize)
+            .ok_or_else(|| ArrayError::from(DlpackError::Overflow))?,
+    };
+    if strides.len() != shape.len() {
+        let text = format!("{} strides for {} axes", strides.len(), shape.len());
+        return Err(PyValueError::new_err(text));
+    }
+    let is_empty = shape.contains(&0);
+    if address == 0 && !is_empty {
+        return Err(PyBufferError::new_err("__cuda_array_interface__ with a null address"));
+    }
+    let device = device::device_of(if is_empty { 0 } else { address })?;
+    if let Some(stream) = entry("stream")? {
+        device::after_stream(device, stream.extract()?)?;
+    }
+    let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
+    let ptr = std::ptr::without_provenance_mut(address);
+    let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
+    described.check().map_err(ArrayError::from)?;
+    Ok(described)
+}
+
+/// The dictionary of a tensor on a device, whose memory is lent to Python; `None` for host memory
+/// and for data types that the dictionary has no name for.
+///
+/// # Errors
+/// `BufferError` while a guard of the memory is alive; the driver's.
+pub fn cuda_array_interface<'py>(
+    py: Python<'py>,
+    tensor: &Tensor,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let type_string = tensor.dtype().type_string(ByteOrder::NATIVE);
+    let (Some(type_string), Device::Cuda(_)) = (type_string, tensor.device()) else {
+        return Ok(None);
+    };
+    lend_to_python(tensor)?;
+    let interface = PyDict::new(py);
+    interface.set_item("version", 3)?;
+    interface.set_item("typestr", type_string)?;
+    interface.set_item("shape", PyTuple::new(py, tensor.shape())?)?;
+    let is_plain = tensor.is_contiguous(ndbridge_tensor::Order::C);
+    let strides = (!is_plain).then(|| PyTuple::new(py, tensor.strides())).transpose()?;
+    interface.set_item("strides", strides)?;
+    let is_writable = tensor.mutability() == Mutability::Writable;
+    let address = if tensor.is_empty() { 0 } else { tensor.as_ptr().addr() };
+    interface.set_item("data", (address, !is_writable))?;
+    interface.set_item("stream", device::interface_stream(tensor)?)?;
+    Ok(Some(interface))
+}
