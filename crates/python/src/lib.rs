@@ -57,13 +57,11 @@ mod _ndbridge {
     #[pymodule_export]
     use crate::tensor::PyTensor;
 
-    #[pymodule_export]
-    use super::cuda_functions;
-
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        // For pickles only: not one of the package's names.
+        // For pickles and for `ndbridge.cuda` only: not names of the package.
+        module.setattr("_cuda", pyo3::wrap_pymodule!(cuda_functions)(module.py()))?;
         module.setattr("_rebuild", wrap_pyfunction!(crate::interchange::_rebuild, module)?)
     }
 }

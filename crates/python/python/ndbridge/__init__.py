@@ -5,6 +5,7 @@ afterwards (``t.receipt``). ``from_*``, views, ``numpy()``, ``torch()``, ``tenso
 share; ``tensor``, ``constant``, ``clone`` and ``astype`` copy.
 """
 
+from . import cuda as cuda
 from ._ndbridge import *
 from ._ndbridge import __all__ as __all__
 from ._ndbridge import __version__ as __version__
