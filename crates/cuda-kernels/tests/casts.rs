@@ -1,6 +1,5 @@
 //! Every conversion against `ndbridge_dtype::convert`, element by element.
 
-#[expect(unsafe_code, reason = "launches kernels")]
 mod launch;
 
 use bytemuck::checked;

@@ -1,6 +1,5 @@
 //! Copies, transpositions and fills against a loop over all indices.
 
-#[expect(unsafe_code, reason = "launches kernels")]
 mod launch;
 
 use launch::{Buffers, Layout, noise, run, zoo};

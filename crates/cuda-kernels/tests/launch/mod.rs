@@ -1,4 +1,5 @@
 //! Runs launches over buffers that notice every access outside.
+#![expect(unsafe_code, reason = "launches kernels")]
 
 use std::cell::RefCell;
 
