@@ -116,8 +116,8 @@ unsafe fn cast_contiguous<L: Lane, S: Stored, D: Stored, const LEN: usize>(
 ) {
     let start = lane.block().wrapping_mul(contiguous_block_items(LEN));
     let end = start.wrapping_add(contiguous_block_items(LEN));
-    let aligned =
-        src.addr() % size_of::<[S; LEN]>() == 0 && dst.addr() % size_of::<[D; LEN]>() == 0;
+    let aligned = src.addr().is_multiple_of(size_of::<[S; LEN]>())
+        && dst.addr().is_multiple_of(size_of::<[D; LEN]>());
     if aligned && end <= len {
         let first = start as usize + lane.thread() as usize * LEN;
         // SAFETY: `LEN` elements before `end`, aligned, as checked.
@@ -152,19 +152,26 @@ unsafe fn cast_contiguous<L: Lane, S: Stored, D: Stored, const LEN: usize>(
 /// All can be loaded; `from` is aligned to the size of all together.
 #[inline(always)]
 unsafe fn load_vector<L: Lane, T: Pod, const LEN: usize>(lane: L, from: *const T) -> [T; LEN] {
-    macro_rules! load_as {
-        // SAFETY: promised by the caller; the integer has the vector's size.
-        ($Bits:ty) => {
-            bytemuck::cast(unsafe { lane.load(from.cast::<$Bits>()) })
-        };
-    }
-    match size_of::<[T; LEN]>() {
-        1 => load_as!(u8),
-        2 => load_as!(u16),
-        4 => load_as!(u32),
-        8 => load_as!(u64),
-        _ => load_as!(u128),
-    }
+    let load = match size_of::<[T; LEN]>() {
+        1 => load_as::<L, u8, T, LEN>,
+        2 => load_as::<L, u16, T, LEN>,
+        4 => load_as::<L, u32, T, LEN>,
+        8 => load_as::<L, u64, T, LEN>,
+        _ => load_as::<L, u128, T, LEN>,
+    };
+    // SAFETY: promised by the caller.
+    unsafe { load(lane, from) }
+}
+
+/// # Safety
+/// As for [`load_vector`]; `Bits` has the size of the vector.
+#[inline(always)]
+unsafe fn load_as<L: Lane, Bits: Pod, T: Pod, const LEN: usize>(
+    lane: L,
+    from: *const T,
+) -> [T; LEN] {
+    // SAFETY: the vector, as the caller promises.
+    bytemuck::cast(unsafe { lane.load(from.cast::<Bits>()) })
 }
 
 /// Stores neighbouring elements with one instruction.
@@ -173,17 +180,26 @@ unsafe fn load_vector<L: Lane, T: Pod, const LEN: usize>(lane: L, from: *const T
 /// All can be stored; `to` is aligned to the size of all together.
 #[inline(always)]
 unsafe fn store_vector<L: Lane, T: Pod, const LEN: usize>(lane: L, to: *mut T, vector: [T; LEN]) {
-    macro_rules! store_as {
-        // SAFETY: promised by the caller; the integer has the vector's size.
-        ($Bits:ty) => {
-            unsafe { lane.store(to.cast::<$Bits>(), bytemuck::cast(vector)) }
-        };
-    }
-    match size_of::<[T; LEN]>() {
-        1 => store_as!(u8),
-        2 => store_as!(u16),
-        4 => store_as!(u32),
-        8 => store_as!(u64),
-        _ => store_as!(u128),
-    }
+    let store = match size_of::<[T; LEN]>() {
+        1 => store_as::<L, u8, T, LEN>,
+        2 => store_as::<L, u16, T, LEN>,
+        4 => store_as::<L, u32, T, LEN>,
+        8 => store_as::<L, u64, T, LEN>,
+        _ => store_as::<L, u128, T, LEN>,
+    };
+    // SAFETY: promised by the caller.
+    unsafe { store(lane, to, vector) }
+}
+
+/// # Safety
+/// As for [`store_vector`]; `Bits` has the size of the vector.
+#[inline(always)]
+unsafe fn store_as<L: Lane, Bits: Pod, T: Pod, const LEN: usize>(
+    lane: L,
+    to: *mut T,
+    vector: [T; LEN],
+) {
+    let bits: Bits = bytemuck::cast(vector);
+    // SAFETY: the vector, as the caller promises.
+    unsafe { lane.store(to.cast(), bits) }
 }

@@ -22,7 +22,8 @@ pub(crate) struct Divisor {
 }
 
 impl Divisor {
-    /// Of zero, the result must not be used.
+    /// Of zero, or of more than 2^31, the result must not be used; a launch with such a length is
+    /// empty.
     pub(crate) const fn new(value: u32) -> Self {
         let shift = if value < 2 { 0 } else { 32 - (value - 1).leading_zeros() };
         let above = (1u64 << shift) - if value == 0 { 1 } else { value as u64 };
@@ -216,5 +217,28 @@ impl Offsets {
         let index = i64::from(index);
         self.src = self.src.wrapping_add(index.wrapping_mul(dim.src_stride_bytes.get()));
         self.dst = self.dst.wrapping_add(index.wrapping_mul(dim.dst_stride_bytes.get()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn division_is_exact_for_every_index_of_a_launch() {
+        let near_powers = (0..=31).flat_map(|shift| [(1_u32 << shift) - 1, 1 << shift]);
+        let values = (1..200).chain(near_powers).chain([3 << 20, 1_000_003]);
+        for value in values.filter(|&value| value > 0) {
+            let divisor = Divisor::new(value);
+            let multiples = (0..40).map(|times| value.saturating_mul(times));
+            let last = (MAX_ELEMENTS / value).saturating_mul(value);
+            let around = multiples
+                .chain([last, MAX_ELEMENTS])
+                .flat_map(|index| [index.saturating_sub(1), index, index.saturating_add(1)]);
+            for index in around.filter(|&index| index <= MAX_ELEMENTS) {
+                let expected = (index / value, index % value);
+                assert_eq!(divisor.divide(index), expected, "{index} / {value}");
+            }
+        }
     }
 }

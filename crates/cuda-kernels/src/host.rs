@@ -73,7 +73,7 @@ pub struct Thread<'a> {
 
 fn assert_aligned<T>(addr: usize) {
     assert!(
-        addr % align_of::<T>() == 0,
+        addr.is_multiple_of(align_of::<T>()),
         "address {addr:#x} is not a multiple of {}",
         align_of::<T>()
     );

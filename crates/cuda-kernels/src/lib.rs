@@ -79,6 +79,6 @@ pub use launch::{Launch, cast, fill, strided, transpose};
 #[cfg(not(target_arch = "nvptx64"))]
 pub use list::KERNELS;
 #[cfg(not(target_arch = "nvptx64"))]
-pub use ptx::{PTX, module_text};
+pub use ptx::module_text;
 pub use transpose::{MAX_BATCH_DIMS, Tiles};
 pub use width::Width;

@@ -4,7 +4,7 @@ use ndbridge_dtype::{Complex, F8E4M3, F8E5M2, bf16, f16};
 
 use crate::cast::{StoredBool, cast, vector_len};
 use crate::fill::fill;
-use crate::strided::strided;
+use crate::strided::{ITEMS, strided};
 use crate::transpose::{steps, transpose_in, transpose_out};
 use crate::{Dims, Tiles};
 
@@ -105,11 +105,11 @@ with_casts! {
             [transpose_in::<u64, { steps(8) }>, transpose_out::<u64, { steps(8) }>]
         ("transpose_16") (dst: *u128, src: *u128; tiles: Tiles)
             [transpose_in::<u128, { steps(16) }>, transpose_out::<u128, { steps(16) }>]
-        ("fill_1") (dst: *u8; value: u8, dims: Dims) [fill::<u8>]
-        ("fill_2") (dst: *u16; value: u16, dims: Dims) [fill::<u16>]
-        ("fill_4") (dst: *u32; value: u32, dims: Dims) [fill::<u32>]
-        ("fill_8") (dst: *u64; value: u64, dims: Dims) [fill::<u64>]
-        ("fill_16") (dst: *u128; value: u128, dims: Dims) [fill::<u128>]
+        ("fill_1") (dst: *u8; value: u8, dims: Dims) [fill::<u8, ITEMS>]
+        ("fill_2") (dst: *u16; value: u16, dims: Dims) [fill::<u16, ITEMS>]
+        ("fill_4") (dst: *u32; value: u32, dims: Dims) [fill::<u32, ITEMS>]
+        ("fill_8") (dst: *u64; value: u64, dims: Dims) [fill::<u64, ITEMS>]
+        ("fill_16") (dst: *u128; value: u128, dims: Dims) [fill::<u128, ITEMS>]
     ]
     []
     ("bool" StoredBool)

@@ -1,23 +1,23 @@
-//! The kernels as PTX, whole and in modules of one.
+//! The kernels as PTX modules of one.
 
-/// The PTX of all kernels, as nightly made it; its first line has the hash of the sources.
-pub const PTX: &str = include_str!("../kernels.ptx");
+use std::io::Read;
 
-/// A PTX module with that one kernel. A driver compiles it in milliseconds, all of them in seconds.
+use flate2::read::DeflateDecoder;
+
+include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+/// The kernels' text, each compressed by the build script.
+const COMPRESSED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.deflate"));
+
+/// A PTX module with that one kernel, for a driver to load; `None` if there is no such kernel.
+///
+/// A driver compiles one in tens of milliseconds, all of them in seconds: load each at its first
+/// use, and keep it.
 #[must_use]
 pub fn module_text(kernel: &str) -> Option<String> {
-    let entry = entry(kernel)?;
-    Some(format!("{}{entry}", header()))
-}
-
-/// Version, target and the block's memory.
-fn header() -> &'static str {
-    PTX.split_once("\t// .globl").map_or(PTX, |(header, _)| header)
-}
-
-/// From `.visible .entry` to its closing brace.
-fn entry(kernel: &str) -> Option<&'static str> {
-    let start = PTX.find(&format!(".visible .entry {kernel}("))?;
-    let text = &PTX[start..];
-    text.find("\n}\n").map(|end| &text[..end + 3])
+    let place = ENDS.iter().position(|(name, _)| *name == kernel)?;
+    let start = place.checked_sub(1).map_or(0, |before| ENDS[before].1);
+    let mut text = HEADER.to_owned();
+    let read = DeflateDecoder::new(&COMPRESSED[start..ENDS[place].1]).read_to_string(&mut text);
+    read.ok().map(|_| text)
 }

@@ -2,7 +2,9 @@
 //!
 //! `half` picks a hardware instruction at run time and `float8` saturates where NumPy gives NaN and
 //! infinity and drops the sign of NaN. Done here, every platform gives the same bits, and the loop
-//! over a slice vectorises.
+//! over a slice vectorises. Both ways are computed and one is chosen: a GPU's threads do not part.
+
+use core::hint::select_unpredictable;
 
 /// What tells one small float format from another.
 #[derive(Clone, Copy)]
@@ -75,11 +77,11 @@ impl Format {
 pub(crate) fn narrow(value: f32, format: Format) -> u32 {
     let bits = value.to_bits();
     let magnitude = bits & F32_MAGNITUDE;
-    let finite = if magnitude >= format.first_normal() {
-        narrow_normal(magnitude, format)
-    } else {
-        narrow_subnormal(magnitude, format)
-    };
+    let finite = select_unpredictable(
+        magnitude >= format.first_normal(),
+        narrow_normal(magnitude, format),
+        narrow_subnormal(magnitude, format),
+    );
     let nan = format.nan | ((magnitude >> format.shift()) & format.nan_payload);
     let result = if magnitude > F32_INFINITY { nan } else { finite };
     result | if bits > F32_MAGNITUDE { format.sign } else { 0 }
@@ -108,12 +110,10 @@ pub(crate) fn widen(bits: u32, format: Format) -> f32 {
     let magnitude = bits & (format.sign - 1);
     let shifted = magnitude << format.shift();
     let first_normal = format.rebias() + (1 << F32_MANTISSA_BITS);
-    let result = if magnitude >= format.overflow {
-        F32_INFINITY | (shifted & !F32_INFINITY)
-    } else if magnitude >> format.mantissa_bits != 0 || format.rebias() == 0 {
-        shifted + format.rebias()
-    } else {
-        (f32::from_bits(shifted + first_normal) - f32::from_bits(first_normal)).to_bits()
-    };
+    let subnormal = f32::from_bits(shifted + first_normal) - f32::from_bits(first_normal);
+    let is_normal = magnitude >> format.mantissa_bits != 0 || format.rebias() == 0;
+    let finite = select_unpredictable(is_normal, shifted + format.rebias(), subnormal.to_bits());
+    let beyond = F32_INFINITY | (shifted & !F32_INFINITY);
+    let result = select_unpredictable(magnitude >= format.overflow, beyond, finite);
     f32::from_bits(result | if bits & format.sign != 0 { !F32_MAGNITUDE } else { 0 })
 }

@@ -178,7 +178,8 @@ pub(super) unsafe fn fill(
     }
     let alone = Side { ptr: destination.ptr, ..destination };
     let pair = Pair::simplify(shape, alone, destination);
-    let (axes, start) = (pair.axes(), Place::of(&pair));
+    let (mut axes, start) = (pair.axes(), Place::of(&pair));
+    let value = &widened(value, &mut axes, start);
     let steps = axes.iter().fold(0, |all, axis| all | axis.destination);
     let width = Width::dividing(value.len() as u64 | steps as u64 | start.destination);
     // Where an item is not aligned to its size it is written in pieces.
@@ -193,6 +194,20 @@ pub(super) unsafe fn fill(
         })?;
     }
     Ok(())
+}
+
+/// The value, repeated as often as 16 bytes hold and a block without gaps allows; the axes are those
+/// of the wider elements then.
+fn widened(value: &[u8], axes: &mut Axes, start: Place) -> Vec<u8> {
+    let item_bytes = value.len();
+    let [run] = axes.as_mut_slice() else { return value.to_vec() };
+    if run.destination != item_bytes as isize {
+        return value.to_vec();
+    }
+    let block_bytes = run.len * item_bytes;
+    let width = Width::dividing(block_bytes as u64 | start.destination).bytes().max(item_bytes);
+    (run.len, run.destination) = (block_bytes / width, width as isize);
+    value.repeat(width / item_bytes)
 }
 
 fn as_dim(axis: Axis) -> Option<Dim> {
