@@ -3,27 +3,29 @@
 use crate::error::{Error, no_findings};
 use crate::workspace::{Package, Workspace};
 
-const LIBRARIES: [&str; 5] =
-    ["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
-
-/// Each crate of the workspace and how many of [`LIBRARIES`], counted from the lowest, it may
-/// name. `dtype` and `storage` stand side by side and never name each other.
-const LAYERS: [(&str, usize); 9] = [
-    ("ndbridge-dtype", 0),
-    ("ndbridge-storage", 0),
-    ("ndbridge-tensor", 2),
-    ("ndbridge-numpy", 3),
-    ("ndbridge", 4),
-    ("ndbridge-python", 5),
-    ("example-extension", 5),
-    ("ndbridge-benches", 5),
-    ("xtask", 0),
+/// Each crate of the workspace and the crates of the workspace that it may name. `dtype`,
+/// `storage` and `cuda-lazy` stand side by side and never name each other.
+const LAYERS: [(&str, &[&str]); 10] = [
+    ("ndbridge-dtype", &[]),
+    ("ndbridge-storage", &[]),
+    ("ndbridge-cuda-lazy", &[]),
+    ("ndbridge-tensor", &["ndbridge-dtype", "ndbridge-storage"]),
+    ("ndbridge-numpy", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor"]),
+    ("ndbridge", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy"]),
+    ("ndbridge-python", &ALL_LIBRARIES),
+    ("example-extension", &ALL_LIBRARIES),
+    ("ndbridge-benches", &ALL_LIBRARIES),
+    ("xtask", &[]),
 ];
 
-/// Subjects that only some crates know: Python, files, ndarray's types.
-const SUBJECTS: [(&str, &[&str]); 4] = [
+const ALL_LIBRARIES: [&str; 5] =
+    ["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
+
+/// Subjects that only some crates know: Python, files, CUDA, ndarray's types.
+const SUBJECTS: [(&str, &[&str]); 5] = [
     ("pyo3", &["ndbridge-numpy", "ndbridge-python", "example-extension"]),
     ("zip", &["ndbridge-numpy"]),
+    ("cust", &["ndbridge-cuda-lazy"]),
     (
         "ndarray",
         &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches", "example-extension"],
@@ -40,11 +42,10 @@ fn breaks(packages: &[Package]) -> Vec<String> {
     let is_member = |name: &str| packages.iter().any(|package| package.name == name);
     let mut found = Vec::new();
     for package in packages {
-        let Some((_, reach)) = LAYERS.iter().find(|(name, _)| *name == package.name) else {
+        let Some((_, below)) = LAYERS.iter().find(|(name, _)| *name == package.name) else {
             found.push(format!("{} has no place in the layer table", package.name));
             continue;
         };
-        let below = &LIBRARIES[..*reach];
         for dependency in &package.dependencies {
             let upward = is_member(&dependency.name) && !below.contains(&dependency.name.as_str());
             if upward || is_foreign(&package.name, &dependency.name) {
