@@ -38,7 +38,7 @@ impl Machine {
         }
         self.streams.retain(|_, stream| stream.context != handle);
         self.thread_streams.retain(|(context, _), _| *context != handle);
-        self.events.retain(|_, event| event.context != handle);
+        self.forget_events(handle);
         Ok(())
     }
 

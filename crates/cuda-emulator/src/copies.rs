@@ -24,7 +24,13 @@ pub struct Request {
 
 impl Request {
     /// A copy of `len` bytes.
-    pub fn flat(by: &'static str, stream: Option<u64>, to: Place, from: Place, len: usize) -> Request {
+    pub fn flat(
+        by: &'static str,
+        stream: Option<u64>,
+        to: Place,
+        from: Place,
+        len: usize,
+    ) -> Request {
         let side = |place| Side { place, pitch: len, plane: len };
         let extent = Extent { width: len, height: 1, depth: 1 };
         Request { by, stream, to: side(to), from: side(from), extent, is_peer: false }
@@ -82,7 +88,13 @@ impl Machine {
 
     /// Pageable memory is read before the call returns; pinned memory when the copy runs, and must
     /// not change until then.
-    fn source(&self, from: Side, extent: Extent, waits: bool, is_captured: bool) -> (Source, Option<u64>) {
+    fn source(
+        &self,
+        from: Side,
+        extent: Extent,
+        waits: bool,
+        is_captured: bool,
+    ) -> (Source, Option<u64>) {
         let Place::Host(host) = from.place else { return (Source::Side(from), None) };
         if is_captured {
             return (Source::Side(from), None);

@@ -3,7 +3,7 @@
 // With the feature `export`, which only the package of the shared library has, the functions carry
 // the driver's names; the tests' crate finds them through `lookup`.
 #[cfg_attr(feature = "export", expect(unsafe_code, reason = "exports the driver's symbols"))]
-#[expect(non_snake_case, reason = "the driver's names")]
+#[cfg_attr(not(feature = "export"), expect(non_snake_case, reason = "the driver's names"))]
 mod api;
 #[expect(unsafe_code, reason = "reads and writes what the program's arguments point to")]
 mod arguments;

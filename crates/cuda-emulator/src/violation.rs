@@ -4,7 +4,10 @@
 /// by call, number and stream: `cuMemcpyHtoDAsync, 3rd of stream 12`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "`by` is the operation, `addr` the first wrong address, both in each")]
+#[expect(
+    missing_docs,
+    reason = "`by` is the operation, `addr` the first wrong address, both in each"
+)]
 pub enum Violation {
     /// Device memory touched beyond an allocation, or where there never was one.
     #[error("{by}: {len} bytes at {addr:#x} are not within an allocation")]

@@ -118,7 +118,9 @@ impl Work {
             Work::Copy(Copy { to, from: Source::Side(from), extent, .. }) => {
                 meets(to, extent) || meets(from, extent)
             }
-            Work::Copy(Copy { to, extent, .. }) | Work::Fill { to, extent, .. } => meets(to, extent),
+            Work::Copy(Copy { to, extent, .. }) | Work::Fill { to, extent, .. } => {
+                meets(to, extent)
+            }
             Work::Launch(launch) => {
                 let words = launch.arguments.iter().flat_map(|bytes| bytes.as_chunks::<8>().0);
                 let mut words = words.map(|word| u64::from_le_bytes(*word));
@@ -266,7 +268,8 @@ struct Inner<'a> {
 impl Inner<'_> {
     /// Pinned and managed memory, which kernels reach where the host does.
     fn on_host(&self, addr: u64, len: usize) -> Option<HostAddress> {
-        let is_host = !region::contains(addr) && self.memory.host.block(addr as usize, len).is_some();
+        let is_host =
+            !region::contains(addr) && self.memory.host.block(addr as usize, len).is_some();
         is_host.then(|| HostAddress::in_pinned(addr as usize))
     }
 }

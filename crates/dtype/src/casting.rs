@@ -1,7 +1,8 @@
 //! Which casts are allowed, as NumPy's `can_cast` says.
 
-use std::fmt;
-use std::str::FromStr;
+use alloc::borrow::ToOwned;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::{DType, DTypeError};
 

@@ -1,6 +1,6 @@
 //! `DType`: which type the elements of an array have.
 
-use std::fmt;
+use core::fmt;
 
 /// Which type the elements of an array have.
 ///

@@ -1,6 +1,6 @@
 //! The Rust types that array elements can have.
 
-use std::fmt::{Debug, Display};
+use core::fmt::{Debug, Display};
 
 use bytemuck::{CheckedBitPattern, NoUninit, Zeroable};
 use float8::{F8E4M3, F8E5M2};

@@ -1,5 +1,7 @@
 //! What can go wrong.
 
+use alloc::string::String;
+
 use crate::{ByteOrder, DType, Refused, Scalar};
 
 /// Why a data type cannot be read, promoted or given a value.

@@ -43,6 +43,9 @@
 //! assert_eq!(convert::<f64, bf16>(just_above_a_tie).to_f64(), 1.0078125);
 //! ```
 #![forbid(unsafe_code)]
+#![no_std]
+
+extern crate alloc;
 
 mod casting;
 mod convert;

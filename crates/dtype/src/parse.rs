@@ -1,7 +1,8 @@
 //! Reading the names and type strings that NumPy accepts.
 
-use std::ffi::c_long;
-use std::str::FromStr;
+use alloc::borrow::ToOwned;
+use core::ffi::c_long;
+use core::str::FromStr;
 
 use crate::{ByteOrder, DType, DTypeError, Refused};
 

@@ -1,6 +1,6 @@
 //! Data types of NumPy and torch that cannot be carried, and what to do about each.
 
-use std::fmt;
+use core::fmt;
 
 use crate::DType;
 

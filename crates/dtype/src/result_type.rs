@@ -1,5 +1,7 @@
 //! The data type of a result of arrays and Python numbers (NEP 50).
 
+use alloc::vec::Vec;
+
 use crate::promote::rank;
 use crate::{DType, DTypeError, Kind, promote_types};
 
@@ -65,7 +67,7 @@ fn weak_kind(operand: Operand) -> Option<Kind> {
 fn common_of_all(mut dtypes: Vec<DType>) -> Result<DType, DTypeError> {
     // Promotion is not associative. From the widest kind down it is as NumPy wants it:
     // int16 and uint16 both fit float32, though together they make int32, which does not.
-    dtypes.sort_unstable_by_key(|&dtype| std::cmp::Reverse(rank(dtype)));
+    dtypes.sort_unstable_by_key(|&dtype| core::cmp::Reverse(rank(dtype)));
     dtypes.dedup();
     // NumPy lets bfloat16 and float8 judge every other operand.
     for (index, &left) in dtypes.iter().enumerate() {

@@ -1,6 +1,9 @@
 //! One value of any data type.
 
-use std::fmt;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
 
 use num_complex::Complex;
 use num_traits::ToPrimitive;

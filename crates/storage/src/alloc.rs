@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use crate::owner::Owner;
+#[cfg(feature = "cuda")]
+use crate::storage::Parts;
 use crate::{Storage, StorageError};
 
 /// Alignment of the memory that this crate allocates: a cache line, which is also what JAX and the
@@ -101,28 +103,47 @@ pub(crate) fn dangling() -> NonNull<u8> {
 /// assert_eq!(storage.len_bytes(), 4);
 /// # Ok::<(), ndbridge_storage::StorageError>(())
 /// ```
-pub struct UninitStorage(Aligned);
+pub struct UninitStorage(Memory);
+
+/// Who keeps the memory.
+enum Memory {
+    Aligned(Aligned),
+    #[cfg(feature = "cuda")]
+    Pinned(crate::cuda::Pinned, usize),
+}
 
 impl UninitStorage {
     pub(crate) fn new(len_bytes: usize) -> Result<Self, StorageError> {
-        Aligned::uninit(len_bytes).map(Self)
+        Aligned::uninit(len_bytes).map(|aligned| Self(Memory::Aligned(aligned)))
     }
 
     /// First of the bytes, 64-byte aligned.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.0.pointer.as_ptr()
+        self.pointer().as_ptr()
+    }
+
+    fn pointer(&self) -> NonNull<u8> {
+        match &self.0 {
+            Memory::Aligned(aligned) => aligned.pointer,
+            #[cfg(feature = "cuda")]
+            Memory::Pinned(pinned, _) => pinned.address(),
+        }
     }
 
     /// Size in bytes.
     pub fn len_bytes(&self) -> usize {
-        self.0.len_bytes
+        match &self.0 {
+            Memory::Aligned(aligned) => aligned.len_bytes,
+            #[cfg(feature = "cuda")]
+            Memory::Pinned(_, len_bytes) => *len_bytes,
+        }
     }
 
     /// The bytes, to be written.
     pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        let pointer = self.0.pointer.as_ptr().cast();
+        let (pointer, len_bytes) = (self.as_mut_ptr().cast(), self.len_bytes());
         // SAFETY: `len_bytes` from the pointer are ours alone, and need no value.
-        unsafe { std::slice::from_raw_parts_mut(pointer, self.0.len_bytes) }
+        unsafe { std::slice::from_raw_parts_mut(pointer, len_bytes) }
     }
 
     /// The storage of these bytes.
@@ -130,13 +151,17 @@ impl UninitStorage {
     /// # Safety
     /// Every byte has been written.
     pub unsafe fn assume_init(self) -> Storage {
-        Storage::from_aligned(self.0)
+        match self.0 {
+            Memory::Aligned(aligned) => Storage::from_aligned(aligned),
+            #[cfg(feature = "cuda")]
+            Memory::Pinned(pinned, len_bytes) => Storage::from_pinned(pinned, len_bytes),
+        }
     }
 }
 
 impl std::fmt::Debug for UninitStorage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UninitStorage").field("len_bytes", &self.0.len_bytes).finish()
+        f.debug_struct("UninitStorage").field("len_bytes", &self.len_bytes()).finish()
     }
 }
 
@@ -155,6 +180,33 @@ impl Storage {
     /// [`StorageError::TooLarge`] or [`StorageError::OutOfMemory`]; never aborts.
     pub fn uninit(len_bytes: usize) -> Result<UninitStorage, StorageError> {
         UninitStorage::new(len_bytes)
+    }
+
+    /// Page-locked memory to be filled: `len_bytes`, aligned to a page, that devices copy from and
+    /// to while the host goes on.
+    ///
+    /// # Errors
+    /// [`StorageError::NoDevice`] without a driver or the feature `cuda`; what the driver says.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "needs no size to refuse"))]
+    pub fn uninit_pinned(len_bytes: usize) -> Result<UninitStorage, StorageError> {
+        #[cfg(feature = "cuda")]
+        {
+            let pinned = crate::cuda::Pinned::allocate(len_bytes)?;
+            Ok(UninitStorage(Memory::Pinned(pinned, len_bytes)))
+        }
+        #[cfg(not(feature = "cuda"))]
+        Err(StorageError::without_cuda(crate::Device::CudaHost))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn from_pinned(pinned: crate::cuda::Pinned, len_bytes: usize) -> Self {
+        use crate::{Access, Device, Mutability};
+        let (pointer, owner) = (pinned.address(), Owner::new(pinned, "pinned allocation"));
+        let (device, access) = (Device::CudaHost, Access::Private);
+        let parts = Parts::new(pointer, len_bytes, device, access, Mutability::Writable);
+        // SAFETY: the bytes have values (promised to `assume_init`), belong to the block that moves
+        // in as the owner, and nothing else knows them.
+        unsafe { Self::from_parts(owner, parts) }
     }
 
     /// A copy of `bytes` in private memory, 64-byte aligned.

@@ -320,6 +320,8 @@ impl Storage {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         self.check_inside(span)?;
+        #[cfg(feature = "cuda")]
+        self.settle(kind, span)?;
         match self.access() {
             Access::Private => {
                 let still_private = || self.is_still_private();
@@ -347,6 +349,17 @@ impl Storage {
         const MISSING: GateError = GateError { gate: "lent memory", reason: "it has no gate" };
         self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
         enter_in_lent(kind, span, axes, at)
+    }
+
+    /// Waits for the copies of devices from or to these bytes that `kind` conflicts with.
+    #[cfg(feature = "cuda")]
+    #[inline(always)]
+    fn settle(&self, kind: BorrowKind, span: Span) -> Result<(), Box<BorrowError>> {
+        if self.device() != crate::Device::CudaHost {
+            return Ok(());
+        }
+        crate::cuda::settle(kind, &span.addresses())
+            .map_err(|error| Box::new(BorrowError::Device { reason: error.to_string() }))
     }
 
     #[inline(always)]

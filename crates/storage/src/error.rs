@@ -49,6 +49,68 @@ pub enum StorageError {
     /// The operating system refused to map, measure or write back the file.
     #[error("cannot map the file: {0}")]
     Io(#[from] io::Error),
+    /// There is no such device, or no driver, or no support for devices in this build.
+    #[error("no device {device}: {reason}")]
+    NoDevice {
+        /// Device asked for.
+        device: Device,
+        /// What is missing; the loader's own text if it is the driver.
+        reason: String,
+    },
+    /// A device has no memory left, also after all that was kept unused was given back.
+    #[error(
+        "out of memory on {device}: asked for {asked} B, free {free} B of {total} B, \
+         kept unused by this process {held} B"
+    )]
+    DeviceMemory {
+        /// Device asked.
+        device: Device,
+        /// Bytes asked for.
+        asked: usize,
+        /// Bytes free on the device.
+        free: usize,
+        /// Bytes that the pool of this process holds and nothing uses.
+        held: usize,
+        /// Bytes that the device has.
+        total: usize,
+    },
+    /// A call of the device's driver failed, or reports that earlier work did.
+    #[error("{call}: {text} (CUDA error {code})")]
+    Driver {
+        /// The driver's function.
+        call: &'static str,
+        /// The driver's code.
+        code: i32,
+        /// What the driver says about it.
+        text: &'static str,
+    },
+    /// Something that waits, on a stream whose work is recorded for a graph instead of run.
+    #[error("cannot {call} while the stream is captured: do it before the capture")]
+    Capturing {
+        /// What was asked for.
+        call: &'static str,
+    },
+    /// The stream handle 0, which may mean the legacy or the per-thread default stream.
+    #[error("stream 0 is ambiguous: pass 1 (legacy default) or 2 (per-thread default)")]
+    AmbiguousStream,
+    /// A kernel that the kernels of this build do not have.
+    #[error("no kernel {name}")]
+    NoKernel {
+        /// Its name.
+        name: &'static str,
+    },
+    /// Memory that is not where its producer says.
+    #[error("{len_bytes} B at {address:#x} are not on {device}: the driver finds {facts}")]
+    WrongPointer {
+        /// Device that was claimed.
+        device: Device,
+        /// First byte.
+        address: usize,
+        /// Bytes that were claimed.
+        len_bytes: usize,
+        /// What the driver says of the address.
+        facts: String,
+    },
     /// Host code asked for memory that it cannot touch.
     #[error("storage is on {device}, host memory needed: call cpu() first (copies {len_bytes} B)")]
     NotHost {
@@ -57,6 +119,15 @@ pub enum StorageError {
         /// Size of the storage.
         len_bytes: usize,
     },
+}
+
+#[cfg(not(feature = "cuda"))]
+impl StorageError {
+    /// What every call for a device answers in a build without support for devices.
+    #[must_use]
+    pub fn without_cuda(device: Device) -> Self {
+        Self::NoDevice { device, reason: "this build has no feature `cuda`".to_owned() }
+    }
 }
 
 /// Why a borrow, or a change of who may borrow, was refused.
@@ -113,6 +184,12 @@ pub enum BorrowError {
     ReachesTwice {
         /// What was asked for.
         wanted: BorrowKind,
+    },
+    /// A device still copies from or to the memory, and waiting for it failed.
+    #[error("waiting for a device that copies this memory failed: {reason}")]
+    Device {
+        /// What the driver says.
+        reason: String,
     },
     /// The gate of lent memory is closed.
     #[error(transparent)]

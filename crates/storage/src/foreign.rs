@@ -41,7 +41,8 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError::NullPointer`] or [`StorageError::PastAddressSpace`] if the bytes cannot be
-    /// where the pointer says. The owner is dropped then.
+    /// where the pointer says; for memory on a device, with the feature `cuda`, the driver's. The
+    /// owner is dropped then.
     ///
     /// # Safety
     /// Until `owner` is dropped, on whatever thread:
@@ -49,6 +50,7 @@ impl Storage {
     ///   (not uninitialised);
     /// - they may be written unless `mutability` says otherwise, and may hold anything then, also
     ///   after [`try_into_owner`](Self::try_into_owner) gave `owner` back;
+    /// - memory on a device is ready in the order of the thread's current stream;
     /// - nobody else reads or writes them but as `access` says: also not safe code with a reference
     ///   to `owner`, which [`owner`](Self::owner) gives;
     /// - moving `owner` does not invalidate `ptr` (a `Box` does: it claims to be the only pointer).
@@ -66,7 +68,17 @@ impl Storage {
             (ForeignAccess::Private, mutability) => (Access::Private, mutability, None),
             (ForeignAccess::Lent(gate), mutability) => (Access::Lent, mutability, Some(gate)),
         };
-        let parts = Parts { pointer, len_bytes, device, access, mutability, gate };
+        #[cfg(feature = "cuda")]
+        let noted = match device {
+            Device::Cuda(ordinal) => Some(crate::cuda::Noted::foreign(ordinal)?),
+            Device::Cpu | Device::CudaHost => None,
+        };
+        let parts = Parts {
+            gate,
+            #[cfg(feature = "cuda")]
+            noted,
+            ..Parts::new(pointer, len_bytes, device, access, mutability)
+        };
         // SAFETY: promised by the caller.
         Ok(unsafe { Self::from_parts(Owner::new(owner, name).visible(), parts) })
     }

@@ -4,6 +4,8 @@ mod access;
 #[expect(unsafe_code, reason = "calls the global allocator and frees what it gave")]
 mod alloc;
 mod borrow;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod device;
 mod error;
 #[expect(unsafe_code, reason = "takes the word of the caller for a pointer")]

@@ -86,8 +86,7 @@ impl Storage {
             MapMode::Read => (Access::Frozen, Mutability::ReadOnly),
             MapMode::ReadWrite | MapMode::CopyOnWrite => (Access::Private, Mutability::Writable),
         };
-        let parts =
-            Parts { pointer, len_bytes, device: Device::Cpu, access, mutability, gate: None };
+        let parts = Parts::new(pointer, len_bytes, Device::Cpu, access, mutability);
         // SAFETY: the map unmaps its bytes when dropped, moving it moves none of them, and only
         // this storage knows their address.
         unsafe { Self::from_parts(crate::owner::Owner::new(owner, NAME), parts) }

@@ -9,6 +9,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytemuck::{CheckedBitPattern, NoUninit};
 
 use crate::borrow::{Borrow, OwnedBorrow};
+#[cfg(feature = "cuda")]
+use crate::cuda::Noted;
 use crate::ledger::Ledger;
 use crate::owner::{Owner, short_name};
 use crate::sync::{AtomicBool, AtomicU8, Ordering};
@@ -64,6 +66,9 @@ struct Inner {
     gate: OnceLock<Arc<dyn Gate>>,
     // Made for the first borrow. None: lent before there was one, so there will never be one.
     ledger: OnceLock<Option<Box<Ledger>>>,
+    // Before the owner: it may have to wait before that lets go of the bytes.
+    #[cfg(feature = "cuda")]
+    noted: Option<Noted>,
     owner: Owner,
 }
 
@@ -90,6 +95,8 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) mutability: Mutability,
     pub(crate) gate: Option<Arc<dyn Gate>>,
+    #[cfg(feature = "cuda")]
+    pub(crate) noted: Option<Noted>,
 }
 
 impl Storage {
@@ -154,7 +161,9 @@ impl Storage {
     /// place when the owner moves, and are read or written by others only as `parts.access` says.
     /// A gate comes with `Access::Lent`.
     pub(crate) unsafe fn from_parts(owner: Owner, parts: Parts) -> Self {
-        let Parts { pointer, len_bytes, device, access, mutability, gate } = parts;
+        let Parts { pointer, len_bytes, device, access, mutability, gate, .. } = parts;
+        #[cfg(feature = "cuda")]
+        let noted = parts.noted;
         debug_assert_eq!(gate.is_some(), access == Access::Lent);
         let gate = gate.map_or_else(OnceLock::new, OnceLock::from);
         let (access, mutability) = (AtomicU8::new(access as u8), AtomicU8::new(mutability as u8));
@@ -162,16 +171,45 @@ impl Storage {
         let ledger = if cfg!(loom) { Some(Some(Box::default())) } else { None };
         let ledger = ledger.map_or_else(OnceLock::new, OnceLock::from);
         let is_known = AtomicBool::new(false);
-        let inner =
-            Inner { pointer, len_bytes, device, access, mutability, is_known, gate, ledger, owner };
+        let inner = Inner {
+            pointer,
+            len_bytes,
+            device,
+            access,
+            mutability,
+            is_known,
+            gate,
+            ledger,
+            #[cfg(feature = "cuda")]
+            noted,
+            owner,
+        };
         Self { inner: Arc::new(inner) }
     }
 }
 
 impl Parts {
+    pub(crate) fn new(
+        pointer: NonNull<u8>,
+        len_bytes: usize,
+        device: Device,
+        access: Access,
+        mutability: Mutability,
+    ) -> Self {
+        Self {
+            pointer,
+            len_bytes,
+            device,
+            access,
+            mutability,
+            gate: None,
+            #[cfg(feature = "cuda")]
+            noted: None,
+        }
+    }
+
     fn private(pointer: NonNull<u8>, len_bytes: usize) -> Self {
-        let (access, mutability) = (Access::Private, Mutability::Writable);
-        Self { pointer, len_bytes, device: Device::Cpu, access, mutability, gate: None }
+        Self::new(pointer, len_bytes, Device::Cpu, Access::Private, Mutability::Writable)
     }
 }
 
@@ -328,6 +366,12 @@ impl Storage {
         if self.mutability() == Mutability::Unknown && self.access() != Access::Frozen {
             self.inner.mutability.store(Mutability::Writable as u8, Ordering::Relaxed);
         }
+    }
+
+    /// The notes of its uses on devices, if it is a device's.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn noted(&self) -> Option<&Noted> {
+        self.inner.noted.as_ref()
     }
 
     /// The own ledger, for a borrow to be entered; `None` if the storage was lent.

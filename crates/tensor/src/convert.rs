@@ -48,13 +48,15 @@ impl Tensor {
             Some(Order::F) => CopyOrder::F,
         };
         let dtype = request.dtype.unwrap_or(self.dtype());
+        let device = request.device.unwrap_or(self.device());
         if facts.byte_order == ByteOrder::NATIVE {
-            return self.copy_for(call, reasons, dtype, order);
+            let non_blocking = request.non_blocking;
+            return self.copy_to_device(call, reasons, device, dtype, order, non_blocking);
         }
         let native = self.native_copy(call, reasons, facts.byte_order, order)?;
-        if dtype == native.dtype() {
+        if dtype == native.dtype() && device.is_host() {
             return Ok(native);
         }
-        native.copy_for(call, reasons, dtype, CopyOrder::Keep)
+        native.copy_to_device(call, reasons, device, dtype, CopyOrder::Keep, false)
     }
 }

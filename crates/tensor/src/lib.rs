@@ -8,6 +8,9 @@ mod convert;
 #[expect(unsafe_code, reason = "the copy kernels walk raw memory")]
 mod copy;
 mod count;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod device;
 #[expect(unsafe_code, reason = "reads and writes elements at checked offsets")]
 mod element_access;
 mod equal;

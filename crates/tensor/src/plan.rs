@@ -63,6 +63,8 @@ pub struct Request {
     pub writable: bool,
     /// Device of the result.
     pub device: Option<Device>,
+    /// A copy between places may still run when the call returns.
+    pub non_blocking: bool,
 }
 
 impl Request {
@@ -78,6 +80,7 @@ impl Request {
             aligned: false,
             writable: false,
             device: None,
+            non_blocking: false,
         }
     }
 
@@ -92,6 +95,13 @@ impl Request {
     #[must_use]
     pub const fn with_dtype(mut self, dtype: DType) -> Self {
         self.dtype = Some(dtype);
+        self
+    }
+
+    /// The same request for a result on `device`.
+    #[must_use]
+    pub const fn with_device(mut self, device: Device) -> Self {
+        self.device = Some(device);
         self
     }
 
@@ -126,13 +136,6 @@ pub enum Refusal {
         to: DType,
         /// The rule that forbids it.
         casting: Casting,
-    },
-    /// No memory of that device can be made or read here.
-    Device {
-        /// Device of the source.
-        from: Device,
-        /// Device that was asked for.
-        to: Device,
     },
 }
 
@@ -179,14 +182,10 @@ pub fn plan(facts: &Facts, request: &Request) -> Plan {
             casting: request.casting,
         });
     }
-    let device = request.device.unwrap_or(facts.device);
     let needed = needed_reasons(facts, request, dtype);
     let reasons = needed.with_if(request.copy == CopyRule::Always, CopyReason::Requested);
     if reasons.is_empty() {
         return Plan::Share;
-    }
-    if facts.device != Device::Cpu || device != Device::Cpu {
-        return Plan::Refuse(Refusal::Device { from: facts.device, to: device });
     }
     // Lengths of one source always fit; a wider dtype may not, and then the allocation refuses.
     let bytes = facts.len.saturating_mul(dtype.item_bytes());
@@ -211,7 +210,12 @@ fn needed_reasons(facts: &Facts, request: &Request, dtype: DType) -> CopyReasons
         .with_if(!in_order, CopyReason::Order)
         .with_if(request.aligned && !facts.aligned, CopyReason::Alignment)
         .with_if(request.writable && !facts.writable, CopyReason::ReadOnly)
-        .with_if(request.device.is_some_and(|wanted| wanted != facts.device), CopyReason::Device)
+        .with_if(request.device.is_some_and(|wanted| !is_on(facts, wanted)), CopyReason::Device)
+}
+
+/// Whether the source is where it is wanted: pinned memory is host memory as well.
+fn is_on(facts: &Facts, wanted: Device) -> bool {
+    facts.device == wanted || wanted == Device::Cpu && facts.device.is_host()
 }
 
 impl fmt::Display for Refusal {
@@ -225,7 +229,6 @@ impl fmt::Display for Refusal {
             Self::Casting { from, to, casting } => {
                 write!(f, "cannot cast {from} to {to} under casting '{casting}'")
             }
-            Self::Device { from, to } => write!(f, "cannot copy from {from} to {to}"),
         }
     }
 }

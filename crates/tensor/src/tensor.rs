@@ -255,8 +255,14 @@ impl Tensor {
         if !self.device().is_host() {
             return Err(TensorError::OnDevice { device: self.device(), copy_bytes });
         }
+        self.borrow_anywhere(kind)
+    }
+
+    /// The same on whatever device: for work that is enqueued there.
+    #[track_caller]
+    pub(crate) fn borrow_anywhere(&self, kind: BorrowKind) -> Result<Borrow<'_>, TensorError> {
         if kind == BorrowKind::Write && self.is_read_only() {
-            return Err(TensorError::ReadOnly { copy_bytes });
+            return Err(TensorError::ReadOnly { copy_bytes: self.size_bytes() });
         }
         Ok(self.storage.borrow(kind, &self.region())?)
     }

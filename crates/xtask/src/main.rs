@@ -7,6 +7,8 @@ mod hygiene;
 mod interpreters;
 mod layers;
 mod lint;
+mod nightly;
+mod ptx;
 mod python;
 mod rules;
 mod safety;
@@ -35,6 +37,7 @@ cargo xtask TASK
   bench --python [--write]   time the Python boundary beside peers; --write: to docs/performance
   lint                       formatting, clippy, docs
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
+  ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx
   ci                         lint, test --peers, demo, sanitize --quick
   layers | rules | safety | hygiene
                              one structure check (`test` runs all four)";
@@ -68,6 +71,7 @@ fn run(words: &[&str]) -> Result<(), Error> {
         ["lint"] => lint::run(&workspace, &mut steps),
         ["sanitize"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Full),
         ["sanitize", "--quick"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Quick),
+        ["ptx"] => ptx::run(&workspace, &mut steps),
         ["ci"] => everything(&workspace, &mut steps),
         ["layers"] => return layers::check(&workspace),
         ["rules"] => return rules::check(&workspace),

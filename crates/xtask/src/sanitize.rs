@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::error::Error;
+use crate::nightly;
 use crate::steps::{Steps, execute, output};
 use crate::workspace::Workspace;
 
@@ -37,10 +38,10 @@ const TREE_QUICK: Model = Model { packages: &["ndbridge-storage", "ndbridge-tens
 
 /// Runs Miri on the crates that own memory, AddressSanitizer on the one that meets files.
 pub fn run(workspace: &Workspace, steps: &mut Steps, form: Form) {
-    if steps.run("nightly toolchain", install).is_none() {
+    if steps.run("nightly toolchain", || nightly::install(&["miri", "rust-src"])).is_none() {
         return;
     }
-    steps.command("Miri, its standard library", &mut nightly(workspace, ["miri", "setup"]));
+    steps.command("Miri, its standard library", &mut nightly::cargo(workspace, ["miri", "setup"]));
     let tree = if form == Form::Quick { TREE_QUICK } else { TREE };
     let models = [STACKED, tree];
     let commands = models.each_ref().map(|model| miri(workspace, form, model));
@@ -63,14 +64,14 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, form: Form) {
         });
     }
     let dlpack = ["miri", "test", "--package", "ndbridge-numpy", "--test", "dlpack"];
-    let mut dlpack = nightly(workspace, dlpack);
+    let mut dlpack = nightly::cargo(workspace, dlpack);
     dlpack.arg("--target-dir").arg(workspace.target.join("miri").join(STACKED.name));
     steps.command("Miri, DLPack structures", dlpack.env("RUSTFLAGS", "-Awarnings"));
     steps.run("AddressSanitizer", || execute(&mut address_sanitizer(workspace)?));
 }
 
 fn miri(workspace: &Workspace, form: Form, model: &Model) -> Command {
-    let mut command = nightly(workspace, ["miri", "test", "--no-fail-fast", "--lib"]);
+    let mut command = nightly::cargo(workspace, ["miri", "test", "--no-fail-fast", "--lib"]);
     match form {
         Form::Full => command.arg("--tests"),
         Form::Quick => command.args(quick_tests(workspace, model.packages)),
@@ -110,7 +111,7 @@ fn address_sanitizer(workspace: &Workspace) -> Result<Command, Error> {
     let host = host()?;
     // An explicit target keeps the flags away from build scripts and macros.
     let tests = ["test", "--package", "ndbridge-numpy", "--lib", "--tests", "--target", &host];
-    let mut command = nightly(workspace, tests);
+    let mut command = nightly::cargo(workspace, tests);
     command.arg("--target-dir").arg(workspace.target.join("asan"));
     command.env("RUSTFLAGS", "-Awarnings -Zsanitizer=address");
     Ok(command)
@@ -121,43 +122,4 @@ fn host() -> Result<String, Error> {
     let version = String::from_utf8_lossy(&version).into_owned();
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or(Error::Metadata { expected: "a host in `rustc -vV`" })
-}
-
-fn nightly<I: AsRef<OsStr>>(
-    workspace: &Workspace,
-    arguments: impl IntoIterator<Item = I>,
-) -> Command {
-    let mut command = Command::new("rustup");
-    command.current_dir(&workspace.root).args(["run", "nightly", "cargo"]).args(arguments);
-    // Set by the cargo that started us; a stable compiler would be taken for the nightly's.
-    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-/// Makes sure of a nightly with Miri; what is there is left as it is.
-fn install() -> Result<(), Error> {
-    for component in ["miri", "rust-src"] {
-        if has(component) {
-            continue;
-        }
-        let words =
-            ["toolchain", "install", "nightly", "--profile=minimal", "--component", component];
-        let mut command = Command::new("rustup");
-        execute(command.args(words)).map_err(|_| Error::NoNightly {
-            component,
-            command: format!("rustup {}", words.join(" ")),
-        })?;
-    }
-    Ok(())
-}
-
-fn has(component: &str) -> bool {
-    let mut list = Command::new("rustup");
-    list.args(["component", "list", "--toolchain", "nightly", "--installed"]);
-    list.output().is_ok_and(|listed| {
-        let names = String::from_utf8_lossy(&listed.stdout);
-        listed.status.success() && names.lines().any(|line| line.starts_with(component))
-    })
 }

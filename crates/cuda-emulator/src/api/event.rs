@@ -12,7 +12,7 @@ driver_functions! {
     cuEventCreate(out: Out<u64>, flags: c_uint) @context |machine| {
         let (handle, has_timing) = (machine.handle(), flags & DISABLE_TIMING == 0);
         let context = machine.contexts[context].handle;
-        machine.events.insert(handle, Event { context, has_timing, ..Event::default() });
+        machine.events.insert(handle, Event::new(context, has_timing));
         out.put(handle)
     }
     cuEventDestroy_v2(event: u64) @_context |machine| {

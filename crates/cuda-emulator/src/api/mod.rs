@@ -36,10 +36,8 @@ mod copy;
 mod device;
 mod event;
 mod memory;
-#[expect(clippy::too_many_arguments, reason = "the driver's")]
 mod module;
 mod pool;
-#[expect(clippy::too_many_arguments, reason = "the driver's")]
 mod set;
 mod stream;
 

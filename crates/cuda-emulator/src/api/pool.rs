@@ -139,13 +139,7 @@ driver_functions! {
     }
 }
 
-fn alloc(
-    machine: &mut Machine,
-    by: &str,
-    pool: u64,
-    len: usize,
-    stream: u64,
-) -> Result<u64, Code> {
+fn alloc(machine: &mut Machine, by: &str, pool: u64, len: usize, stream: u64) -> Result<u64, Code> {
     if machine.streams[&stream].capture.is_some() {
         return Err(NOT_SUPPORTED);
     }

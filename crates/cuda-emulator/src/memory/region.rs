@@ -12,7 +12,14 @@ const PROT_NONE: c_int = 0;
 const MAP_PRIVATE_ANONYMOUS_NORESERVE: c_int = 0x4022;
 
 unsafe extern "C" {
-    fn mmap(at: *mut c_void, len: usize, prot: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
+    fn mmap(
+        at: *mut c_void,
+        len: usize,
+        prot: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void;
 }
 
 fn start() -> Option<u64> {

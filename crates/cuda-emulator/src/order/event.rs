@@ -7,10 +7,10 @@ use crate::work::Work;
 
 #[derive(Default, Clone)]
 pub struct Event {
-    pub context: u64,
-    pub has_timing: bool,
+    context: u64,
+    has_timing: bool,
     /// How often it was recorded.
-    pub version: u64,
+    version: u64,
     /// The operation that last recorded it.
     at: Option<(u64, u64)>,
     clock: Clock,
@@ -21,12 +21,21 @@ pub struct Event {
 }
 
 impl Event {
+    pub fn new(context: u64, has_timing: bool) -> Event {
+        Event { context, has_timing, ..Event::default() }
+    }
+
     fn has_happened(&self) -> bool {
         self.happened.is_some_and(|(version, _)| version == self.version)
     }
 }
 
 impl Machine {
+    /// Forgets the events of a context.
+    pub fn forget_events(&mut self, context: u64) {
+        self.events.retain(|_, event| event.context != context);
+    }
+
     pub fn event(&self, event: u64) -> Result<&Event, Code> {
         self.events.get(&event).ok_or(INVALID_HANDLE)
     }

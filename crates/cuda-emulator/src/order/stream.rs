@@ -195,6 +195,17 @@ impl Machine {
         }
     }
 
+    /// As [`Machine::drain`], and the host knows.
+    pub fn catch_up(&mut self) {
+        self.drain();
+        for (handle, stream) in &self.streams {
+            merge(&mut self.host_clock, &stream.clock);
+            self.host_clock.insert(*handle, stream.submitted);
+        }
+        self.settle();
+        self.memory.release_unused();
+    }
+
     pub fn synchronize(&mut self, call: &'static str, stream: u64) -> Result<(), Code> {
         self.no_wait_on_capture(call, stream)?;
         let count = self.streams[&stream].submitted;
@@ -214,9 +225,7 @@ impl Machine {
 
     fn no_wait_on_capture(&mut self, call: &'static str, stream: u64) -> Result<(), Code> {
         match self.streams[&stream].capture {
-            Some(capture) => {
-                Err(self.lost(call, &[capture], STREAM_CAPTURE_UNSUPPORTED))
-            }
+            Some(capture) => Err(self.lost(call, &[capture], STREAM_CAPTURE_UNSUPPORTED)),
             None => self.legacy_in_capture(stream),
         }
     }

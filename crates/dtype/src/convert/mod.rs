@@ -5,7 +5,7 @@ mod small_float;
 mod truncate;
 pub(crate) mod value;
 
-use std::mem::MaybeUninit;
+use core::mem::MaybeUninit;
 
 use crate::Element;
 

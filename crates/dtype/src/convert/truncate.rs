@@ -1,6 +1,6 @@
 //! Floats to integers: toward zero, saturated, NaN to 0.
 
-use std::hint::select_unpredictable;
+use core::hint::select_unpredictable;
 
 /// What `value as Self` gives.
 pub(crate) trait Truncate<Float>: Copy {

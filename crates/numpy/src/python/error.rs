@@ -228,9 +228,7 @@ pub fn to_py_err(error: TensorError) -> PyErr {
         TensorError::WrongDType { .. }
         | TensorError::LossyWrite { .. }
         | TensorError::OnDevice { .. } => PyTypeError::new_err(text),
-        TensorError::Refused {
-            refusal: Refusal::Casting { .. } | Refusal::Device { .. }, ..
-        } => PyTypeError::new_err(text),
+        TensorError::Refused { refusal: Refusal::Casting { .. }, .. } => PyTypeError::new_err(text),
         TensorError::OutOfBounds { .. } => PyIndexError::new_err(text),
         TensorError::Layout(error) => layout_error(&error),
         TensorError::Storage(error) => storage_error(error),

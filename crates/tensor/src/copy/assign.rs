@@ -1,6 +1,8 @@
 //! Writing into memory that exists: assignment and fill.
 
 use ndbridge_dtype::{Casting, DType, Element, Scalar, can_cast};
+#[cfg(feature = "cuda")]
+use ndbridge_storage::Device;
 use ndbridge_storage::{BorrowKind, DEFAULT_BUDGET, may_overlap};
 
 use super::{Side, Source, copy_elements};
@@ -38,6 +40,26 @@ impl Tensor {
     /// As [`assign`](Self::assign).
     #[track_caller]
     pub fn assign_with(&self, source: &Self, casting: Casting) -> Result<(), TensorError> {
+        self.assign_by(source, casting, false)
+    }
+
+    /// As [`assign`](Self::assign), for tensors in different places: a copy between a device and
+    /// page-locked memory may still run when this returns. A guard of that memory waits for it.
+    ///
+    /// # Errors
+    /// As [`assign`](Self::assign).
+    #[track_caller]
+    pub fn assign_non_blocking(&self, source: &Self) -> Result<(), TensorError> {
+        self.assign_by(source, Casting::SameKind, true)
+    }
+
+    #[track_caller]
+    fn assign_by(
+        &self,
+        source: &Self,
+        casting: Casting,
+        non_blocking: bool,
+    ) -> Result<(), TensorError> {
         let (from, to) = (source.dtype(), self.dtype());
         if !can_cast(from, to, casting) {
             return Err(TensorError::LossyWrite { from, to, casting });
@@ -46,10 +68,10 @@ impl Tensor {
         let reasons = CopyReasons::from(CopyReason::Requested);
         let pending = PendingCopy::begin("assign", reasons, self.size_bytes())?;
         // What cannot be written is refused before anything is set aside.
-        drop(self.borrow(BorrowKind::Write)?);
+        drop(self.borrow_anywhere(BorrowKind::Write)?);
         // Searched no further than the ledger does: what it would take for a conflict is set aside.
         if may_overlap(&wide.region(), &self.region(), DEFAULT_BUDGET).is_disjoint() {
-            self.assign_disjoint(&wide)?;
+            self.assign_apart(&wide, non_blocking)?;
         } else {
             let aside = CopyReason::Overlap.into();
             let copy = source.copy_for("assign", aside, from, CopyOrder::Keep)?;
@@ -75,6 +97,10 @@ impl Tensor {
     #[track_caller]
     pub fn fill(&self, value: Scalar) -> Result<(), TensorError> {
         check_kind(value, self.dtype())?;
+        #[cfg(feature = "cuda")]
+        if let Device::Cuda(ordinal) = self.device() {
+            return crate::cuda::fill(self, ordinal, value);
+        }
         let one = Self::from_scalar(value, self.dtype())?;
         self.assign_disjoint(&one.broadcast_to(self.shape())?)
     }
@@ -82,6 +108,17 @@ impl Tensor {
     /// `source` has this shape and no byte in common with `self`.
     #[track_caller]
     pub(crate) fn assign_disjoint(&self, source: &Self) -> Result<(), TensorError> {
+        self.assign_apart(source, false)
+    }
+
+    #[track_caller]
+    fn assign_apart(&self, source: &Self, non_blocking: bool) -> Result<(), TensorError> {
+        #[cfg(feature = "cuda")]
+        if !self.device().is_host() || !source.device().is_host() {
+            return crate::cuda::assign_disjoint(self, source, non_blocking);
+        }
+        #[cfg(not(feature = "cuda"))]
+        let _ = non_blocking;
         let from = if source.dtype() == self.dtype() {
             Source::borrow(source)?
         } else {

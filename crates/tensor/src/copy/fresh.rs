@@ -3,7 +3,9 @@
 use std::mem::MaybeUninit;
 
 use ndbridge_dtype::{DType, Element};
-use ndbridge_storage::{Storage, UninitStorage};
+#[cfg(not(feature = "cuda"))]
+use ndbridge_storage::StorageError;
+use ndbridge_storage::{Device, Storage, UninitStorage};
 
 use super::{Side, Source, copy_elements};
 use crate::count::PendingCopy;
@@ -29,11 +31,13 @@ impl Source<'_> {
         reasons: CopyReasons,
         dtype: DType,
         order: CopyOrder,
+        is_pinned: bool,
     ) -> Result<Fresh, TensorError> {
         let layout = gapless(self.tensor, dtype.item_bytes(), order)?;
         let bytes = layout.len() * dtype.item_bytes();
         let pending = PendingCopy::begin(call, reasons, bytes)?;
-        let memory = Storage::uninit(bytes)?;
+        let memory =
+            if is_pinned { Storage::uninit_pinned(bytes)? } else { Storage::uninit(bytes)? };
         Ok(Fresh { memory, layout, dtype, pending, is_filled: false })
     }
 }
@@ -92,7 +96,11 @@ impl<'t> Source<'t> {
 }
 
 /// A layout of the tensor's shape without gaps, in `order`.
-fn gapless(tensor: &Tensor, item_bytes: usize, order: CopyOrder) -> Result<Layout, LayoutError> {
+pub(crate) fn gapless(
+    tensor: &Tensor,
+    item_bytes: usize,
+    order: CopyOrder,
+) -> Result<Layout, LayoutError> {
     match order {
         CopyOrder::C => Layout::contiguous(tensor.shape(), item_bytes, Order::C),
         CopyOrder::F => Layout::contiguous(tensor.shape(), item_bytes, Order::F),
@@ -151,13 +159,60 @@ impl Tensor {
         dtype: DType,
         order: CopyOrder,
     ) -> Result<Self, TensorError> {
+        if !self.device().is_host() {
+            return self.copy_to_device(call, reasons, self.device(), dtype, order, false);
+        }
         let source = if dtype == self.dtype() {
             Source::borrow(self)?
         } else {
             Source::borrow_values(self)?
         };
-        let mut fresh = source.start_copy(call, reasons, dtype, order)?;
+        let mut fresh = source.start_copy(call, reasons, dtype, order, false)?;
         fresh.fill_from(&source);
         fresh.finish()
+    }
+
+    /// A copy in page-locked memory of a tensor in host memory.
+    #[track_caller]
+    fn pinned_copy(
+        &self,
+        call: &'static str,
+        reasons: CopyReasons,
+        dtype: DType,
+        order: CopyOrder,
+    ) -> Result<Self, TensorError> {
+        let source = Source::borrow_values(self)?;
+        let mut fresh = source.start_copy(call, reasons, dtype, order, true)?;
+        fresh.fill_from(&source);
+        fresh.finish()
+    }
+
+    /// A copy in memory of `device`, wherever this tensor is.
+    #[track_caller]
+    pub(crate) fn copy_to_device(
+        &self,
+        call: &'static str,
+        reasons: CopyReasons,
+        device: Device,
+        dtype: DType,
+        order: CopyOrder,
+        non_blocking: bool,
+    ) -> Result<Self, TensorError> {
+        match (self.device().is_host(), device) {
+            (true, Device::Cpu) => return self.copy_for(call, reasons, dtype, order),
+            (true, Device::CudaHost) => return self.pinned_copy(call, reasons, dtype, order),
+            _ => {}
+        }
+        #[cfg(feature = "cuda")]
+        {
+            let target = crate::cuda::Target { call, reasons, device, dtype, order, non_blocking };
+            crate::cuda::copy_to(self, target)
+        }
+        #[cfg(not(feature = "cuda"))]
+        {
+            let _ = non_blocking;
+            let device = if device.is_host() { self.device() } else { device };
+            Err(StorageError::without_cuda(device).into())
+        }
     }
 }

@@ -18,14 +18,18 @@ use ndbridge_storage::{Borrow, BorrowKind};
 use crate::bool_check;
 use crate::error::TensorError;
 use crate::tensor::Tensor;
-use pair::Pair;
+#[cfg(feature = "cuda")]
+pub(crate) use fresh::gapless;
+#[cfg(feature = "cuda")]
+pub(crate) use pair::Axis;
+pub(crate) use pair::Pair;
 
 /// Where elements come from or go to: the first element and the steps between them.
 #[derive(Clone, Copy)]
 pub(crate) struct Side<'a> {
-    ptr: *mut u8,
-    strides: &'a [isize],
-    dtype: DType,
+    pub(crate) ptr: *mut u8,
+    pub(crate) strides: &'a [isize],
+    pub(crate) dtype: DType,
 }
 
 impl<'a> Side<'a> {

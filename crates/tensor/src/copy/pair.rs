@@ -6,10 +6,10 @@ use super::Side;
 
 /// An axis of both sides: its length and the step of each, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Axis {
-    pub(super) len: usize,
-    pub(super) source: isize,
-    pub(super) destination: isize,
+pub(crate) struct Axis {
+    pub(crate) len: usize,
+    pub(crate) source: isize,
+    pub(crate) destination: isize,
 }
 
 impl Axis {
@@ -24,7 +24,7 @@ impl Axis {
 /// Axes of length 1 dropped, destination walked upwards, axes ordered by the destination's steps
 /// (largest first), neighbours merged where both sides go on without a gap.
 #[derive(Debug)]
-pub(super) struct Pair {
+pub(crate) struct Pair {
     source: *const u8,
     destination: *mut u8,
     // INVARIANT: no length is 0.
@@ -34,7 +34,7 @@ pub(super) struct Pair {
 
 impl Pair {
     /// `shape` has no axis of length 0.
-    pub(super) fn simplify(shape: &[usize], source: Side<'_>, destination: Side<'_>) -> Self {
+    pub(crate) fn simplify(shape: &[usize], source: Side<'_>, destination: Side<'_>) -> Self {
         let (mut from, mut to) = (source.ptr.cast_const(), destination.ptr);
         let mut axes: SmallVec<[Axis; 4]> = SmallVec::new();
         for (axis, &len) in shape.iter().enumerate().filter(|&(_, &len)| len > 1) {
@@ -57,6 +57,19 @@ impl Pair {
     /// The innermost axis.
     pub(super) fn run(&self) -> Axis {
         self.run
+    }
+
+    /// Every axis of two elements or more, the widest step of the destination first.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn axes(&self) -> SmallVec<[Axis; 8]> {
+        let run = Some(self.run).filter(|run| run.len > 1);
+        self.outer.iter().copied().chain(run).collect()
+    }
+
+    /// The first element of both sides.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn start(&self) -> (*const u8, *mut u8) {
+        (self.source, self.destination)
     }
 
     /// Calls `visit` with the first source and destination address of every run.

@@ -38,7 +38,7 @@ impl Tensor {
         order: CopyOrder,
     ) -> Result<Self, TensorError> {
         let source = Source::borrow(self)?;
-        let mut fresh = source.start_copy(call, reasons, self.dtype(), order)?;
+        let mut fresh = source.start_copy(call, reasons, self.dtype(), order, false)?;
         fresh.fill_from(&source);
         if stored != ByteOrder::NATIVE {
             swap_components(fresh.bytes_mut(), self.dtype());

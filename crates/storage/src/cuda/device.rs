@@ -1,0 +1,209 @@
+//! Devices: found once, opened once, never closed.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use cust::context::Context;
+use cust::device::Device as CustDevice;
+use cust::module::Module;
+
+use super::driver::{self, Handle, from_cust};
+use super::event::Events;
+use super::stream::Stream;
+use crate::{Device, StorageError};
+
+/// One GPU: its primary context, the stream that work goes to by default, its memory pool.
+///
+/// Lives as long as the process: the driver is gone before static destructors run.
+pub(super) struct Gpu {
+    pub(super) ordinal: usize,
+    context: Context,
+    /// Our own pool, so that nobody else's settings change; `None` where the device has none.
+    pub(super) pool: Option<Handle>,
+    home: OnceLock<Stream>,
+    pub(super) events: Events,
+    pub(super) kernels: Mutex<HashMap<&'static str, Loaded>>,
+    /// Addresses that could not be freed when it was their time, to be freed with a later one.
+    pub(super) unfreed: Mutex<Vec<u64>>,
+}
+
+/// A kernel's module, kept for its function.
+pub(super) struct Loaded {
+    pub(super) _module: Module,
+    pub(super) function: Handle,
+}
+
+const MAX_DEVICES: usize = 64;
+
+static OPEN: [OnceLock<&'static Gpu>; MAX_DEVICES] = [const { OnceLock::new() }; MAX_DEVICES];
+
+impl Gpu {
+    /// The device with this ordinal, opened at the first call.
+    pub(super) fn get(ordinal: usize) -> Result<&'static Self, StorageError> {
+        match OPEN.get(ordinal).and_then(OnceLock::get) {
+            Some(gpu) => Ok(gpu),
+            None => Self::open(ordinal),
+        }
+    }
+
+    #[cold]
+    fn open(ordinal: usize) -> Result<&'static Self, StorageError> {
+        static OPENING: Mutex<()> = Mutex::new(());
+        let device = Device::Cuda(ordinal);
+        let count = count_for(device)?;
+        let slot = OPEN.get(ordinal).filter(|_| ordinal < count).ok_or_else(|| {
+            let reason = match count {
+                1 => "this machine has 1 CUDA device".to_owned(),
+                _ => format!("this machine has {count} CUDA devices"),
+            };
+            StorageError::NoDevice { device, reason }
+        })?;
+        let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gpu) = slot.get() {
+            return Ok(gpu);
+        }
+        let raw = CustDevice::get_device(ordinal as u32).map_err(from_cust("cuDeviceGet"))?;
+        let context = primary_context(raw)?;
+        let pool = if has_pools(raw)? { Some(super::pool::create(raw)?) } else { None };
+        let gpu = Self {
+            ordinal,
+            context,
+            pool,
+            home: OnceLock::new(),
+            events: Events::default(),
+            kernels: Mutex::default(),
+            unfreed: Mutex::default(),
+        };
+        Ok(slot.get_or_init(|| Box::leak(Box::new(gpu))))
+    }
+
+    /// The device's name in this workspace.
+    pub(super) fn device(&self) -> Device {
+        Device::Cuda(self.ordinal)
+    }
+
+    pub(super) fn context(&self) -> Handle {
+        self.context.as_raw() as Handle
+    }
+
+    /// The stream that work goes to unless another one is current.
+    pub(super) fn home(&'static self) -> Result<&'static Stream, StorageError> {
+        if let Some(home) = self.home.get() {
+            return Ok(home);
+        }
+        let stream = Stream::made_for(self)?;
+        Ok(self.home.get_or_init(|| stream))
+    }
+
+    /// Makes this device's context the current one of the thread until the guard drops.
+    #[inline]
+    pub(super) fn enter(&self) -> Result<Entered, StorageError> {
+        let context = self.context();
+        let pushed = current_context()? != context;
+        if pushed {
+            // SAFETY: a retained primary context, never released.
+            unsafe { driver::cuCtxPushCurrent_v2(context) }?;
+        }
+        Ok(Entered { pushed, _of_this_thread: PhantomData })
+    }
+}
+
+/// While this lives, the device's context is the thread's current one.
+pub(super) struct Entered {
+    pushed: bool,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        if self.pushed {
+            pop_context();
+        }
+    }
+}
+
+fn pop_context() {
+    let mut popped: Handle = 0;
+    // SAFETY: `popped` is good for writing a handle.
+    let answer = unsafe { driver::cuCtxPopCurrent_v2(&raw mut popped) };
+    if answer.is_err() {
+        // The context must not stay: the thread's next user would work on the wrong device.
+        // SAFETY: as above.
+        let _ = unsafe { driver::cuCtxPopCurrent_v2(&raw mut popped) };
+    }
+}
+
+fn current_context() -> Result<Handle, StorageError> {
+    let mut current: Handle = 0;
+    // SAFETY: `current` is good for writing a handle.
+    unsafe { driver::cuCtxGetCurrent(&raw mut current) }?;
+    Ok(current)
+}
+
+/// Retains the primary context. cust makes it current, in the place of the caller's: that one is
+/// put on the stack twice before, and what cust puts in its place is taken off again.
+fn primary_context(device: CustDevice) -> Result<Context, StorageError> {
+    let callers = current_context()?;
+    if callers != 0 {
+        // SAFETY: the thread's current context.
+        unsafe { driver::cuCtxPushCurrent_v2(callers) }?;
+    }
+    let made = Context::new(device).map_err(from_cust("cuDevicePrimaryCtxRetain"));
+    if made.is_ok() || callers != 0 {
+        pop_context();
+    }
+    made
+}
+
+fn has_pools(device: CustDevice) -> Result<bool, StorageError> {
+    const MEMORY_POOLS_SUPPORTED: i32 = 115;
+    let mut value = 0;
+    // SAFETY: `value` is good for writing.
+    unsafe {
+        driver::cuDeviceGetAttribute(&raw mut value, MEMORY_POOLS_SUPPORTED, device.as_raw())
+    }?;
+    Ok(value != 0)
+}
+
+/// Number of devices; an error of `device` if there is no driver.
+fn count_for(device: Device) -> Result<usize, StorageError> {
+    let missing = |reason: String| StorageError::NoDevice { device, reason };
+    ndbridge_cuda_lazy::load().map_err(|absent| missing(absent.to_string()))?;
+    let init = cust::init(cust::CudaFlags::empty()).map_err(from_cust("cuInit"));
+    init.map_err(|error| missing(error.to_string()))?;
+    let count = CustDevice::num_devices().map_err(from_cust("cuDeviceGetCount"))?;
+    Ok(count as usize)
+}
+
+/// Number of CUDA devices.
+///
+/// # Errors
+/// [`StorageError::NoDevice`] with the loader's text if there is no driver.
+pub fn device_count() -> Result<usize, StorageError> {
+    count_for(Device::Cuda(0))
+}
+
+/// Whether there is a driver and at least one device.
+///
+/// ```
+/// use ndbridge_storage::cuda;
+/// if !cuda::is_available() {
+///     assert!(cuda::device_name(0).is_err()); // says why
+/// }
+/// ```
+#[must_use]
+pub fn is_available() -> bool {
+    device_count().is_ok_and(|count| count > 0)
+}
+
+/// The vendor's name of a device.
+///
+/// # Errors
+/// [`StorageError::NoDevice`] if there is no such device.
+pub fn device_name(ordinal: usize) -> Result<String, StorageError> {
+    let gpu = Gpu::get(ordinal)?;
+    let raw = CustDevice::get_device(gpu.ordinal as u32).map_err(from_cust("cuDeviceGet"))?;
+    raw.name().map_err(from_cust("cuDeviceGetName"))
+}

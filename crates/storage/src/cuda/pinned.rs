@@ -1,0 +1,121 @@
+//! Page-locked host memory, kept for later when it is dropped: locking pages takes milliseconds.
+
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
+
+use super::device::Gpu;
+use super::driver;
+use super::stream::Relaxed;
+use crate::{Device, StorageError};
+
+const PORTABLE: u32 = 1;
+const SMALLEST_BYTES: usize = 4096;
+/// What is kept at most; beyond it, memory is freed when it is dropped.
+const KEPT_BYTES: usize = 1 << 30;
+
+/// A page-locked block. Any device reads and writes it, the host too.
+pub(crate) struct Pinned {
+    address: NonNull<u8>,
+    // INVARIANT: a power of two; as many bytes from the address are this value's alone.
+    len_bytes: usize,
+}
+
+// SAFETY: plain memory, owned by this value alone.
+unsafe impl Send for Pinned {}
+// SAFETY: nothing of it is reachable through `&Pinned` but its address.
+unsafe impl Sync for Pinned {}
+
+#[derive(Default)]
+struct Kept {
+    blocks: Vec<(NonNull<u8>, usize)>,
+    bytes: usize,
+}
+
+// SAFETY: memory that nobody uses.
+unsafe impl Send for Kept {}
+
+static KEPT: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
+
+impl Pinned {
+    /// At least `len_bytes`, and at least one.
+    pub(crate) fn allocate(len_bytes: usize) -> Result<Self, StorageError> {
+        let too_large = StorageError::TooLarge { len_bytes };
+        let len_bytes =
+            len_bytes.max(SMALLEST_BYTES).checked_next_power_of_two().ok_or(too_large)?;
+        if let Some(address) = take_kept(len_bytes) {
+            return Ok(Self { address, len_bytes });
+        }
+        let gpu = Gpu::get(0).map_err(for_host)?;
+        let _entered = gpu.enter()?;
+        let _relaxed = Relaxed::new();
+        let mut address = std::ptr::null_mut();
+        // SAFETY: `address` is good for writing.
+        unsafe { driver::cuMemHostAlloc(&raw mut address, len_bytes, PORTABLE) }?;
+        let address = NonNull::new(address).ok_or(StorageError::OutOfMemory { len_bytes })?;
+        Ok(Self { address, len_bytes })
+    }
+
+    pub(crate) fn address(&self) -> NonNull<u8> {
+        self.address
+    }
+}
+
+/// The same error, about page-locked memory.
+fn for_host(error: StorageError) -> StorageError {
+    match error {
+        StorageError::NoDevice { reason, .. } => {
+            StorageError::NoDevice { device: Device::CudaHost, reason }
+        }
+        other => other,
+    }
+}
+
+fn take_kept(len_bytes: usize) -> Option<NonNull<u8>> {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = kept.blocks.iter().position(|&(_, bytes)| bytes == len_bytes)?;
+    kept.bytes -= len_bytes;
+    Some(kept.blocks.swap_remove(at).0)
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.bytes + self.len_bytes <= KEPT_BYTES {
+            kept.bytes += self.len_bytes;
+            kept.blocks.push((self.address, self.len_bytes));
+            return;
+        }
+        drop(kept);
+        if free(self.address).is_err() {
+            keep(self.address, self.len_bytes);
+        }
+    }
+}
+
+fn keep(address: NonNull<u8>, len_bytes: usize) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.bytes += len_bytes;
+    kept.blocks.push((address, len_bytes));
+}
+
+fn free(address: NonNull<u8>) -> Result<(), StorageError> {
+    let _entered = Gpu::get(0)?.enter()?;
+    let _relaxed = Relaxed::new();
+    // SAFETY: allocated by `allocate`, and nobody uses it: copies hold what they read and write.
+    unsafe { driver::cuMemFreeHost(address.as_ptr()) }
+}
+
+/// Bytes that are kept for later.
+pub(super) fn kept_bytes() -> usize {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).bytes
+}
+
+/// Frees what is kept.
+pub(super) fn free_kept() {
+    let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
+    for (address, len_bytes) in kept.blocks {
+        if free(address).is_err() {
+            keep(address, len_bytes);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Who used a storage last, on which stream: what later work, and the free, has to wait for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smallvec::SmallVec;
+
+use super::device::Gpu;
+use super::event::Event;
+use super::stream::Stream;
+use crate::StorageError;
+
+/// Notes of the uses of one storage on devices.
+pub(crate) struct Uses(Mutex<Notes>);
+
+/// The last write, the reads since, and who else was told of the memory.
+#[derive(Default)]
+pub(super) struct Notes {
+    write: Option<Use>,
+    reads: SmallVec<[Use; 2]>,
+    others: Others,
+}
+
+/// Work on a stream that used a storage.
+#[derive(Clone)]
+pub(super) struct Use {
+    stream: Stream,
+    /// The end of that work; `None`: whatever is on the stream when somebody asks.
+    end: Option<Arc<Event>>,
+}
+
+/// Foreign code that may have enqueued work of which there is no note.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Others {
+    /// None.
+    #[default]
+    Nobody,
+    /// On the legacy default stream.
+    OnLegacy,
+    /// On streams that may not exist any more.
+    Anywhere,
+}
+
+impl Use {
+    /// Work that was just enqueued on `stream`; `exact` to be able to ask for its very end.
+    pub(super) fn on(stream: &Stream, exact: bool) -> Result<Self, StorageError> {
+        let end =
+            if exact || !stream.outlives_notes() { Some(Arc::new(stream.mark()?)) } else { None };
+        Ok(Self { stream: stream.clone(), end })
+    }
+
+    /// Makes `later` wait for this work.
+    fn hold_back(&self, later: &Stream) -> Result<(), StorageError> {
+        if self.stream == *later {
+            return Ok(());
+        }
+        match &self.end {
+            Some(end) => end.hold_back(later.gpu(), later.handle()),
+            None => later.wait_for(&self.stream),
+        }
+    }
+
+    fn wait(&self) -> Result<(), StorageError> {
+        match &self.end {
+            Some(end) => end.wait(),
+            None => self.stream.mark()?.wait(),
+        }
+    }
+
+    fn has_passed(&self) -> Result<bool, StorageError> {
+        match &self.end {
+            Some(end) => end.has_passed(),
+            None => self.stream.mark()?.has_passed(),
+        }
+    }
+}
+
+impl Uses {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::default()))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Notes> {
+        // Notes are only added whole: a panic elsewhere left them as they were.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notes {
+    /// Makes `stream` wait for what a reader depends on.
+    pub(super) fn before_read(&self, stream: &Stream) -> Result<(), StorageError> {
+        self.write.iter().try_for_each(|write| write.hold_back(stream))
+    }
+
+    /// Makes `stream` wait for what a writer depends on.
+    pub(super) fn before_write(&self, stream: &Stream) -> Result<(), StorageError> {
+        self.all().try_for_each(|used| used.hold_back(stream))
+    }
+
+    pub(super) fn note_read(&mut self, used: Use) {
+        self.reads.retain(|earlier| earlier.stream != used.stream);
+        self.reads.push(used);
+    }
+
+    pub(super) fn note_write(&mut self, used: Use) {
+        self.reads.clear();
+        self.write = Some(used);
+    }
+
+    pub(super) fn note_others(&mut self, others: Others) {
+        self.others = self.others.max(others);
+    }
+
+    pub(super) fn others(&self) -> Others {
+        self.others
+    }
+
+    /// Waits for every noted use, and forgets it.
+    pub(super) fn wait_for_all(&mut self) -> Result<(), StorageError> {
+        self.all().try_for_each(Use::wait)?;
+        (self.write, self.reads) = (None, SmallVec::new());
+        Ok(())
+    }
+
+    /// Whether the last write has run.
+    pub(super) fn is_written(&self) -> Result<bool, StorageError> {
+        self.write.as_ref().map_or(Ok(true), Use::has_passed)
+    }
+
+    /// Waits for the last write.
+    pub(super) fn wait_for_write(&self) -> Result<(), StorageError> {
+        self.write.iter().try_for_each(Use::wait)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Use> {
+        self.write.iter().chain(&self.reads)
+    }
+}
+
+/// The notes that a storage on a device comes with.
+pub(crate) struct Noted {
+    uses: Arc<Uses>,
+    /// The memory is freed by somebody who does not know of the notes.
+    waits_at_end: Option<&'static Gpu>,
+}
+
+impl Noted {
+    /// Notes of memory that frees itself after them.
+    pub(super) fn shared(uses: &Arc<Uses>) -> Self {
+        Self { uses: Arc::clone(uses), waits_at_end: None }
+    }
+
+    /// Notes of foreign memory on a device, ready on the thread's current stream.
+    pub(crate) fn foreign(ordinal: usize) -> Result<Self, StorageError> {
+        let uses = Uses::new();
+        let ready_on = super::current_stream(ordinal)?;
+        let waits_at_end = Some(ready_on.gpu());
+        if !ready_on.is_capturing_quietly() {
+            uses.lock().note_write(Use::on(&ready_on, false)?);
+        }
+        Ok(Self { uses, waits_at_end })
+    }
+
+    pub(super) fn uses(&self) -> &Arc<Uses> {
+        &self.uses
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let Some(gpu) = self.waits_at_end else { return };
+        if self.uses.lock().wait_for_all().is_err() {
+            // The memory goes now: better late than under running work.
+            let _ = super::synchronize(gpu.ordinal);
+        }
+    }
+}
