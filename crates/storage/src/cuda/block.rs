@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::device::Gpu;
 use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::{Relaxed, Stream, current_stream};
-use super::uses::{Noted, Others, Use, Uses};
+use super::uses::{Noted, Use, Uses};
 use crate::alloc::dangling;
 use crate::owner::Owner;
 use crate::storage::Parts;
@@ -72,7 +72,6 @@ impl Block {
         let block = Self { address, stream, uses: Uses::new() };
         // There is no such memory on any stream before it was allocated on this one.
         block.uses.lock().note_write(Use::on(&block.stream, false)?);
-        current.wait_for(&block.stream)?;
         Ok(block)
     }
 }
@@ -127,13 +126,10 @@ impl Block {
     fn free_in_order(&self) -> Result<(), StorageError> {
         let gpu = self.stream.gpu();
         let notes = self.uses.lock();
-        if gpu.pool.is_none() || notes.others() == Others::Anywhere || self.stream.is_capturing()? {
+        if gpu.pool.is_none() || notes.has_unnoted_work() || self.stream.is_capturing()? {
             return self.free_when_passed(notes);
         }
         notes.before_write(&self.stream)?;
-        if notes.others() == Others::OnLegacy {
-            self.stream.wait_for(&Stream::legacy(gpu.ordinal)?)?;
-        }
         let _entered = gpu.enter()?;
         // SAFETY: this block's own address, used by nothing that comes later in the stream.
         unsafe { driver::cuMemFreeAsync(self.address, self.stream.handle()) }
@@ -144,7 +140,7 @@ impl Block {
         mut notes: std::sync::MutexGuard<'_, super::uses::Notes>,
     ) -> Result<(), StorageError> {
         notes.wait_for_all()?;
-        if notes.others() != Others::Nobody {
+        if notes.has_unnoted_work() {
             let _relaxed = Relaxed::new();
             super::synchronize(self.stream.ordinal())?;
         }

@@ -381,24 +381,19 @@ impl Storage {
     /// # Errors
     /// The driver's.
     pub fn hand_over(&self, to: Consumer<'_>, kind: BorrowKind) -> Result<(), StorageError> {
-        use super::uses::Others;
         let Some(noted) = self.noted() else { return Ok(()) };
         let mut notes = noted.uses().lock();
-        let others = match to {
-            Consumer::OnStream(stream) => {
-                match kind {
-                    BorrowKind::Write => notes.before_write(stream)?,
-                    _ => notes.before_read(stream)?,
-                }
-                if stream.outlives_notes() && !stream.is_own() {
-                    Others::OnLegacy
-                } else {
-                    Others::Anywhere
-                }
+        if let Consumer::OnStream(stream) = to {
+            match kind {
+                BorrowKind::Write => notes.before_write(stream)?,
+                _ => notes.before_read(stream)?,
             }
-            Consumer::Waits => Others::Anywhere,
-        };
-        notes.note_others(others);
+            if stream.is_legacy() {
+                // The streams of ours wait for it by themselves, those that memory is freed on too.
+                return Ok(());
+            }
+        }
+        notes.note_foreign_streams();
         Ok(())
     }
 }

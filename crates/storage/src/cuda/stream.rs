@@ -126,6 +126,10 @@ impl Stream {
         !matches!(self.0.kind, Kind::External)
     }
 
+    pub(super) fn is_legacy(&self) -> bool {
+        self.handle() == LEGACY
+    }
+
     /// Whether memory can be allocated and freed in this stream's order.
     pub(super) fn is_own(&self) -> bool {
         matches!(self.0.kind, Kind::Own(_))

@@ -17,7 +17,7 @@ pub(crate) struct Uses(Mutex<Notes>);
 pub(super) struct Notes {
     write: Option<Use>,
     reads: SmallVec<[Use; 2]>,
-    others: Others,
+    has_unnoted_work: bool,
 }
 
 /// Work on a stream that used a storage.
@@ -26,18 +26,6 @@ pub(super) struct Use {
     stream: Stream,
     /// The end of that work; `None`: whatever is on the stream when somebody asks.
     end: Option<Arc<Event>>,
-}
-
-/// Foreign code that may have enqueued work of which there is no note.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Others {
-    /// None.
-    #[default]
-    Nobody,
-    /// On the legacy default stream.
-    OnLegacy,
-    /// On streams that may not exist any more.
-    Anywhere,
 }
 
 impl Use {
@@ -106,12 +94,14 @@ impl Notes {
         self.write = Some(used);
     }
 
-    pub(super) fn note_others(&mut self, others: Others) {
-        self.others = self.others.max(others);
+    /// Notes that foreign code may enqueue work that uses the storage, on streams that may not exist
+    /// any more when it is freed.
+    pub(super) fn note_foreign_streams(&mut self) {
+        self.has_unnoted_work = true;
     }
 
-    pub(super) fn others(&self) -> Others {
-        self.others
+    pub(super) fn has_unnoted_work(&self) -> bool {
+        self.has_unnoted_work
     }
 
     /// Waits for every noted use, and forgets it.
