@@ -133,7 +133,7 @@ fn the_driver_says_what_an_address_is() {
     assert!(facts.allocation.contains(&address));
     let host = pinned(&[1; 100]);
     assert_eq!(pointer_facts(host.as_ptr() as usize).unwrap().kind, PointerKind::Pinned);
-    let plain = vec![0_u8; 100];
+    let plain = [0_u8; 100];
     assert_eq!(pointer_facts(plain.as_ptr() as usize).unwrap().kind, PointerKind::Unregistered);
 }
 
@@ -146,7 +146,7 @@ fn dev_1_a_lie_about_memory_is_refused() {
     check_pointer(Device::Cuda(0), address + 96, 4000).unwrap();
     check_pointer(Device::Cpu, 1, 1).unwrap();
     check_pointer(Device::Cuda(0), 1, 0).unwrap();
-    let plain = vec![0_u8; 100];
+    let plain = [0_u8; 100];
     let host = plain.as_ptr() as usize;
     let allocation = pointer_facts(address).unwrap().allocation;
     for (device, address, len_bytes) in [

@@ -5,7 +5,7 @@ use ndbridge_storage::cuda::current_stream;
 use ndbridge_storage::{BorrowKind, Device};
 
 use super::transfer::{self, Target, enqueue_copy};
-use crate::copy::gapless;
+use crate::copy::{Source, gapless};
 use crate::error::TensorError;
 use crate::receipt::CopyReason;
 use crate::tensor::{CopyOrder, Tensor};
@@ -37,7 +37,11 @@ pub(crate) fn assign_disjoint(
             transfer::download_into(source, here, destination, non_blocking)
         }
         // By way of a copy where the destination is.
-        (_, device) => {
+        (from, device) => {
+            if from.is_host() && source.dtype() != destination.dtype() {
+                // The device takes every byte but 0 for true: they are looked at here.
+                drop(Source::borrow_values(source)?);
+            }
             let dtype = if device.is_host() { destination.dtype() } else { source.dtype() };
             let aside = transfer::copy_to(
                 source,
