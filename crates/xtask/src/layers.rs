@@ -5,10 +5,12 @@ use crate::workspace::{Package, Workspace};
 
 /// Each crate of the workspace and the crates of the workspace that it may name. `dtype`,
 /// `storage` and `cuda-lazy` stand side by side and never name each other.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("ndbridge-dtype", &[]),
     ("ndbridge-cuda-lazy", &[]),
     ("ndbridge-cuda-kernels", &["ndbridge-dtype"]),
+    ("ndbridge-cuda-emulator", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
+    ("ndbridge-cuda-emulator-driver", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
     ("ndbridge-storage", &["ndbridge-cuda-lazy"]),
     ("ndbridge-tensor", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-cuda-kernels"]),
     ("ndbridge-numpy", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor"]),
@@ -26,7 +28,15 @@ const ALL_LIBRARIES: [&str; 5] =
 const SUBJECTS: [(&str, &[&str]); 5] = [
     ("pyo3", &["ndbridge-numpy", "ndbridge-python", "example-extension"]),
     ("zip", &["ndbridge-numpy"]),
-    ("cust", &["ndbridge-cuda-lazy", "ndbridge-storage"]),
+    (
+        "cust",
+        &[
+            "ndbridge-cuda-lazy",
+            "ndbridge-cuda-emulator",
+            "ndbridge-cuda-emulator-driver",
+            "ndbridge-storage",
+        ],
+    ),
     (
         "ndarray",
         &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches", "example-extension"],

@@ -1,0 +1,51 @@
+//! Capture and graphs.
+
+use std::ptr::null_mut;
+
+use cust::sys;
+
+use super::Stream;
+
+pub const GLOBAL: u32 = 0;
+pub const RELAXED: u32 = 2;
+
+fn mode(number: u32) -> sys::CUstreamCaptureMode {
+    use sys::CUstreamCaptureMode_enum as M;
+    match number {
+        GLOBAL => M::CU_STREAM_CAPTURE_MODE_GLOBAL,
+        _ => M::CU_STREAM_CAPTURE_MODE_RELAXED,
+    }
+}
+
+pub fn begin_capture(stream: Stream, number: u32) -> i32 {
+    driver!(cuStreamBeginCapture_v2(stream as sys::CUstream, mode(number)))
+}
+
+pub fn end_capture(stream: Stream) -> Result<usize, i32> {
+    let mut graph = null_mut();
+    let code = driver!(cuStreamEndCapture(stream as sys::CUstream, &mut graph));
+    if code == 0 { Ok(graph as usize) } else { Err(code) }
+}
+
+/// 0: not capturing, 1: capturing, 2: the capture is lost.
+pub fn capture_status(stream: Stream) -> i32 {
+    let mut status = sys::CUstreamCaptureStatus_enum::CU_STREAM_CAPTURE_STATUS_NONE;
+    assert_eq!(driver!(cuStreamIsCapturing(stream as sys::CUstream, &mut status)), 0);
+    status as i32
+}
+
+pub fn exchange_mode(number: u32) {
+    let mut mode = mode(number);
+    assert_eq!(driver!(cuThreadExchangeStreamCaptureMode(&mut mode)), 0);
+}
+
+/// Instantiates a captured graph, runs it on a stream, and destroys both.
+pub fn launch_graph(graph: usize, stream: Stream) -> i32 {
+    let graph = graph as sys::CUgraph;
+    let mut instance = null_mut();
+    assert_eq!(driver!(cuGraphInstantiateWithFlags(&mut instance, graph, 0)), 0);
+    let code = driver!(cuGraphLaunch(instance, stream as sys::CUstream));
+    assert_eq!(driver!(cuGraphExecDestroy(instance)), 0);
+    assert_eq!(driver!(cuGraphDestroy(graph)), 0);
+    code
+}

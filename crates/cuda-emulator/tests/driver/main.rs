@@ -1,0 +1,15 @@
+//! The emulated driver through its own functions, as cust declares them: each mistake beside a
+//! correct program that is like it.
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+mod capture;
+mod copies;
+mod cust_itself;
+#[expect(unsafe_code, reason = "calls the driver")]
+mod harness;
+mod host_memory;
+mod kernels;
+mod machine;
+mod pools;
+mod streams;
+mod violations;
