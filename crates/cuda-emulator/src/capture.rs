@@ -166,13 +166,19 @@ impl Machine {
         such.filter_map(|stream| stream.capture).collect()
     }
 
-    /// Refuses work on the legacy default stream while a stream that waits for it captures.
-    pub fn legacy_in_capture(&mut self, stream: u64) -> Result<(), Code> {
+    /// The captures that work on this stream would break: if it is the legacy default stream, those
+    /// of the streams that wait for it.
+    pub fn implicit(&self, stream: u64) -> Result<Vec<u64>, Code> {
         let context = self.streams.get(&stream).ok_or(INVALID_HANDLE)?.context;
         if self.captures.is_empty() || self.legacy_of(context) != stream {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let captures = self.captures_of(context, Stream::is_blocking);
+        Ok(self.captures_of(context, Stream::is_blocking))
+    }
+
+    /// Refuses work on the legacy default stream while a stream that waits for it captures.
+    pub fn legacy_in_capture(&mut self, stream: u64) -> Result<(), Code> {
+        let captures = self.implicit(stream)?;
         if captures.is_empty() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_uint, c_ulonglong};
 
 use crate::arguments::Out;
 use crate::capture::exchange_mode;
-use crate::code::INVALID_VALUE;
+use crate::code::{INVALID_VALUE, STREAM_CAPTURE_IMPLICIT};
 
 driver_functions! {
     cuThreadExchangeStreamCaptureMode(mode: Out<c_uint>) |_machine| {
@@ -21,7 +21,10 @@ driver_functions! {
     }
     cuStreamIsCapturing(stream: u64, out: Out<c_int>) @context |machine| {
         let stream = machine.stream(stream, context)?;
-        machine.legacy_in_capture(stream)?;
+        // A question only: it breaks no capture.
+        if !machine.implicit(stream)?.is_empty() {
+            return Err(STREAM_CAPTURE_IMPLICIT);
+        }
         out.put(machine.capture_status(stream))
     }
     cuGraphInstantiateWithFlags(out: Out<u64>, graph: u64, _flags: c_ulonglong) |machine| {

@@ -12,12 +12,12 @@ fn captured_work_runs_when_its_graph_is_launched() {
     let _setup = Setup::new();
     let stream = stream(0);
     let addr = alloc_filled(4, 1);
-    assert_eq!(capture_status(stream), 0);
+    assert_eq!(capture_status(stream), Ok(0));
     assert_eq!(begin_capture(stream, GLOBAL), 0);
-    assert_eq!(capture_status(stream), 1);
+    assert_eq!(capture_status(stream), Ok(1));
     assert_eq!(fill(addr, 9, 4, stream), 0);
     let graph = end_capture(stream).unwrap();
-    assert_eq!(capture_status(stream), 0);
+    assert_eq!(capture_status(stream), Ok(0));
     assert_eq!(read(addr, 4), [1; 4]);
     assert_eq!((launch_graph(graph, stream), wait(stream)), (0, 0));
     assert_eq!(read(addr, 4), [9; 4]);
@@ -45,7 +45,7 @@ fn waiting_loses_the_capture() {
         assert_eq!(begin_capture(capturing, GLOBAL), 0);
         assert_eq!(call(), code, "{name}");
         assert_eq!(violations(), [Violation::SyncInCapture { call: name }]);
-        assert_eq!(capture_status(capturing), 2);
+        assert_eq!(capture_status(capturing), Ok(2));
         assert_eq!(fill(addr, 1, 4, capturing), 901);
         assert_eq!(end_capture(capturing), LOST);
         assert_eq!(fill(addr, 1, 4, capturing), 0);
@@ -59,6 +59,8 @@ fn the_legacy_default_stream_loses_captures_of_blocking_streams() {
     let _setup = Setup::new();
     let (blocking, apart, addr) = (stream(0), stream(1), alloc_filled(4, 1));
     assert_eq!(begin_capture(blocking, RELAXED), 0);
+    assert_eq!((capture_status(0), capture_status(blocking)), (Err(906), Ok(1)));
+    assert_found!();
     assert_eq!(fill(addr, 2, 4, 0), 906);
     assert_found!(Violation::SyncInCapture { .. });
     assert_eq!(end_capture(blocking), LOST);
@@ -99,11 +101,11 @@ fn captured_events_join_streams_and_cannot_be_waited_for() {
     assert_eq!(record(outside, b), 0);
     assert_eq!(begin_capture(a, RELAXED), 0);
     assert_eq!((record(fork, a), stream_waits(b, fork)), (0, 0));
-    assert_eq!((capture_status(b), fill(addr, 2, 4, b)), (1, 0));
+    assert_eq!((capture_status(b), fill(addr, 2, 4, b)), (Ok(1), 0));
     assert_eq!(end_capture(b), Err(903));
     assert_eq!((record(join, b), stream_waits(a, join)), (0, 0));
     let graph = end_capture(a).unwrap();
-    assert_eq!((capture_status(b), launch_graph(graph, a), wait(a)), (0, 0, 0));
+    assert_eq!((capture_status(b), launch_graph(graph, a), wait(a)), (Ok(0), 0, 0));
     assert_eq!(read(addr, 4), [2; 4]);
     assert_found!();
 

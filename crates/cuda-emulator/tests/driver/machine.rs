@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ndbridge_cuda_emulator::{
@@ -112,4 +113,19 @@ fn a_session_fails_at_its_end_after_a_violation() {
         assert!([0, 201].contains(&setup_free));
     }
     violations();
+}
+
+#[test]
+fn a_real_driver_that_is_asked_for_and_absent_is_a_failure() {
+    let run = |value: &str| {
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        test.args(["--exact", "machine::devices_have_names"]).env("NDBRIDGE_GPU", value);
+        let output = test.env("NDBRIDGE_CUDA_DRIVER", "/nowhere/libcuda.so").output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let output = run("real");
+    assert!(output.contains("NDBRIDGE_GPU=real, but no CUDA driver: /nowhere/libcuda"), "{output}");
+    let output = run("1");
+    assert!(output.contains("NDBRIDGE_GPU is \"1\", expected \"real\" or nothing"), "{output}");
 }

@@ -10,6 +10,7 @@ mod harness;
 mod host_memory;
 mod kernels;
 mod machine;
+mod order_model;
 mod pools;
 mod streams;
 mod violations;

@@ -28,10 +28,10 @@ pub fn end_capture(stream: Stream) -> Result<usize, i32> {
 }
 
 /// 0: not capturing, 1: capturing, 2: the capture is lost.
-pub fn capture_status(stream: Stream) -> i32 {
+pub fn capture_status(stream: Stream) -> Result<i32, i32> {
     let mut status = sys::CUstreamCaptureStatus_enum::CU_STREAM_CAPTURE_STATUS_NONE;
-    assert_eq!(driver!(cuStreamIsCapturing(stream as sys::CUstream, &mut status)), 0);
-    status as i32
+    let code = driver!(cuStreamIsCapturing(stream as sys::CUstream, &mut status));
+    if code == 0 { Ok(status as i32) } else { Err(code) }
 }
 
 pub fn exchange_mode(number: u32) {

@@ -44,6 +44,7 @@ pub struct Setup {
 impl Setup {
     pub fn new() -> Setup {
         let session = Session::start();
+        assert!(session.is_emulated(), "these tests are about the emulator");
         assert_eq!(driver!(cuInit(0)), 0);
         let contexts = [0, 1].map(retain);
         set_current(contexts[0]);
