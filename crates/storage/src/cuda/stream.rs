@@ -211,8 +211,11 @@ impl Drop for Inner {
         let Kind::Own(stream) = &mut self.kind else { return };
         // SAFETY: taken once, here.
         let stream = unsafe { ManuallyDrop::take(stream) };
-        let _entered = self.gpu.enter();
-        drop(stream);
+        match self.gpu.enter().or_else(|_| self.gpu.enter()) {
+            Ok(_entered) => drop(stream),
+            // Without its context the driver destroys nothing.
+            Err(_) => std::mem::forget(stream),
+        }
     }
 }
 
