@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
 
-use ndbridge::python::lend_to_python;
+use ndbridge::python::lend_host_memory;
 use ndbridge::storage::Mutability;
 use ndbridge::{DType, Layout, Order, Tensor};
 use pyo3::exceptions::PyBufferError;
@@ -41,7 +41,8 @@ impl PyTensor {
         if let Some(reason) = unmet(tensor, flags) {
             return refused(reason);
         }
-        lend_to_python(tensor)?;
+        let lent = lend_host_memory(tensor);
+        lent.map_err(|error| PyBufferError::new_err(error.value(slf.py()).to_string()))?;
         let wants = |flag: c_int| flags & flag == flag;
         let axes = Box::new(Axes {
             // Lengths fit isize.

@@ -8,7 +8,7 @@ use ndbridge::dlpack::{
     CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlExchange, DlExchangeHeader, DlManagedVersioned,
     DlSetError, DlTensor, Exported, VERSION, from_managed_versioned, read_prototype,
 };
-use ndbridge::python::{ArrayError, PythonGate, lend_to_python, to_py_err};
+use ndbridge::python::{ArrayError, PythonGate, lend_to_python, ready_on_own_stream, to_py_err};
 use ndbridge::storage::{ForeignAccess, Mutability};
 use ndbridge::{Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PySystemError};
@@ -70,6 +70,8 @@ unsafe extern "C" fn from_object(object: *mut c_void, out: *mut *mut DlManagedVe
         let object = unsafe { tensor_object(py, object) }?;
         let tensor = &object.get().tensor;
         lend_to_python(tensor)?;
+        // The consumer orders itself after our current stream.
+        ready_on_own_stream(tensor)?;
         let managed = Exported::new(tensor).map_err(ArrayError::from)?.into_versioned(false);
         // SAFETY: promised by the caller.
         unsafe { out.write(managed) };
@@ -112,6 +114,7 @@ impl PyTensor {
             return Err(PyBufferError::new_err(text));
         }
         lend_to_python(&self.tensor)?;
+        ready_on_own_stream(&self.tensor)?;
         let axes = self.header_axes().map_err(ArrayError::from)?;
         Ok(axes.header(&self.tensor))
     }

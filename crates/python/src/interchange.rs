@@ -1,7 +1,7 @@
 //! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
 
 use ndbridge::python::{
-    ArrayError, cuda_array_interface, from_numpy, lend_to_python, to_cupy, to_dlpack_on, to_jax,
+    ArrayError, cuda_array_interface, from_numpy, lend_host_memory, to_cupy, to_dlpack_on, to_jax,
     to_py_err, to_tensorflow, to_torch,
 };
 use ndbridge::storage::{ALIGN_BYTES, Mutability};
@@ -97,7 +97,7 @@ impl PyTensor {
                 tensor.device()
             )));
         };
-        lend_to_python(tensor)?;
+        lend_host_memory(tensor)?;
         let interface = PyDict::new(py);
         interface.set_item("version", 3)?;
         interface.set_item("typestr", type_string)?;

@@ -242,10 +242,7 @@ fn strides_of(
     bytes.collect()
 }
 
-pub(crate) fn contiguous_strides(
-    shape: &[usize],
-    item_bytes: isize,
-) -> Option<SmallVec<[isize; 4]>> {
+fn contiguous_strides(shape: &[usize], item_bytes: isize) -> Option<SmallVec<[isize; 4]>> {
     let mut step = item_bytes;
     let mut strides = SmallVec::from_elem(0, shape.len());
     for (stride, &len) in strides.iter_mut().zip(shape).rev() {

@@ -40,8 +40,6 @@ pub use export::{Exported, HeaderAxes, device_of, dtype_code};
 pub use import::{ManagedOwner, from_managed, from_managed_versioned, read_prototype};
 pub use ndbridge_storage::Mutability;
 
-#[cfg(all(feature = "python", feature = "cuda"))]
-pub(crate) use import::contiguous_strides;
 #[cfg(feature = "python")]
 pub(crate) use {
     import::{describe, device_of_code},

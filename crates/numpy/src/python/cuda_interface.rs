@@ -5,17 +5,16 @@
 
 use ndbridge_dtype::{ByteOrder, parse_type_string};
 use ndbridge_storage::{Device, Mutability};
-use ndbridge_tensor::Tensor;
+use ndbridge_tensor::{Layout, Order, Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use smallvec::SmallVec;
 
 use super::device;
-use super::error::ArrayError;
+use super::error::{ArrayError, to_py_err};
 use super::export::lend_to_python;
 use crate::described::Described;
-use crate::dlpack::{DlpackError, contiguous_strides};
 
 /// What the dictionary says, once our current stream waits for the one named there.
 ///
@@ -42,10 +41,12 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
         return Err(PyBufferError::new_err(text));
     }
     let (address, is_read_only): (usize, bool) = interface.get_item("data")?.extract()?;
-    let strides = match entry("strides")? {
+    let strides: SmallVec<[isize; 4]> = match entry("strides")? {
         Some(strides) => strides.extract::<Vec<isize>>()?.into_iter().collect(),
-        None => contiguous_strides(&shape, dtype.item_bytes() as isize)
-            .ok_or_else(|| ArrayError::from(DlpackError::Overflow))?,
+        None => {
+            let packed = Layout::contiguous(&shape, dtype.item_bytes(), Order::C);
+            packed.map_err(TensorError::from).map_err(to_py_err)?.strides().into()
+        }
     };
     if strides.len() != shape.len() {
         let text = format!("{} strides for {} axes", strides.len(), shape.len());
@@ -62,7 +63,7 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
     let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
     let ptr = std::ptr::without_provenance_mut(address);
     let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
-    described.check().map_err(ArrayError::from)?;
+    described.check().map_err(to_py_err)?;
     Ok(described)
 }
 
@@ -84,12 +85,12 @@ pub fn cuda_array_interface<'py>(
     interface.set_item("version", 3)?;
     interface.set_item("typestr", type_string)?;
     interface.set_item("shape", PyTuple::new(py, tensor.shape())?)?;
-    let is_plain = tensor.is_contiguous(ndbridge_tensor::Order::C);
+    let is_plain = tensor.is_contiguous(Order::C);
     let strides = (!is_plain).then(|| PyTuple::new(py, tensor.strides())).transpose()?;
     interface.set_item("strides", strides)?;
     let is_writable = tensor.mutability() == Mutability::Writable;
     let address = if tensor.is_empty() { 0 } else { tensor.as_ptr().addr() };
     interface.set_item("data", (address, !is_writable))?;
-    interface.set_item("stream", device::interface_stream(tensor)?)?;
+    interface.set_item("stream", device::ready_on_own_stream(tensor)?)?;
     Ok(Some(interface))
 }

@@ -130,9 +130,16 @@ pub(super) fn hand_over_to(table: Option<&DlExchange>, tensor: &Tensor) -> PyRes
     hand_over(tensor, stream)
 }
 
-/// The handle of our current stream, after it was made to wait for what the elements depend on.
-pub fn interface_stream(tensor: &Tensor) -> PyResult<usize> {
-    let Device::Cuda(ordinal) = tensor.device() else { return Ok(0) };
+/// The handle of our current stream, after it was made to wait for what the elements depend on: for
+/// consumers that order themselves after that stream. 0 for host memory, which is waited for.
+///
+/// # Errors
+/// The driver's.
+pub fn ready_on_own_stream(tensor: &Tensor) -> PyResult<usize> {
+    let Device::Cuda(ordinal) = tensor.device() else {
+        cuda::wait_for_host_memory(tensor.storage()).map_err(as_exception)?;
+        return Ok(0);
+    };
     let stream = current_stream(ordinal).map_err(as_exception)?;
     let kind = if tensor.is_read_only() { BorrowKind::Read } else { BorrowKind::Write };
     let consumer = Consumer::OnStream(&stream);

@@ -32,6 +32,17 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     Ok(())
 }
 
+/// As [`lend_to_python`], for protocols that tell nobody of devices: refuses their memory, and waits
+/// for copies of devices to this.
+///
+/// # Errors
+/// `TypeError` for memory of a device; as [`lend_to_python`].
+#[track_caller]
+pub fn lend_host_memory(tensor: &Tensor) -> PyResult<()> {
+    check_host(tensor)?;
+    lend_to_python(tensor)
+}
+
 /// Refuses memory that is not the host's own.
 ///
 /// # Errors

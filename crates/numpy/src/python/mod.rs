@@ -84,14 +84,14 @@ pub use arg::{
 pub use array::is_array;
 pub use capsule::{to_dlpack, to_dlpack_on};
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
-#[cfg(feature = "cuda")]
-pub use cuda_interface::cuda_array_interface;
 pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
-pub use export::{lend_to_python, to_numpy, to_numpy_with_base};
+pub use export::{lend_host_memory, lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
 pub use hold::{Detach, DetachMut, Hold, Lender, hold};
 pub use import::{Found, find, find_by_dlpack, from_numpy, from_python, gather};
 pub use ledger_capsule::join_ledger;
 pub use owner::{PythonOwner, python_owner};
 pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};
+#[cfg(feature = "cuda")]
+pub use {cuda_interface::cuda_array_interface, device::ready_on_own_stream};

@@ -1,0 +1,130 @@
+"""The emulated driver through ctypes: its control functions, and the driver's own.
+
+For what a library beside us does: allocate, make streams, copy, look at an address.
+"""
+
+import ctypes
+import gc
+import os
+
+import ndbridge as nd
+import pytest
+
+_library = ctypes.CDLL(os.environ["NDBRIDGE_CUDA_DRIVER"])
+_size, _u64 = ctypes.c_size_t, ctypes.c_uint64
+
+_library.ndbridge_emulator_violations.restype = _size
+_library.ndbridge_emulator_calls.restype = _u64
+_library.ndbridge_emulator_used.restype = _u64
+_library.ndbridge_emulator_live.restype = _u64
+
+
+def violations():
+    """What the program did wrong since the last question."""
+    _library.ndbridge_emulator_drain()
+    needed = _library.ndbridge_emulator_violations(None, _size(0)) + 1
+    text = ctypes.create_string_buffer(needed)
+    _library.ndbridge_emulator_violations(text, _size(needed))
+    return text.value.decode().splitlines()
+
+
+def calls(name):
+    """How often a driver function was called."""
+    return _library.ndbridge_emulator_calls(name.encode())
+
+
+def fail(name, nth=0, code=999):
+    """Makes a call of a driver function fail."""
+    _library.ndbridge_emulator_fail(name.encode(), _u64(nth), code)
+
+
+def limit(device, size):
+    """Sets a device's memory in bytes."""
+    _library.ndbridge_emulator_limit(_size(device), _u64(size))
+
+
+def live():
+    """Number of live allocations."""
+    return _library.ndbridge_emulator_live()
+
+
+class _On:
+    """Runs calls of the driver with a device's context, and leaves what was there."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def __enter__(self):
+        assert _library.cuInit(0) == 0
+        context = ctypes.c_void_p()
+        assert _library.cuDevicePrimaryCtxRetain(ctypes.byref(context), self.device) == 0
+        assert _library.cuCtxPushCurrent_v2(context) == 0
+
+    def __exit__(self, *_):
+        assert _library.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p())) == 0
+
+
+class Foreign:
+    """Memory that another library allocated, with the bytes of an array in it."""
+
+    def __init__(self, array, device=0):
+        self.array, self.device = array, device
+        self.pointer = _u64()
+        with _On(device):
+            assert _library.cuMemAlloc_v2(ctypes.byref(self.pointer), _size(array.nbytes)) == 0
+            source = ctypes.c_void_p(array.ctypes.data)
+            assert _library.cuMemcpyHtoD_v2(self.pointer, source, _size(array.nbytes)) == 0
+
+    @property
+    def address(self):
+        return self.pointer.value
+
+    def free(self):
+        with _On(self.device):
+            assert _library.cuMemFree_v2(self.pointer) == 0
+
+
+class Stream:
+    """A stream that another library made; it does not wait for the legacy default stream."""
+
+    def __init__(self, device=0):
+        self.device = device
+        handle = ctypes.c_void_p()
+        with _On(device):
+            assert _library.cuStreamCreate(ctypes.byref(handle), 1) == 0
+        self.handle = handle.value
+
+    def fill(self, address, byte, size):
+        """Enqueues work that writes `size` bytes."""
+        with _On(self.device):
+            stream = ctypes.c_void_p(self.handle)
+            answer = _library.cuMemsetD8Async(
+                _u64(address), ctypes.c_ubyte(byte), _size(size), stream
+            )
+            assert answer == 0
+
+    def synchronize(self):
+        with _On(self.device):
+            assert _library.cuStreamSynchronize(ctypes.c_void_p(self.handle)) == 0
+
+    def destroy(self):
+        with _On(self.device):
+            assert _library.cuStreamDestroy_v2(ctypes.c_void_p(self.handle)) == 0
+
+
+def _settle():
+    gc.collect()
+    for device in range(nd.cuda.device_count()):
+        nd.cuda.synchronize(device)
+        nd.cuda.empty_cache(device)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing():
+    """Every test leaves no violation and no allocation behind; to be imported."""
+    _settle()
+    before = live()
+    yield
+    _settle()
+    assert violations() == []
+    assert live() == before
