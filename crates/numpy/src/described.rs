@@ -61,7 +61,8 @@ impl Described {
     }
 
     /// A tensor over the memory, whose elements are taken as they lie, maybe in the other byte
-    /// order. The owner is dropped if the description is one that no memory can have.
+    /// order. The owner is dropped if the description is one that no memory can have, or if the
+    /// driver of a device knows better.
     ///
     /// # Safety
     /// The description is true until `owner` is dropped, on whatever thread; others use the memory
@@ -75,6 +76,10 @@ impl Described {
         let (below, len_bytes) = self.extent();
         let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
         let (ptr, device) = (self.ptr.wrapping_sub(below), self.device);
+        #[cfg(feature = "cuda")]
+        if ndbridge_storage::cuda::is_available() {
+            ndbridge_storage::cuda::check_pointer(device, ptr.addr(), len_bytes)?;
+        }
         let mutability = self.mutability;
         let foreign = Foreign { owner, name, ptr, len_bytes, device, mutability, access };
         // SAFETY: the extent covers exactly the elements; the rest is promised by the caller.

@@ -12,6 +12,10 @@ use crate::workspace::Workspace;
 /// An extension module that uses the library, with tests of its own.
 const EXAMPLE: &str = "crates/example-extension";
 
+/// Crates with the feature `cuda`.
+const DEVICE_CRATES: [&str; 4] =
+    ["ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
+
 /// Which tests to run.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Half {
@@ -45,6 +49,12 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
     let modules = workspace.packages.iter().filter(|package| package.is_python_module());
     tests.args(modules.flat_map(|package| ["--exclude", &package.name]));
     steps.command("cargo test, with doc tests and structure checks", &mut tests);
+    // Every test again in a build that knows of devices, and those of devices, on the emulated driver.
+    let mut devices = workspace.cargo(["test"]);
+    for package in DEVICE_CRATES {
+        devices.args(["--package", package, "--features", &format!("{package}/cuda")]);
+    }
+    steps.command("cargo test, with CUDA on the emulated driver", &mut devices);
     let alone = ["check", "--package", "ndbridge", "--no-default-features"];
     steps.command("facade without default features", &mut workspace.cargo(alone));
     // Its examples are built and not run: an interpreter's symbols need not be there.
@@ -78,8 +88,19 @@ fn python(workspace: &Workspace, steps: &mut Steps, peers: Peers) {
     if peers == Peers::All {
         steps.run("pytest, example extension", || pytest(workspace, &main, EXAMPLE, peers));
     }
+    steps.run("pytest, devices on the emulated driver", || on_emulated_driver(workspace, &main));
     other_versions(workspace, steps, &wheel);
     steps.run("types", || typing::check(workspace, &wheel));
+}
+
+/// Tests of devices, in a process that finds the emulated driver.
+fn on_emulated_driver(workspace: &Workspace, environment: &Environment) -> Result<(), Error> {
+    execute(&mut workspace.cargo(["build", "--package", "ndbridge-cuda-emulator-driver"]))?;
+    let driver = workspace.target.join("debug").join("libndbridge_emulated_cuda.so");
+    let mut pytest = environment.python();
+    pytest.current_dir(&workspace.root).args(["-m", "pytest", "--quiet"]);
+    pytest.arg(format!("{PACKAGE}/tests/cuda")).env("NDBRIDGE_CUDA_DRIVER", driver);
+    execute(&mut pytest)
 }
 
 /// One wheel is for every version: it has to pass with all that are installed.
@@ -103,6 +124,8 @@ fn pytest(
     let tests = format!("{folder}/tests");
     let mut pytest = environment.python();
     pytest.current_dir(&workspace.root).args(["-m", "pytest", "--quiet", &tests]);
+    // Those need a driver, emulated or real.
+    pytest.args([format!("--ignore={tests}/cuda"), format!("--ignore={tests}/gpu")]);
     if peers == Peers::NumPy {
         pytest.arg(format!("--ignore={tests}/peers"));
     } else {

@@ -33,18 +33,6 @@ pub(super) fn own_stream(ordinal: usize) -> PyResult<usize> {
     Ok(current_stream(ordinal).map_err(as_exception)?.handle())
 }
 
-/// Refuses memory that is not where its producer says.
-///
-/// # Errors
-/// `BufferError` with what the driver says.
-pub(super) fn check_place(described: &Described) -> PyResult<()> {
-    if described.device == Device::Cpu || !is_supported() {
-        return Ok(());
-    }
-    let Some((start, end)) = described.addresses() else { return Ok(()) };
-    cuda::check_pointer(described.device, start, end - start).map_err(as_exception)
-}
-
 /// What a `__cuda_array_interface__` does not say: the device of an address.
 pub(super) fn device_of(address: usize) -> PyResult<Device> {
     if address == 0 {

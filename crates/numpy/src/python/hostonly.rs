@@ -17,10 +17,6 @@ pub(super) fn own_stream(_ordinal: usize) -> PyResult<usize> {
     Ok(0)
 }
 
-pub(super) fn check_place(_described: &Described) -> PyResult<()> {
-    Ok(())
-}
-
 pub(super) fn after_stream(_device: Device, _handle: i64) -> PyResult<()> {
     Ok(())
 }

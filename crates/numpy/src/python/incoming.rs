@@ -111,7 +111,6 @@ impl<'py> Incoming<'py> {
             _ => Self::managed(object, table)?,
         };
         check_is_supported(&described)?;
-        device::check_place(&described)?;
         device::after_current_stream(table, &described)?;
         Ok(Self { described, producer, object: object.clone(), hold })
     }
@@ -229,7 +228,6 @@ impl<'py> Incoming<'py> {
     ) -> PyResult<Self> {
         let mut described = managed.describe().map_err(ArrayError::from)?;
         check_is_supported(&described)?;
-        device::check_place(&described)?;
         if producer.is_immutable() {
             described.mutability = Mutability::ReadOnly;
         }
@@ -279,7 +277,6 @@ impl<'py> Incoming<'py> {
             return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
         }
         let described = super::cuda_interface::describe(interface)?;
-        device::check_place(&described)?;
         let object = object.clone();
         Ok(Self { described, producer, hold: Hold::Kept(object.clone()), object })
     }
