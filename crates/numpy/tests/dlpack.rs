@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndbridge_numpy::dlpack::{
-    CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlManagedVersioned, DlTensor, DlVersion,
-    DlpackError, Exported, HeaderAxes, IS_COPIED, ManagedOwner, READ_ONLY, VERSION, dtype_code,
-    from_managed, from_managed_versioned,
+    CPU, CUDA, DlDataType, DlDevice, DlManagedVersioned, DlTensor, DlVersion, DlpackError,
+    Exported, IS_COPIED, ManagedOwner, READ_ONLY, VERSION, dtype_code, from_managed,
+    from_managed_versioned,
 };
 use ndbridge_storage::gate::Always;
 use ndbridge_storage::{Access, BorrowError, ForeignAccess, Mutability};
-use ndbridge_tensor::{CopyOrder, DType, Device, Tensor, TensorError, copies, shares_memory};
+use ndbridge_tensor::{CopyOrder, DType, Tensor, TensorError, copies, shares_memory};
 
 fn lent() -> ForeignAccess {
     ForeignAccess::Lent(Arc::new(Always))
@@ -257,6 +257,9 @@ fn what_may_be_left_out_is_filled_in() {
 #[cfg(not(feature = "cuda"))] // which asks the driver about the pointers
 #[test]
 fn devices_have_their_numbers() {
+    use ndbridge_numpy::dlpack::{CUDA_HOST, HeaderAxes};
+    use ndbridge_tensor::Device;
+
     let mut header = Header { shape: vec![2], strides: vec![1], data: vec![0.0; 2] };
     for (device, wanted) in [
         (DlDevice { kind: CPU, id: 0 }, Device::Cpu),

@@ -223,6 +223,7 @@ fn dev_1_memory_is_never_touched_by_host_code() {
     assert!(!tensor.to_string().is_empty(), "says why it cannot be printed");
 }
 
+#[cfg(not(feature = "cuda"))]
 #[expect(unsafe_code, reason = "stands for memory that a driver gave")]
 fn device_storage(device: Device) -> Storage {
     use ndbridge_tensor::storage::{Foreign, ForeignAccess, Mutability};

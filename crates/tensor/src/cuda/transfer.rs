@@ -235,7 +235,7 @@ fn download(
     unsafe { fetch(block, ordinal, memory.as_mut_ptr(), None) }?;
     // SAFETY: all of it was written: the block has as many bytes, and the copy has run.
     let storage = unsafe { memory.assume_init() };
-    Ok(Tensor::from_parts(storage, target.dtype, layout)?)
+    Tensor::from_parts(storage, target.dtype, layout)
 }
 
 /// Copies a block on a device to a block of host memory, of the same size and order.

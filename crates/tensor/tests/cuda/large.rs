@@ -34,7 +34,7 @@ fn transpositions_of_every_width_pass_through_tiles() {
     let session = Session::start();
     for dtype in [DType::U8, DType::I16, DType::F32, DType::F64, DType::C128] {
         let (rows, cols) = (70, 45);
-        let host = Tensor::from_vec((0..rows * cols).map(|n| n as i32).collect::<Vec<_>>());
+        let host = Tensor::from_vec((0..rows * cols).collect::<Vec<i32>>());
         let host =
             host.to_dtype(dtype).unwrap().reshape(&[1, rows as isize, cols as isize]).unwrap();
         let there = host.cuda(0).unwrap();
