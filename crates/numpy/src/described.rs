@@ -77,7 +77,7 @@ impl Described {
         let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
         let (ptr, device) = (self.ptr.wrapping_sub(below), self.device);
         #[cfg(feature = "cuda")]
-        if ndbridge_storage::cuda::is_available() {
+        if device != Device::Cpu && ndbridge_storage::cuda::is_available() {
             ndbridge_storage::cuda::check_pointer(device, ptr.addr(), len_bytes)?;
         }
         let mutability = self.mutability;
