@@ -5,7 +5,7 @@
 mod zoo;
 
 use ndarray::{Array, ArrayView1, ShapeBuilder};
-use ndbridge_tensor::storage::{Device, Storage};
+use ndbridge_tensor::storage::Storage;
 use ndbridge_tensor::{
     CopyOrder, DType, Layout, LayoutError, Order, Parts, Request, Scalar, Tensor, TensorError,
     array_equal, shares_memory,
@@ -191,6 +191,8 @@ fn shr_6_hostile_arguments_are_errors() {
 #[cfg(not(feature = "cuda"))] // which asks the driver about the pointer
 #[test]
 fn dev_1_memory_is_never_touched_by_host_code() {
+    use ndbridge_tensor::Device;
+
     let storage = device_storage(Device::Cuda(0));
     let layout = Layout::contiguous(&[4], 4, Order::C).unwrap();
     let tensor = Tensor::from_parts(storage, DType::F32, layout).unwrap();
@@ -225,7 +227,7 @@ fn dev_1_memory_is_never_touched_by_host_code() {
 
 #[cfg(not(feature = "cuda"))]
 #[expect(unsafe_code, reason = "stands for memory that a driver gave")]
-fn device_storage(device: Device) -> Storage {
+fn device_storage(device: ndbridge_tensor::Device) -> Storage {
     use ndbridge_tensor::storage::{Foreign, ForeignAccess, Mutability};
     let foreign = Foreign {
         owner: (),

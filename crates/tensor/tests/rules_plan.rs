@@ -255,5 +255,8 @@ fn shr_3_plans_read_well() {
         "refuse: cannot share int32 as float64 (dtype): allow a copy (copies 7.8 KiB)"
     );
     let elsewhere = Request { device: Some(Device::Cuda(1)), ..Request::new("to") };
-    assert_eq!(plan(&facts, &elsewhere).to_string(), "refuse: cannot copy from cpu to cuda:1");
+    assert_eq!(plan(&facts, &elsewhere).to_string(), "copy 3.9 KiB (device)");
+    let device = Device::Cuda(1);
+    let missing = Plan::Refuse(Refusal::NoDevice { device });
+    assert_eq!(missing.to_string(), "refuse: there is no device cuda:1");
 }
