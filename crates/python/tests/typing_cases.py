@@ -239,3 +239,18 @@ def duplicates(t: nd.Tensor) -> None:
     assert_type(t.__reduce_ex__(5), tuple[Any, ...])
     buffers: list[pickle.PickleBuffer] = []
     assert_type(pickle.dumps(t, protocol=5, buffer_callback=buffers.append), bytes)
+
+
+def on_devices(t: nd.Tensor) -> None:
+    there = t.cuda().to("cuda:1", non_blocking=True)
+    assert_type(there, nd.Tensor)
+    assert_type(t.cuda(1).cpu().pin_memory().is_pinned(), bool)
+    assert_type(t.copy_(there, non_blocking=True).is_ready(), bool)
+    stream = nd.cuda.Stream("cuda:1")
+    with stream as entered:
+        assert_type(entered, nd.cuda.Stream)
+        nd.cuda.current_stream().wait_stream(nd.cuda.Stream.external(1, device=0))
+    assert_type(stream.handle, int)
+    assert_type(nd.cuda.memory_stats()["used_bytes"], int)
+    nd.cuda.synchronize("cuda:0")
+    nd.cuda.memory_stats(1.5)  # type: ignore[arg-type]
