@@ -129,7 +129,7 @@ impl<'py> Incoming<'py> {
         torch::check_plain(object)?;
         let look = if has_no_flags { view(object, table) } else { Ok(None) };
         let looked = match look {
-            Ok(Some(described)) if described.device == Device::Cpu => {
+            Ok(Some(described)) if described.device.is_host() => {
                 Ok((described, Hold::Looked(table)))
             }
             Ok(_) => Self::managed(object, table),
@@ -369,7 +369,7 @@ impl<'py> Incoming<'py> {
                 (vec![export], None, lent())
             }
             Hold::Kept(array) => {
-                let is_array = described.device == Device::Cpu;
+                let is_array = described.device.is_host();
                 let mut pins = if is_array { Chain::of(&array)?.pins } else { Vec::new() };
                 pins.push(array.unbind());
                 (pins, None, lent())

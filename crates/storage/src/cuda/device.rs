@@ -47,6 +47,14 @@ impl Gpu {
         }
     }
 
+    /// A device that is open already, else the first: for what concerns no device in particular.
+    pub(super) fn any() -> Result<&'static Self, StorageError> {
+        match OPEN.iter().find_map(OnceLock::get) {
+            Some(gpu) => Ok(gpu),
+            None => Self::open(0),
+        }
+    }
+
     #[cold]
     fn open(ordinal: usize) -> Result<&'static Self, StorageError> {
         static OPENING: Mutex<()> = Mutex::new(());

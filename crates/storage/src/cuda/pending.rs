@@ -20,8 +20,17 @@ pub(super) struct Pending {
 
 static PENDING: Mutex<Vec<Pending>> = Mutex::new(Vec::new());
 
+/// Past so many, copies that have run are looked for whenever one is added.
+const MANY: usize = 16;
+
 pub(super) fn add(pending: Pending) {
-    PENDING.lock().unwrap_or_else(PoisonError::into_inner).push(pending);
+    let mut all = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    all.push(pending);
+    let are_many = all.len() > MANY;
+    drop(all);
+    if are_many {
+        release_passed();
+    }
 }
 
 /// Takes out those of the enqueued copies that `wanted` says. Never dropped under the lock: the end

@@ -45,7 +45,7 @@ impl Pinned {
         if let Some(address) = take_kept(len_bytes) {
             return Ok(Self { address, len_bytes });
         }
-        let gpu = Gpu::get(0).map_err(for_host)?;
+        let gpu = Gpu::any().map_err(for_host)?;
         let _entered = gpu.enter()?;
         let _relaxed = Relaxed::new();
         let mut address = std::ptr::null_mut();
@@ -99,7 +99,7 @@ fn keep(address: NonNull<u8>, len_bytes: usize) {
 }
 
 fn free(address: NonNull<u8>) -> Result<(), StorageError> {
-    let _entered = Gpu::get(0)?.enter()?;
+    let _entered = Gpu::any()?.enter()?;
     let _relaxed = Relaxed::new();
     // SAFETY: allocated by `allocate`, and nobody uses it: copies hold what they read and write.
     unsafe { driver::cuMemFreeHost(address.as_ptr()) }

@@ -41,7 +41,7 @@ pub struct PointerFacts {
 /// # Errors
 /// [`StorageError::NoDevice`] if there is no driver.
 pub fn pointer_facts(address: usize) -> Result<PointerFacts, StorageError> {
-    let gpu = Gpu::get(0)?;
+    let gpu = Gpu::any()?;
     let _entered = gpu.enter()?;
     let unregistered =
         PointerFacts { kind: PointerKind::Unregistered, ordinal: 0, allocation: 0..0 };

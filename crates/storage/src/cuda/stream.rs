@@ -198,7 +198,7 @@ impl Stream {
 
     /// An error that names `call`, which would wait, if the stream is capturing.
     pub(super) fn refuse_capture(&self, call: &'static str) -> Result<(), StorageError> {
-        // The legacy stream cannot capture, and asking it ends the capture of others.
+        // The legacy stream cannot be captured; asked while another is, it answers an error.
         if self.handle() != LEGACY && self.is_capturing()? {
             return Err(StorageError::Capturing { call });
         }

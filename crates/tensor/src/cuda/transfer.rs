@@ -2,7 +2,7 @@
 
 use ndbridge_dtype::DType;
 use ndbridge_storage::cuda::{Job, Stream, current_stream};
-use ndbridge_storage::{Borrow, BorrowKind, Device, OwnedBorrow, Storage};
+use ndbridge_storage::{Borrow, BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
 use super::launch;
 use crate::copy::{Side, Source, gapless};
@@ -191,6 +191,7 @@ pub(super) fn upload(block: &Tensor, to: &Tensor, non_blocking: bool) -> Result<
     let Device::Cuda(ordinal) = to.device() else { unreachable!("uploads go to a device") };
     let host = HostBytes::of(block, BorrowKind::Read)?;
     let stream = current_stream(ordinal)?;
+    refuse_capture(&stream, "copy from the host")?;
     let mut job = Job::on(&stream).writes(to.storage());
     let is_pinned = host.is_pinned();
     let _held = match host {
@@ -277,7 +278,7 @@ unsafe fn fetch(
     }
     let held = block.borrow_anywhere(BorrowKind::Read)?;
     let stream = current_stream(ordinal)?;
-    refuse_capture(&stream)?;
+    refuse_capture(&stream, "copy to the host")?;
     let is_pinned = pinned.is_some();
     let job = Job::on(&stream).reads(block.storage());
     let job = match pinned {
@@ -298,12 +299,9 @@ unsafe fn fetch(
     Ok(copied?)
 }
 
-/// Host memory cannot be filled by a graph that may run later, or never.
-fn refuse_capture(stream: &Stream) -> Result<(), TensorError> {
-    if stream.is_capturing()? {
-        return Err(ndbridge_storage::StorageError::Capturing { call: "copy to the host" }.into());
-    }
-    Ok(())
+/// Host memory is for now: a graph would read or fill it later, or never.
+fn refuse_capture(stream: &Stream, call: &'static str) -> Result<(), TensorError> {
+    if stream.is_capturing()? { Err(StorageError::Capturing { call }.into()) } else { Ok(()) }
 }
 
 /// A block on one device, copied to another.

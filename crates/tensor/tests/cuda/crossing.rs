@@ -112,6 +112,20 @@ fn dev_2_a_pinned_source_may_be_dropped_at_once() {
 }
 
 #[test]
+fn dev_2_pinned_memory_of_copies_that_have_run_is_let_go_of() {
+    let _session = Session::start();
+    let there = Tensor::zeros(&[1024], DType::I32).unwrap().cuda(0).unwrap();
+    let mut addresses = std::collections::BTreeSet::new();
+    for round in 0..200_i32 {
+        let host = Tensor::from_vec(vec![round; 1024]).pin_memory().unwrap();
+        addresses.insert(host.as_ptr().addr());
+        there.assign_non_blocking(&host).unwrap();
+    }
+    assert!(addresses.len() < 100, "{} blocks for 200 copies", addresses.len());
+    assert_eq!(there.cpu().unwrap().to_vec::<i32>().unwrap(), [199; 1024]);
+}
+
+#[test]
 fn dev_2_a_held_guard_of_the_destination_refuses_the_copy() {
     let _session = Session::start();
     let there = Tensor::from_vec(vec![1_i32; 100]).cuda(0).unwrap();
