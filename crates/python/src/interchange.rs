@@ -1,11 +1,11 @@
 //! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
 
 use ndbridge::python::{
-    ArrayError, cuda_array_interface, from_numpy, lend_host_memory, to_cupy, to_dlpack_on, to_jax,
+    ArrayError, array_interface, cuda_array_interface, from_numpy, to_cupy, to_dlpack_on, to_jax,
     to_py_err, to_tensorflow, to_torch,
 };
 use ndbridge::storage::{ALIGN_BYTES, Mutability};
-use ndbridge::{ByteOrder, CopyOrder, DType, Device, Order, Tensor, dlpack};
+use ndbridge::{CopyOrder, DType, Device, Order, Tensor, dlpack};
 use pyo3::exceptions::{PyAttributeError, PyBufferError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -88,36 +88,14 @@ impl PyTensor {
     /// NumPy's dictionary of address, shape, strides and type.
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let tensor = &self.tensor;
-        let type_string = tensor.dtype().type_string(ByteOrder::NATIVE);
-        let (Some(type_string), true) = (type_string, tensor.device().is_host()) else {
-            return Err(PyAttributeError::new_err(format!(
-                "no __array_interface__ for {} on {}",
-                tensor.dtype(),
-                tensor.device()
-            )));
-        };
-        lend_host_memory(tensor)?;
-        let interface = PyDict::new(py);
-        interface.set_item("version", 3)?;
-        interface.set_item("typestr", type_string)?;
-        interface.set_item("shape", PyTuple::new(py, tensor.shape())?)?;
-        let is_plain = tensor.is_contiguous(Order::C);
-        let strides = (!is_plain).then(|| PyTuple::new(py, tensor.strides())).transpose()?;
-        interface.set_item("strides", strides)?;
-        let is_writable = tensor.mutability() == Mutability::Writable;
-        interface.set_item("data", (tensor.as_ptr().addr(), !is_writable))?;
-        Ok(interface)
+        array_interface(py, &self.tensor)?.ok_or_else(|| self.has_no("__array_interface__"))
     }
 
     /// Numba's dictionary for memory on a CUDA device; host tensors have none.
     #[getter]
     fn __cuda_array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        cuda_array_interface(py, &self.tensor)?.ok_or_else(|| {
-            let (dtype, device) = (self.tensor.dtype(), self.tensor.device());
-            let text = format!("no __cuda_array_interface__ for {dtype} on {device}");
-            PyAttributeError::new_err(text)
-        })
+        let interface = cuda_array_interface(py, &self.tensor)?;
+        interface.ok_or_else(|| self.has_no("__cuda_array_interface__"))
     }
 
     /// Another handle to the same memory.
@@ -152,6 +130,11 @@ impl PyTensor {
 }
 
 impl PyTensor {
+    fn has_no(&self, attribute: &str) -> PyErr {
+        let (dtype, device) = (self.tensor.dtype(), self.tensor.device());
+        PyAttributeError::new_err(format!("no {attribute} for {dtype} on {device}"))
+    }
+
     /// Refuses read-only memory to torch, which writes it whatever the capsule says. Who calls
     /// shows in nothing but the caller's module.
     fn check_consumer(&self, py: Python<'_>) -> PyResult<()> {

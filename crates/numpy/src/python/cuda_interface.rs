@@ -8,12 +8,12 @@ use ndbridge_storage::{Device, Mutability};
 use ndbridge_tensor::{Layout, Order, Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
 use smallvec::SmallVec;
 
-use super::device;
 use super::error::{ArrayError, to_py_err};
 use super::export::lend_to_python;
+use super::{array_interface, device};
 use crate::described::Described;
 
 /// What the dictionary says, once our current stream waits for the one named there.
@@ -76,21 +76,12 @@ pub fn cuda_array_interface<'py>(
     py: Python<'py>,
     tensor: &Tensor,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
-    let type_string = tensor.dtype().type_string(ByteOrder::NATIVE);
-    let (Some(type_string), Device::Cuda(_)) = (type_string, tensor.device()) else {
-        return Ok(None);
-    };
+    let Device::Cuda(_) = tensor.device() else { return Ok(None) };
+    let Some(interface) = array_interface::entries(py, tensor)? else { return Ok(None) };
     lend_to_python(tensor)?;
-    let interface = PyDict::new(py);
-    interface.set_item("version", 3)?;
-    interface.set_item("typestr", type_string)?;
-    interface.set_item("shape", PyTuple::new(py, tensor.shape())?)?;
-    let is_plain = tensor.is_contiguous(Order::C);
-    let strides = (!is_plain).then(|| PyTuple::new(py, tensor.strides())).transpose()?;
-    interface.set_item("strides", strides)?;
-    let is_writable = tensor.mutability() == Mutability::Writable;
-    let address = if tensor.is_empty() { 0 } else { tensor.as_ptr().addr() };
-    interface.set_item("data", (address, !is_writable))?;
+    if tensor.is_empty() {
+        interface.set_item("data", (0, tensor.is_read_only()))?;
+    }
     interface.set_item("stream", device::ready_on_own_stream(tensor)?)?;
     Ok(Some(interface))
 }

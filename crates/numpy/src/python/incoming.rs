@@ -14,7 +14,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use ndbridge_dtype::Kind;
-use ndbridge_storage::{Device, ForeignAccess, Mutability, Storage};
+use ndbridge_storage::{ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;

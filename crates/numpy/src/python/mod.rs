@@ -28,6 +28,7 @@ mod api;
 mod arg;
 #[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
 mod array;
+mod array_interface;
 #[expect(unsafe_code, reason = "declares and calls a function of the interpreter")]
 mod call;
 #[expect(unsafe_code, reason = "takes structures out of capsules and puts them in")]
@@ -82,6 +83,7 @@ pub use arg::{
     TypedMut, Untyped, check_same_axes,
 };
 pub use array::is_array;
+pub use array_interface::array_interface;
 pub use capsule::{to_dlpack, to_dlpack_on};
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
 pub use dtypes::{dtype_from_python, numpy_dtype};
