@@ -5,6 +5,7 @@ use std::ptr;
 
 use ndbridge::python::lend_host_memory;
 use ndbridge::storage::Mutability;
+use ndbridge::tensor::Bytes;
 use ndbridge::{DType, Layout, Order, Tensor};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -41,8 +42,11 @@ impl PyTensor {
         if let Some(reason) = unmet(tensor, flags) {
             return refused(reason);
         }
-        let lent = lend_host_memory(tensor);
-        lent.map_err(|error| PyBufferError::new_err(error.value(slf.py()).to_string()))?;
+        if !tensor.device().is_host() {
+            let (device, bytes) = (tensor.device(), Bytes(tensor.size_bytes()));
+            return refused(&format!("tensor is on {device}: call cpu() first (copies {bytes})"));
+        }
+        lend_host_memory(tensor)?;
         let wants = |flag: c_int| flags & flag == flag;
         let axes = Box::new(Axes {
             // Lengths fit isize.

@@ -8,7 +8,7 @@ use ndbridge::dlpack::{
     CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlExchange, DlExchangeHeader, DlManagedVersioned,
     DlSetError, DlTensor, Exported, VERSION, from_managed_versioned, read_prototype,
 };
-use ndbridge::python::{ArrayError, PythonGate, lend_to_python, ready_on_own_stream, to_py_err};
+use ndbridge::python::{ArrayError, PythonGate, lend_to_python, ready_on_own_stream};
 use ndbridge::storage::{ForeignAccess, Mutability};
 use ndbridge::{Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PySystemError};
@@ -164,7 +164,7 @@ unsafe extern "C" fn current_stream(kind: i32, id: i32, out: *mut *mut c_void) -
             (CPU | CUDA_HOST, _) => 0,
             (CUDA | CUDA_MANAGED, Ok(ordinal)) => {
                 let stream = ndbridge::cuda::current_stream(ordinal);
-                stream.map_err(|error| to_py_err(error.into()))?.handle()
+                stream.map_err(|error| PyBufferError::new_err(error.to_string()))?.handle()
             }
             _ => {
                 let text = format!("no stream on DLPack device ({kind}, {id})");

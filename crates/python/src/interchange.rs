@@ -155,7 +155,7 @@ impl PyTensor {
 /// The device of DLPack's numbers, for a copy to go there.
 fn device_asked(asked: (i32, i32), own: (i32, i32)) -> PyResult<Device> {
     let device = match (asked, usize::try_from(asked.1)) {
-        ((dlpack::CPU, _), _) => Some(Device::Cpu),
+        ((dlpack::CPU, 0), _) => Some(Device::Cpu),
         ((dlpack::CUDA, _), Ok(ordinal)) => Some(Device::Cuda(ordinal)),
         _ => None,
     };

@@ -313,7 +313,7 @@ def test_the_exchange_table_knows_devices():
     with stream:
         assert current(CUDA, 0, ctypes.byref(out)) == 0
     assert out.value == stream.handle
-    with pytest.raises(ValueError, match="cuda:5"):
+    with pytest.raises(BufferError, match="cuda:5"):
         current(CUDA, 5, ctypes.byref(out))
     managed = ctypes.c_void_p()
     assert capsules.FROM_PY(api.managed_tensor_from_py_object_no_sync)(t, ctypes.byref(managed)) == 0
