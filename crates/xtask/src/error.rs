@@ -31,6 +31,16 @@ pub enum Error {
         "expected a nightly toolchain with {component}, which could not be installed: run `{command}`"
     )]
     NoNightly { component: &'static str, command: String },
+    #[error("expected integration tests named cuda*, found none")]
+    NoCudaTests,
+    #[error("expected the tests {expected:?}, cargo built {found:?}")]
+    CudaTests { expected: Vec<String>, found: Vec<String> },
+    #[error("{}: expected the compiled module of the wheel, found none", folder.display())]
+    NoModule { folder: PathBuf },
+    #[error("{}: expected a kit or an empty folder, found other files: name another one", folder.display())]
+    NotAKit { folder: PathBuf },
+    #[error("{}: {bytes} B, expected {most} B at most", folder.display())]
+    KitSize { folder: PathBuf, bytes: u64, most: u64 },
     #[error("cargo metadata: expected {expected}")]
     Metadata { expected: &'static str },
     #[error("cargo metadata: {0}")]

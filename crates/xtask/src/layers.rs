@@ -91,7 +91,12 @@ mod tests {
         let dependencies = dependencies
             .iter()
             .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: (*kind).to_owned() });
-        Package { name: name.to_owned(), folder: "".into(), dependencies: dependencies.collect() }
+        Package {
+            name: name.to_owned(),
+            folder: "".into(),
+            dependencies: dependencies.collect(),
+            tests: Vec::new(),
+        }
     }
 
     #[test]

@@ -6,7 +6,16 @@ use crate::workspace::Workspace;
 /// Formatting, clippy (which checks benches and examples too), docs without warnings.
 pub fn run(workspace: &Workspace, steps: &mut Steps) {
     steps.command("formatting", &mut workspace.cargo(["fmt", "--all", "--check"]));
-    let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        "ndbridge-benches/cuda",
+        "--",
+        "--deny",
+        "warnings",
+    ];
     steps.command("clippy", &mut workspace.cargo(clippy));
     // The wheel switches on devices everywhere above.
     let host =

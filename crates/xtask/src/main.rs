@@ -1,8 +1,11 @@
 //! Project tasks, run as `cargo xtask TASK`: demo, tests, sanitizers, structure checks.
 
 mod bench;
+mod cuda_tests;
 mod demo;
+mod driver_symbols;
 mod error;
+mod gpu_kit;
 mod hygiene;
 mod interpreters;
 mod layers;
@@ -35,6 +38,8 @@ cargo xtask TASK
                              run every test, or one half; --peers: with PyTorch, TensorFlow and JAX,
                              downloaded once for all checkouts (7 GB)
   bench --python [--write]   time the Python boundary beside peers; --write: to docs/performance
+  gpu-kit [--out DIR]        tests and benchmarks for a machine with a GPU, where `sh run.sh` runs
+                             them without Rust or a network; in target/gpu-kit unless said
   lint                       formatting, clippy, docs
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
   ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx
@@ -68,6 +73,8 @@ fn run(words: &[&str]) -> Result<(), Error> {
         }
         ["bench", "--python"] => bench::run(&workspace, &mut steps, Results::Printed),
         ["bench", "--python", "--write"] => bench::run(&workspace, &mut steps, Results::Written),
+        ["gpu-kit"] => gpu_kit::run(&workspace, &mut steps, None),
+        ["gpu-kit", "--out", folder] => gpu_kit::run(&workspace, &mut steps, Some(folder)),
         ["lint"] => lint::run(&workspace, &mut steps),
         ["sanitize"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Full),
         ["sanitize", "--quick"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Quick),

@@ -71,7 +71,8 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
     }
 }
 
-fn display(command: &Command) -> String {
+/// A command as it would be typed.
+pub fn display(command: &Command) -> String {
     let settings = command.get_envs().filter_map(|(name, value)| {
         value.map(|value| format!("{}={:?}", name.to_string_lossy(), value.to_string_lossy()))
     });

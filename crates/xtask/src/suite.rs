@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::cuda_tests::{self, Build};
+use crate::driver_symbols;
 use crate::error::Error;
 use crate::interpreters::Interpreter;
 use crate::python::{Environment, PACKAGE};
@@ -12,9 +14,8 @@ use crate::workspace::Workspace;
 /// An extension module that uses the library, with tests of its own.
 const EXAMPLE: &str = "crates/example-extension";
 
-/// Crates with the feature `cuda`.
-const DEVICE_CRATES: [&str; 4] =
-    ["ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
+/// Of the tests for a real GPU, those that an emulated one is enough for, and quick enough.
+const GPU_TESTS: [&str; 5] = ["round_trips", "host_words", "writes", "interfaces", "memory"];
 
 /// Which tests to run.
 #[derive(Clone, Copy, PartialEq)]
@@ -51,10 +52,12 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
     steps.command("cargo test, with doc tests and structure checks", &mut tests);
     // Every test again in a build that knows of devices, and those of devices, on the emulated driver.
     let mut devices = workspace.cargo(["test"]);
-    for package in DEVICE_CRATES {
-        devices.args(["--package", package, "--features", &format!("{package}/cuda")]);
-    }
+    devices.args(cuda_tests::with_cuda());
     steps.command("cargo test, with CUDA on the emulated driver", &mut devices);
+    // Whatever driver they ask for then, they start without one.
+    steps.run("CUDA tests name no driver", || {
+        driver_symbols::check_programs(&cuda_tests::build(workspace, Build::Debug)?)
+    });
     let alone = ["check", "--package", "ndbridge", "--no-default-features"];
     steps.command("facade without default features", &mut workspace.cargo(alone));
     // Its examples are built and not run: an interpreter's symbols need not be there.
@@ -80,6 +83,7 @@ fn python(workspace: &Workspace, steps: &mut Steps, peers: Peers) {
     let Some(main) = made else { return };
     let wheel = steps.run("wheel", || main.install_crate(workspace, PACKAGE));
     let Some(wheel) = wheel else { return };
+    steps.run("wheel names no driver", || driver_symbols::check_module(&main.packages()?));
     if peers == Peers::All {
         // First: the package's tests with all frameworks borrow through it.
         steps.run("example extension", || main.install_crate(workspace, EXAMPLE));
@@ -100,6 +104,7 @@ fn on_emulated_driver(workspace: &Workspace, environment: &Environment) -> Resul
     let mut pytest = environment.python();
     pytest.current_dir(&workspace.root).args(["-m", "pytest", "--quiet"]);
     pytest.arg(format!("{PACKAGE}/tests/cuda")).env("NDBRIDGE_CUDA_DRIVER", driver);
+    pytest.args(GPU_TESTS.map(|name| format!("{PACKAGE}/tests/gpu/test_{name}.py")));
     execute(&mut pytest)
 }
 

@@ -22,6 +22,8 @@ pub struct Package {
     pub name: String,
     pub folder: PathBuf,
     pub dependencies: Vec<Dependency>,
+    /// Names of the integration tests.
+    pub tests: Vec<String>,
 }
 
 /// One line of a `[dependencies]`, `[dev-dependencies]` or `[build-dependencies]` table.
@@ -101,8 +103,15 @@ impl Package {
             name: text(package, "name")?.to_owned(),
             folder: folder.to_owned(),
             dependencies: each(package, "dependencies", Dependency::from_metadata)?,
+            tests: each(package, "targets", test_name)?.into_iter().flatten().collect(),
         })
     }
+}
+
+/// The name of a target that is an integration test.
+fn test_name(target: &Value) -> Result<Option<String>, Error> {
+    let is_test = target["kind"].as_array().is_some_and(|kinds| kinds.contains(&"test".into()));
+    Ok(if is_test { Some(text(target, "name")?.to_owned()) } else { None })
 }
 
 impl Dependency {
