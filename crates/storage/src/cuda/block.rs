@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::device::Gpu;
 use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::{Relaxed, Stream, current_stream};
-use super::uses::{Noted, Use, Uses};
+use super::uses::{Later, Noted, Use, Uses};
 use crate::alloc::dangling;
 use crate::owner::Owner;
 use crate::storage::Parts;
@@ -126,10 +126,11 @@ impl Block {
     fn free_in_order(&self) -> Result<(), StorageError> {
         let gpu = self.stream.gpu();
         let notes = self.uses.lock();
-        if gpu.pool.is_none() || notes.has_unnoted_work() || self.stream.is_capturing()? {
+        let later = Later::of(&self.stream);
+        if gpu.pool.is_none() || notes.has_unnoted_work() || later.is_captured {
             return self.free_when_passed(notes);
         }
-        notes.before_write(&self.stream)?;
+        notes.before_write(&later)?;
         let _entered = gpu.enter()?;
         // SAFETY: this block's own address, used by nothing that comes later in the stream.
         unsafe { driver::cuMemFreeAsync(self.address, self.stream.handle()) }

@@ -11,7 +11,7 @@ use super::driver::{self, Handle, from_cust};
 use super::pending::{self, Pending};
 use super::staging::{self, Direction};
 use super::stream::Stream;
-use super::uses::{Notes, Use, Uses};
+use super::uses::{Later, Notes, Use, Uses};
 use crate::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
 /// Work to be enqueued on a stream: which storages it reads and writes.
@@ -92,15 +92,19 @@ impl<'a> Job<'a> {
         parts.sort_by_key(|(uses, _)| Arc::as_ptr(uses).addr());
         let mut locked: SmallVec<[(MutexGuard<'_, Notes>, BorrowKind); 3]> =
             parts.iter().map(|(uses, kind)| (uses.lock(), *kind)).collect();
+        let later = Later::of(stream);
         for (notes, kind) in &locked {
             match kind {
-                BorrowKind::Write => notes.before_write(stream)?,
-                _ => notes.before_read(stream)?,
+                BorrowKind::Write => notes.before_write(&later)?,
+                _ => notes.before_read(&later)?,
             }
         }
         let entered = stream.gpu().enter()?;
         let outcome = work(&Enqueue { stream });
         drop(entered);
+        if later.is_captured {
+            return outcome; // it has not run, and whoever replays the graph sees to its order
+        }
         // Also after an error: some of it may be on the stream.
         let noted = note(stream, &mut locked, host, is_exact);
         let result = outcome?;
@@ -115,9 +119,6 @@ fn note(
     host: SmallVec<[(BorrowKind, OwnedBorrow); 1]>,
     is_exact: bool,
 ) -> Result<(), StorageError> {
-    if stream.is_capturing_quietly() {
-        return Ok(());
-    }
     let made = make_notes(stream, locked, &host, is_exact);
     match made {
         Ok(ends) => {
@@ -385,8 +386,8 @@ impl Storage {
         let mut notes = noted.uses().lock();
         if let Consumer::OnStream(stream) = to {
             match kind {
-                BorrowKind::Write => notes.before_write(stream)?,
-                _ => notes.before_read(stream)?,
+                BorrowKind::Write => notes.before_write(&Later::of(stream))?,
+                _ => notes.before_read(&Later::of(stream))?,
             }
             if stream.is_legacy() {
                 // The streams of ours wait for it by themselves, those that memory is freed on too.

@@ -170,7 +170,13 @@ impl Stream {
     /// The driver's.
     pub fn is_done(&self) -> Result<bool, StorageError> {
         self.refuse_capture("is_done")?;
+        self.has_run()
+    }
+
+    /// As [`is_done`](Self::is_done), of a stream that is not captured.
+    pub(super) fn has_run(&self) -> Result<bool, StorageError> {
         let _entered = self.gpu().enter()?;
+        let _relaxed = Relaxed::new();
         // SAFETY: a live stream.
         match unsafe { driver::cuStreamQuery(self.handle()) } {
             Ok(()) => Ok(true),

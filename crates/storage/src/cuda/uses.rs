@@ -28,6 +28,20 @@ pub(super) struct Use {
     end: Option<Arc<Event>>,
 }
 
+/// A stream that is to wait.
+#[derive(Clone, Copy)]
+pub(super) struct Later<'s> {
+    stream: &'s Stream,
+    /// Its work is recorded for a graph.
+    pub(super) is_captured: bool,
+}
+
+impl<'s> Later<'s> {
+    pub(super) fn of(stream: &'s Stream) -> Self {
+        Self { stream, is_captured: stream.is_capturing_quietly() }
+    }
+}
+
 impl Use {
     /// Work that was just enqueued on `stream`; `exact` to be able to ask for its very end.
     pub(super) fn on(stream: &Stream, exact: bool) -> Result<Self, StorageError> {
@@ -37,9 +51,16 @@ impl Use {
     }
 
     /// Makes `later` wait for this work.
-    fn hold_back(&self, later: &Stream) -> Result<(), StorageError> {
+    fn hold_back(&self, later: &Later<'_>) -> Result<(), StorageError> {
+        let Later { stream: later, is_captured } = *later;
         if self.stream == *later {
             return Ok(());
+        }
+        if is_captured {
+            // A graph cannot wait for what is not in it: such a wait would end the capture.
+            let call = "use memory whose work on another stream still runs";
+            let has_passed = self.has_passed()?;
+            return if has_passed { Ok(()) } else { Err(StorageError::Capturing { call }) };
         }
         match &self.end {
             Some(end) => end.hold_back(later.gpu(), later.handle()),
@@ -57,7 +78,7 @@ impl Use {
     fn has_passed(&self) -> Result<bool, StorageError> {
         match &self.end {
             Some(end) => end.has_passed(),
-            None => self.stream.mark()?.has_passed(),
+            None => self.stream.has_run(),
         }
     }
 }
@@ -75,13 +96,13 @@ impl Uses {
 
 impl Notes {
     /// Makes `stream` wait for what a reader depends on.
-    pub(super) fn before_read(&self, stream: &Stream) -> Result<(), StorageError> {
-        self.write.iter().try_for_each(|write| write.hold_back(stream))
+    pub(super) fn before_read(&self, later: &Later<'_>) -> Result<(), StorageError> {
+        self.write.iter().try_for_each(|write| write.hold_back(later))
     }
 
     /// Makes `stream` wait for what a writer depends on.
-    pub(super) fn before_write(&self, stream: &Stream) -> Result<(), StorageError> {
-        self.all().try_for_each(|used| used.hold_back(stream))
+    pub(super) fn before_write(&self, later: &Later<'_>) -> Result<(), StorageError> {
+        self.all().try_for_each(|used| used.hold_back(later))
     }
 
     pub(super) fn note_read(&mut self, used: Use) {

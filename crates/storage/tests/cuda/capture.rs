@@ -38,6 +38,25 @@ fn nothing_waits_for_a_captured_stream() {
 }
 
 #[test]
+fn a_graph_takes_memory_whose_other_work_is_done_and_no_other() {
+    let _session = Session::start();
+    let (raw, captured) = foreign_stream(0);
+    let stream = Stream::new(0).unwrap();
+    let (done, to) = (upload(&stream, &[1; 64]), upload(&stream, &[0; 64]));
+    stream.synchronize().unwrap();
+    let running = upload(&Stream::new(0).unwrap(), &[2; 64]);
+    begin_capture(raw);
+    copy(&captured, &done, &to);
+    let error = crate::support::try_copy(&captured, &running, &to).unwrap_err();
+    assert!(matches!(error, StorageError::Capturing { .. }), "{error}");
+    end_capture(raw);
+    assert_eq!(download(&stream, &to), [0; 64], "the graph has not run");
+    drop((done, to, running, captured));
+    cuda::synchronize(0).unwrap();
+    destroy(raw);
+}
+
+#[test]
 fn other_streams_go_on_while_one_is_captured() {
     let _session = Session::start();
     let (raw, captured) = foreign_stream(0);

@@ -25,11 +25,16 @@ pub fn write(stream: &Stream, to: &Storage, bytes: &[u8]) -> Result<(), StorageE
 
 /// Copies all bytes from one storage to another on `stream`.
 pub fn copy(stream: &Stream, from: &Storage, to: &Storage) {
+    try_copy(stream, from, to).unwrap();
+}
+
+/// The same, where it may be refused.
+pub fn try_copy(stream: &Stream, from: &Storage, to: &Storage) -> Result<(), StorageError> {
     let len_bytes = from.len_bytes();
     assert_eq!(to.len_bytes(), len_bytes);
     let (here, there) = (ordinal(from), ordinal(to));
     let job = Job::on(stream).reads(from).writes(to);
-    let copied = job.run(|enqueue| {
+    job.run(|enqueue| {
         let (to, from) = (address(to), address(from));
         if here == there {
             // SAFETY: as many bytes on this device, of two allocations, named by the job.
@@ -38,8 +43,7 @@ pub fn copy(stream: &Stream, from: &Storage, to: &Storage) {
             // SAFETY: as many bytes on both devices, named by the job.
             unsafe { enqueue.copy_between((there, to), (here, from), len_bytes) }
         }
-    });
-    copied.unwrap();
+    })
 }
 
 fn ordinal(storage: &Storage) -> usize {
