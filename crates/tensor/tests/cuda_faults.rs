@@ -133,8 +133,12 @@ fn outcome(text: &str) -> &str {
 
 #[test]
 fn dev_4_every_call_that_fails_is_an_error_and_loses_nothing() {
-    if std::env::var_os(FAULT).is_some() || std::env::var_os("NDBRIDGE_GPU").is_some() {
-        return; // faults are the emulator's
+    if std::env::var_os(FAULT).is_some() {
+        return; // a process for one fault
+    }
+    if std::env::var_os("NDBRIDGE_GPU").is_some() {
+        drop(Session::start()); // there must be a driver, but its calls cannot be made to fail
+        return;
     }
     let clean = run("");
     assert_eq!(outcome(&clean), "ok", "{clean}");
