@@ -102,6 +102,11 @@ impl Gpu {
         Ok(self.home.get_or_init(|| stream))
     }
 
+    /// Waits until all work on every open device has run.
+    pub(super) fn wait_for_all_devices() -> Result<(), StorageError> {
+        OPEN.iter().filter_map(OnceLock::get).try_for_each(|gpu| gpu.wait_for_all())
+    }
+
     /// Waits until all work on the device has run.
     pub(super) fn wait_for_all(&self) -> Result<(), StorageError> {
         let _entered = self.enter()?;

@@ -37,6 +37,12 @@ struct Kept {
 // SAFETY: memory that nobody uses.
 unsafe impl Send for Kept {}
 
+/// Memory that foreign code had, and may have given to devices.
+static LATE: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
+/// Past so much late memory, an allocation waits for the devices.
+const MANY_LATE: usize = 64;
+const MUCH_LATE_BYTES: usize = 256 << 20;
+
 static KEPT: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
 
 impl Pinned {
@@ -45,6 +51,9 @@ impl Pinned {
         let asked = len_bytes;
         let len_bytes = size_class(asked).ok_or(StorageError::TooLarge { len_bytes })?;
         let is_known_outside = AtomicBool::new(false);
+        if is_much_late() {
+            take_back_late();
+        }
         if let Some(address) = take_kept(len_bytes) {
             return Ok(Self { address, len_bytes, is_known_outside });
         }
@@ -75,6 +84,11 @@ impl Pinned {
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.address
     }
+}
+
+fn is_much_late() -> bool {
+    let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+    late.blocks.len() > MANY_LATE || late.bytes > MUCH_LATE_BYTES
 }
 
 /// What is allocated for so many bytes: at most an eighth more, so that blocks can be used again.
@@ -110,10 +124,15 @@ fn take_kept(len_bytes: usize) -> Option<NonNull<u8>> {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
+        if self.is_known_outside.load(Ordering::Relaxed) {
+            // Devices may still copy it, on streams that nobody can name.
+            let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+            late.bytes += self.len_bytes;
+            late.blocks.push((self.address, self.len_bytes));
+            return;
+        }
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        // The driver, when it frees memory, waits for those who use it.
-        let may_be_kept = !self.is_known_outside.load(Ordering::Relaxed);
-        if may_be_kept && kept.bytes + self.len_bytes <= KEPT_BYTES {
+        if kept.bytes + self.len_bytes <= KEPT_BYTES {
             kept.bytes += self.len_bytes;
             kept.blocks.push((self.address, self.len_bytes));
             return;
@@ -138,6 +157,22 @@ fn free(address: NonNull<u8>) -> Result<(), StorageError> {
     unsafe { driver::cuMemFreeHost(address.as_ptr()) }
 }
 
+/// Takes back for later use what foreign code had, once all devices have been waited for.
+pub(super) fn take_back_late() {
+    let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Kept { blocks, bytes } = &mut *late;
+    if blocks.is_empty() || Gpu::wait_for_all_devices().is_err() {
+        return;
+    }
+    *bytes = 0;
+    let blocks = std::mem::take(blocks);
+    drop(late);
+    for (address, len_bytes) in blocks {
+        // Kept, or freed if there is enough of it.
+        drop(Pinned { address, len_bytes, is_known_outside: AtomicBool::new(false) });
+    }
+}
+
 /// Bytes that are kept for later.
 pub(super) fn kept_bytes() -> usize {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).bytes
@@ -145,6 +180,7 @@ pub(super) fn kept_bytes() -> usize {
 
 /// Frees what is kept.
 pub(super) fn free_kept() {
+    take_back_late();
     let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
     for (address, len_bytes) in kept.blocks {
         if free(address).is_err() {
