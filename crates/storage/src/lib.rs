@@ -24,7 +24,7 @@ mod sync;
 
 pub use access::{Access, BorrowKind, Mutability};
 pub use alloc::{
-    ALIGN_BYTES, CacheStats, UninitStorage, cache_stats, empty_cache, set_cache_limit,
+    ALIGN_BYTES, CacheStats, Filling, UninitStorage, cache_stats, empty_cache, set_cache_limit,
 };
 pub use borrow::{Borrow, LentBorrow, OwnedBorrow};
 pub use device::Device;

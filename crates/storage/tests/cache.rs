@@ -61,6 +61,9 @@ fn small_blocks_are_not_kept() {
         drop(Storage::uninit(len_bytes).unwrap());
     }
     assert_eq!(kept(cache_stats()), (0, 0));
+    // Its cache lines are 64 KiB.
+    (0..3).for_each(|_| drop(Storage::uninit(64 * KB - 1).unwrap()));
+    assert_eq!(kept(cache_stats()), (1, 64 * KB));
 }
 
 #[test]

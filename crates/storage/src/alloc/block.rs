@@ -6,7 +6,6 @@ use std::ptr::NonNull;
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::ALIGN_BYTES;
-use crate::StorageError;
 
 /// What the allocator is asked for: up to this much, `calloc` is used directly and large zeroed
 /// blocks cost nothing until touched.
@@ -44,8 +43,8 @@ enum Source {
     /// ```
     // INVARIANT: allocated with `heap_layout(bytes)` and not yet freed.
     Heap { start: NonNull<u8> },
-    /// Unmapped when dropped.
-    Mapped { _map: MmapRaw },
+    /// Unmapped when dropped. In a box: most blocks are small, and moved.
+    Mapped { _map: Box<MmapRaw> },
 }
 
 // SAFETY: the memory is plain, owned by this value alone.
@@ -54,24 +53,25 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// A block of the global allocator, with room for `len_bytes`, which are not 0.
+    /// A block of the global allocator, with room for `len_bytes`, which are not 0; `None` if that
+    /// has none, or can have none.
     #[inline]
-    pub(super) fn from_heap(len_bytes: usize, content: Content) -> Result<Self, StorageError> {
-        let layout = heap_layout(len_bytes).ok_or(StorageError::TooLarge { len_bytes })?;
+    pub(super) fn from_heap(len_bytes: usize, content: Content) -> Option<Self> {
+        let layout = heap_layout(len_bytes)?;
         let start = match content {
             // SAFETY: the layout has at least 48 bytes.
             Content::Anything => unsafe { alloc(layout) },
             // SAFETY: as above.
             Content::Zeros => unsafe { alloc_zeroed(layout) },
         };
-        let start = NonNull::new(start).ok_or(StorageError::OutOfMemory { len_bytes })?;
+        let start = NonNull::new(start)?;
         let skip_bytes = start.addr().get().wrapping_neg() % ALIGN_BYTES;
         debug_assert!(skip_bytes <= HEAP_SPARE_BYTES);
         // SAFETY: the block's address is a multiple of 16, so `skip_bytes` is at most 48, which the
         // layout has beyond the bytes.
         let pointer = unsafe { start.add(skip_bytes) };
         let bytes = layout.size() - HEAP_SPARE_BYTES;
-        Ok(Self { pointer, bytes, source: Source::Heap { start } })
+        Some(Self { pointer, bytes, source: Source::Heap { start } })
     }
 
     /// New zeros of exactly `bytes`, on huge pages as far as they fill such pages; `None` if the
@@ -91,7 +91,7 @@ impl Block {
         let pointer = NonNull::new(map.as_mut_ptr())?;
         // SAFETY: `skip_bytes` is less than what the map has beyond `bytes`.
         let pointer = unsafe { pointer.add(skip_bytes) };
-        Some(Self { pointer, bytes, source: Source::Mapped { _map: map } })
+        Some(Self { pointer, bytes, source: Source::Mapped { _map: Box::new(map) } })
     }
 
     #[inline]
@@ -127,6 +127,12 @@ impl Drop for Block {
     }
 }
 
+/// Whether the allocator can be asked for so much.
+pub(super) fn is_possible(len_bytes: usize) -> bool {
+    heap_layout(len_bytes).is_some()
+}
+
+#[inline]
 fn heap_layout(len_bytes: usize) -> Option<Layout> {
     let whole_lines = len_bytes.checked_next_multiple_of(ALIGN_BYTES)?;
     let padded = whole_lines.checked_add(HEAP_SPARE_BYTES)?;

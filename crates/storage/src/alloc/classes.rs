@@ -1,5 +1,7 @@
 //! Sizes that blocks are rounded up to, so that one freed block fits many later ones.
 
+use super::ALIGN_BYTES;
+
 /// Blocks from this size on are kept for reuse. A freed block of glibc's heap goes back to the system
 /// from about 128 KiB on as soon as it and its free neighbours lie last: eight blocks of 64 KiB
 /// filled and freed in turn took 18 times as long as reused ones.
@@ -33,6 +35,7 @@ impl Class {
     /// The smallest class with room for `len_bytes`; `None` for what is too small or too large to
     /// be kept.
     pub(super) fn of(len_bytes: usize) -> Option<Self> {
+        let len_bytes = len_bytes.checked_next_multiple_of(ALIGN_BYTES)?;
         if !(KEPT_FROM_BYTES..=1 << MAX_LOG).contains(&len_bytes) {
             return None;
         }
@@ -75,7 +78,8 @@ mod tests {
             }
         }
         assert_eq!(Class::of(1 << MAX_LOG).unwrap().index, CLASSES - 1);
-        for outside in [0, 1, KEPT_FROM_BYTES - 1, (1 << MAX_LOG) + 1, usize::MAX] {
+        assert_eq!(Class::of(KEPT_FROM_BYTES - 1), Class::exactly(KEPT_FROM_BYTES));
+        for outside in [0, 1, KEPT_FROM_BYTES - ALIGN_BYTES, (1 << MAX_LOG) + 1, usize::MAX] {
             assert_eq!(Class::of(outside), None);
         }
         assert_eq!(Class::exactly(KEPT_FROM_BYTES + 64), None);

@@ -12,11 +12,14 @@ use crate::{Storage, StorageError};
 mod block;
 mod cache;
 mod classes;
+#[expect(unsafe_code, reason = "declares memory filled when it is")]
+mod filling;
 
 use block::{Block, Content, HUGE_BYTES};
 use cache::Found;
 pub use cache::{CacheStats, cache_stats, empty_cache, set_cache_limit};
-use classes::Class;
+use classes::{Class, KEPT_FROM_BYTES};
+pub use filling::Filling;
 
 /// Alignment of the memory that this crate allocates: a cache line, which is also what JAX and the
 /// vector units ask for before they share instead of copying.
@@ -30,17 +33,30 @@ pub(crate) struct Aligned {
 }
 
 impl Aligned {
+    #[inline]
     fn allocate(len_bytes: usize, content: Content) -> Result<Self, StorageError> {
+        if (1..=KEPT_FROM_BYTES - ALIGN_BYTES).contains(&len_bytes)
+            && let Some(block) = Block::from_heap(len_bytes, content)
+        {
+            return Ok(Self { block: Some(block), len_bytes });
+        }
+        Self::allocate_large(len_bytes, content)
+    }
+
+    /// As `allocate`, also for no bytes and when memory is short.
+    #[cold]
+    fn allocate_large(len_bytes: usize, content: Content) -> Result<Self, StorageError> {
         if len_bytes == 0 {
             return Ok(Self { block: None, len_bytes });
         }
-        let block = match allocate_once(len_bytes, content) {
-            Err(StorageError::OutOfMemory { .. }) => {
-                empty_cache();
-                allocate_once(len_bytes, content)
-            }
-            tried => tried,
-        }?;
+        if !block::is_possible(len_bytes) {
+            return Err(StorageError::TooLarge { len_bytes });
+        }
+        let block = find_block(len_bytes, content).or_else(|| {
+            empty_cache();
+            find_block(len_bytes, content)
+        });
+        let block = block.ok_or(StorageError::OutOfMemory { len_bytes })?;
         debug_assert!(block.bytes() >= len_bytes);
         Ok(Self { block: Some(block), len_bytes })
     }
@@ -51,44 +67,45 @@ impl Aligned {
     }
 }
 
-#[inline]
-fn allocate_once(len_bytes: usize, content: Content) -> Result<Block, StorageError> {
-    match Class::of(len_bytes) {
-        None => Block::from_heap(len_bytes, content),
-        Some(class) => allocate_large(len_bytes, class, content),
-    }
-}
-
-/// Large zeros are new zeros of the system, which take no memory until they are touched; smaller
-/// ones are cleared when they are reused, as `calloc` does.
-fn allocate_large(len_bytes: usize, class: Class, content: Content) -> Result<Block, StorageError> {
+/// A kept block, or a new one. Large zeros are new zeros of the system, which take no memory until
+/// they are touched; smaller ones are cleared when they are reused, as `calloc` does.
+fn find_block(len_bytes: usize, content: Content) -> Option<Block> {
+    let Some(class) = Class::of(len_bytes) else { return Block::from_heap(len_bytes, content) };
     let is_huge = class.bytes() >= HUGE_BYTES;
-    match cache::take(class, !(is_huge && content == Content::Zeros)) {
+    let needs_new = is_huge && content == Content::Zeros;
+    match cache::take(class, !needs_new) {
         Found::Off => return Block::from_heap(len_bytes, content),
-        // Dropped, or every round of zeros would keep one more.
-        Found::Kept(block) if is_huge && content == Content::Zeros => drop(block),
+        // Or every round of zeros would keep one more.
+        Found::Kept(block) if needs_new => drop(block),
         Found::Kept(mut block) => {
             if content == Content::Zeros {
                 block.clear();
             }
-            return Ok(block);
+            return Some(block);
         }
         Found::Nothing => {}
     }
     let mapped = if is_huge { Block::map(class.bytes()) } else { None };
-    let block = mapped.map_or_else(|| Block::from_heap(class.bytes(), content), Ok);
-    // The size that was asked for, not that of the class.
-    block.map_err(|_| StorageError::OutOfMemory { len_bytes })
+    mapped.or_else(|| Block::from_heap(class.bytes(), content))
 }
 
 impl Drop for Aligned {
     #[inline]
     fn drop(&mut self) {
-        let Some(block) = self.block.take() else { return };
-        match Class::exactly(block.bytes()) {
-            Some(class) => cache::keep(block, class),
-            None => drop(block),
+        if let Some(block) = self.block.take() {
+            match block.bytes() {
+                ..KEPT_FROM_BYTES => drop(block),
+                KEPT_FROM_BYTES.. => keep_or_free(block),
+            }
         }
+    }
+}
+
+#[cold]
+fn keep_or_free(block: Block) {
+    match Class::exactly(block.bytes()) {
+        Some(class) => cache::keep(block, class),
+        None => drop(block),
     }
 }
 
