@@ -1,7 +1,7 @@
 //! The copy engine: any layout to any layout, with or without a change of data type, in one pass.
 //!
-//! A pair of layouts is first brought to its simplest form ([`pair`]); then runs along its
-//! innermost axis are copied or cast one after the other ([`run`]).
+//! A pair of layouts is first brought to its simplest form ([`pair`]); then a plan names one of the
+//! [`kernels`] and how the work falls into parts ([`plan`]).
 
 #[expect(unsafe_code, reason = "hands borrowed memory to the kernels")]
 mod assign;
@@ -12,8 +12,6 @@ mod level;
 mod pair;
 #[expect(unsafe_code, reason = "calls the kernel that it chose")]
 mod plan;
-#[expect(unsafe_code, reason = "reads and writes runs of elements")]
-mod run;
 mod swap;
 #[cfg(test)]
 #[expect(unsafe_code, reason = "runs plans on vectors of its own")]

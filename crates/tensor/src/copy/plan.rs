@@ -8,8 +8,7 @@ use smallvec::SmallVec;
 use super::kernels;
 use super::level::Level;
 use super::pair::{Axis, Pair};
-use super::run;
-use super::work::Work;
+use super::work::{Cast, Work};
 
 /// Results from this size on are written past the caches.
 ///
@@ -67,6 +66,7 @@ struct Choice {
     units: usize,
     /// Parts begin at multiples of this.
     whole_units: usize,
+    cast: Option<Cast>,
 }
 
 impl Plan {
@@ -80,14 +80,14 @@ impl Plan {
             widen(&mut axes, &mut item_bytes);
             choose(&mut axes, &mut source, &mut destination, item_bytes, tuning.level)
         } else {
-            cast(&mut axes, from, to)
+            choose_cast(&mut axes, &mut source, &mut destination, (from, to), tuning.level)
         };
-        let Choice { name, kernel, row, col, units, whole_units } = choice;
+        let Choice { name, kernel, row, col, units, whole_units, cast } = choice;
         let stream = bytes >= tuning.stream_from_bytes;
         let calls: usize = axes.iter().map(|axis| axis.len).product();
         let unit_bytes = (bytes / calls / units).max(1);
         let grain = (PART_BYTES / unit_bytes).max(1).next_multiple_of(whole_units);
-        let work = Work { row, col, item_bytes, stream };
+        let work = Work { row, col, item_bytes, stream, cast };
         Self { name, kernel, work, source, destination, outer: axes, units, grain }
     }
 
@@ -238,7 +238,7 @@ fn choose(
         -1 => "reverse",
         _ => "step",
     };
-    Choice { name, kernel, row, col: Axis::ONE, units: row.len, whole_units: 64 }
+    Choice { name, kernel, row, col: Axis::ONE, units: row.len, whole_units: 64, cast: None }
 }
 
 /// The axis walked upwards in the source, and where both sides begin then.
@@ -253,7 +253,7 @@ fn along_the_source(axis: Axis, start: (*const u8, *mut u8)) -> (Axis, (*const u
 fn block(bytes: usize) -> Choice {
     let row = Axis { len: bytes, source: 1, destination: 1 };
     let kernel = kernels::block();
-    Choice { name: "block", kernel, row, col: Axis::ONE, units: bytes, whole_units: 64 }
+    Choice { name: "block", kernel, row, col: Axis::ONE, units: bytes, whole_units: 64, cast: None }
 }
 
 /// Rows without gaps on both sides.
@@ -264,7 +264,7 @@ fn dense(axes: &mut Axes, row: Axis, item_bytes: usize, level: Level) -> Choice 
     };
     let row = Axis { len: bytes, source: 1, destination: 1 };
     let kernel = kernels::rows(level);
-    Choice { name: "rows", kernel, row, col, units: col.len, whole_units: 1 }
+    Choice { name: "rows", kernel, row, col, units: col.len, whole_units: 1, cast: None }
 }
 
 /// A plane that is dense along `row` in the destination and along `col` in the source.
@@ -281,18 +281,94 @@ fn plane(row: Axis, col: Axis, item_bytes: usize, level: Level) -> Option<Choice
         } else {
             return None;
         };
-    Some(Choice { name, kernel, row, col, units, whole_units })
+    Some(Choice { name, kernel, row, col, units, whole_units, cast: None })
 }
 
 /// Element by element, along the two innermost axes.
 fn general(axes: &mut Axes, row: Axis, item_bytes: usize) -> Choice {
     let col = axes.pop().unwrap_or(Axis::ONE);
     let kernel = kernels::general(item_bytes);
-    Choice { name: "general", kernel, row, col, units: col.len, whole_units: 1 }
+    Choice { name: "general", kernel, row, col, units: col.len, whole_units: 1, cast: None }
 }
 
-fn cast(axes: &mut Axes, from: DType, to: DType) -> Choice {
+/// Dense runs shorter than this are converted element by element.
+const SHORTEST_CONVERTED: usize = 16;
+
+/// Takes the axes of a kernel that changes the data type out of `axes`.
+fn choose_cast(
+    axes: &mut Axes,
+    source: &mut *const u8,
+    destination: &mut *mut u8,
+    (from, to): (DType, DType),
+    level: Level,
+) -> Choice {
+    let (item, to_item) = (from.item_bytes() as isize, to.item_bytes() as isize);
+    let Some(row) = axes.last().copied().filter(|row| row.destination == to_item) else {
+        return convert_items(axes, from, to);
+    };
+    let convert = kernels::convert(level, from, to);
+    let run = |gather, units: Axis, per_unit| {
+        let item_bytes = to.item_bytes();
+        Cast { convert, item_bytes, gather, units, per_unit, gathers_rows: false }
+    };
+    let (outer, units) = (axes.len() - 1, row.len);
+    let choice = |kernel, col, units, cast| Choice {
+        name: "cast",
+        kernel,
+        row,
+        col,
+        units,
+        whole_units: 64,
+        cast: Some(cast),
+    };
+    let is_short = row.len < SHORTEST_CONVERTED;
+    if row.source == item {
+        if is_short && outer > 0 {
+            return convert_items(axes, from, to);
+        }
+        axes.pop();
+        return choice(kernels::cast_run(level), Axis::ONE, units, run(None, row, 1));
+    }
+    let along = axes[..outer].iter().position(|col| col.source.unsigned_abs() == item as usize);
+    if let Some(at) = along {
+        let (col, start) = along_the_source(axes[at], (*source, *destination));
+        let few = 2..=kernels::MAX_CHANNELS;
+        let merges = few.contains(&row.len) && col.destination == row.len as isize * to_item;
+        let splits = few.contains(&col.len) && row.source == col.len as isize * item;
+        let turns = !is_short && col.len * from.item_bytes() >= 16;
+        if merges || turns || splits && !is_short {
+            axes.pop();
+            axes.remove(at);
+            (*source, *destination) = start;
+        }
+        if merges {
+            let gather = Some(kernels::merge(level, row.len));
+            return choice(kernels::cast_run(level), col, col.len, run(gather, col, row.len));
+        }
+        if splits && !is_short {
+            let gather = Some(kernels::split(level, col.len));
+            let cast = Cast { gathers_rows: true, ..run(gather, row, 1) };
+            return choice(kernels::cast_plane(level), col, units, cast);
+        }
+        if turns {
+            let gather = Some(kernels::transpose(level, from.item_bytes()));
+            return choice(kernels::cast_plane(level), col, units, run(gather, row, 1));
+        }
+    }
+    let gather = (row.source % item == 0).then(|| kernels::step(level, row.source / item));
+    match gather.flatten() {
+        Some(gather) if !is_short => {
+            axes.pop();
+            choice(kernels::cast_run(level), Axis::ONE, units, run(Some(gather), row, 1))
+        }
+        _ => convert_items(axes, from, to),
+    }
+}
+
+/// Converts element by element, along the two innermost axes.
+fn convert_items(axes: &mut Axes, from: DType, to: DType) -> Choice {
     let row = axes.pop().unwrap_or(Axis::ONE);
-    let kernel = run::cast(from, to);
-    Choice { name: "cast", kernel, row, col: Axis::ONE, units: row.len, whole_units: 64 }
+    let col = axes.pop().unwrap_or(Axis::ONE);
+    let kernel = kernels::convert_general(from, to);
+    Choice { name: "cast", kernel, row, col, units: col.len, whole_units: 1, cast: None }
 }

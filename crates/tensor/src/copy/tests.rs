@@ -271,3 +271,74 @@ fn any_layout_to_any_layout_keeps_every_byte() {
         plain(shape, item, from, to)
     });
 }
+
+/// Every pair of data types, long enough for vectors, over every way that a cast gathers.
+#[test]
+fn casts_of_every_pair_equal_convert_on_every_level() {
+    let mut dice = Dice(6);
+    let dtypes = || DType::ALL.into_iter().step_by(if cfg!(miri) { 6 } else { 1 });
+    for (from, to) in dtypes().flat_map(|from| dtypes().map(move |to| (from, to))) {
+        for round in 0..5 {
+            let mut tuning = dice.of(&tunings());
+            if round == 0 {
+                tuning.level = Level::best();
+            }
+            let case = cast_case(&mut dice, round, from, to);
+            check(&mut dice, &case, tuning);
+        }
+    }
+}
+
+fn cast_case(dice: &mut Dice, round: usize, from: DType, to: DType) -> Case {
+    let (s, d) = (from.item_bytes(), to.item_bytes());
+    let len = if cfg!(miri) { 70 } else { dice.below(700) + 1 };
+    let few = dice.below(3) + 2;
+    let (shape, order, gap) = match round {
+        0 => (vec![len], vec![0], 1),
+        1 => (vec![len], vec![0], dice.of(&[-1, 2, 3, 7, -4, BROADCAST])),
+        2 => (vec![len, few], vec![1, 0], 1),
+        3 => (vec![few, len], vec![1, 0], 1),
+        _ => (vec![len.min(90), dice.of(&LENGTHS)], vec![1, 0], 1),
+    };
+    let source = Lay::new(&shape, s, &order, &[gap, dice.of(&[1, 1, 2])], start(dice, s));
+    let order: Vec<usize> = (0..shape.len()).collect();
+    let destination = Lay::new(&shape, d, &order, &[dice.of(&[1, 1, 1, 2]), 1], start(dice, d));
+    Case { shape, from, to, source, destination }
+}
+
+/// All values of 16 bits as `f16` and `bf16`, and many patterns as `f32`, where bits decide.
+#[test]
+fn casts_of_edge_values_equal_convert_on_every_level() {
+    let edges: Vec<u32> =
+        [0, 0x3300_0000, 0x3380_0000, 0x3880_0000, 0x477f_f000, 0x7f80_0000, 0x4380_0000]
+            .into_iter()
+            .flat_map(|bits| {
+                (-40..40)
+                    .flat_map(move |near| [0, 1 << 31].map(|sign| (bits_near(bits, near)) | sign))
+            })
+            .chain((0..2000_u32).map(|n| n.wrapping_mul(0x0021_4365)))
+            .collect();
+    let bytes: Vec<u8> = edges.iter().flat_map(|bits| bits.to_ne_bytes()).collect();
+    for from in [DType::F32, DType::F16, DType::BF16, DType::F64, DType::C64] {
+        for to in DType::ALL.into_iter().filter(|&to| to != from) {
+            for level in Level::available() {
+                let len = bytes.len() / from.item_bytes();
+                let mut got = vec![0_u8; len * to.item_bytes()];
+                let convert_run = super::kernels::convert(level, from, to);
+                // SAFETY: as many elements on both sides.
+                unsafe { convert_run(bytes.as_ptr(), got.as_mut_ptr(), len) };
+                match_dtype!(from, S => match_dtype!(to, D => for at in 0..len {
+                    // SAFETY: the bytes of one element.
+                    let value = unsafe { load::<S>(bytes[at * size_of::<S>()..].as_ptr()) };
+                    let expected = convert::<S, D>(value);
+                    let got = &got[at * size_of::<D>()..][..size_of::<D>()];
+                    assert_eq!(got, bytemuck::bytes_of(&expected), "{from} to {to}, {level:?}: {value}");
+                }));
+            }
+        }
+    }
+}
+
+fn bits_near(bits: u32, near: i32) -> u32 {
+    bits.wrapping_add_signed(near) & 0x7fff_ffff
+}

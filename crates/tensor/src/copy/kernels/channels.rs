@@ -80,13 +80,14 @@ pub(super) fn gathered<V: Vector, const CHANNELS: usize>(
     all
 }
 
-/// Pixels that begin at the same place of a cache line as the chunk before, for chunks of
-/// `item_bytes` and a run that goes on at `to`.
-pub(super) fn chunk_len(to: *mut u8, item_bytes: usize, left: usize) -> usize {
+/// How many units of `unit_bytes` to put together in `room` bytes, for a run that goes on at `to` with
+/// `left` of them: so many that the next ones begin with a cache line, if that can be.
+pub(super) fn chunk_len(room: usize, to: *mut u8, unit_bytes: usize, left: usize) -> usize {
     let until_line = to.addr().wrapping_neg() % LINE;
+    let lines = until_line.is_multiple_of(unit_bytes) && LINE.is_multiple_of(unit_bytes);
     let bytes =
-        if until_line.is_multiple_of(item_bytes) { CHUNK - LINE + until_line } else { CHUNK };
-    (bytes / item_bytes).min(left)
+        if lines && room >= LINE { (room - until_line) / LINE * LINE + until_line } else { room };
+    (bytes / unit_bytes).clamp(1, left)
 }
 
 /// Splits the pixels of the range: `row` runs along them, `col` along their channels.
@@ -114,7 +115,7 @@ pub(super) unsafe fn split<V: Vector, const CHANNELS: usize>(
     let mut pixel = pixels.start;
     while pixel < pixels.end {
         let (from, to) = work.row.at(from, to, pixel);
-        let len = chunk_len(to, item, pixels.end - pixel);
+        let len = chunk_len(CHUNK, to, item, pixels.end - pixel);
         let planes = (chunks, CHUNK as isize);
         // SAFETY: pixels of the range, to room for as many in each chunk.
         unsafe { split_run::<V, CHANNELS>(&masks, item, from, planes, len) };
@@ -189,7 +190,7 @@ pub(super) unsafe fn merge<V: Vector, const CHANNELS: usize>(
     let mut pixel = pixels.start;
     while pixel < pixels.end {
         let (from, to) = work.col.at(from, to, pixel);
-        let len = chunk_len(to, item * CHANNELS, pixels.end - pixel);
+        let len = chunk_len(CHUNK, to, item * CHANNELS, pixels.end - pixel);
         // SAFETY: pixels of the range, to a chunk with room for as many.
         unsafe { merge_run::<V, CHANNELS>(&masks, item, (from, plane), chunk, len) };
         // SAFETY: the filled part of the chunk.

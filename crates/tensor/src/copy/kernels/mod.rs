@@ -1,7 +1,11 @@
 //! The kernels: each is written once over a vector, and compiled for each level.
 
 #[expect(unsafe_code, reason = "loads and stores")]
+mod cast;
+#[expect(unsafe_code, reason = "loads and stores")]
 mod channels;
+#[expect(unsafe_code, reason = "loads and stores")]
+mod convert;
 #[expect(unsafe_code, reason = "loads and stores")]
 mod general;
 #[expect(unsafe_code, reason = "loads and stores")]
@@ -40,6 +44,30 @@ macro_rules! at_level {
             Level::Avx512 => x86::avx512::$kernel::<$({ $generic }),*>,
         }
     };
+}
+
+/// A routine that is compiled with the instructions of levels, and is no kernel.
+macro_rules! at_level_or_portable {
+    ($level:expr, $routine:ident::<$S:ty, $D:ty>) => {
+        match $level {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            Level::Avx2 => super::x86::convert_avx2::<$S, $D>,
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            Level::Avx512 => super::x86::convert_avx512::<$S, $D>,
+            _ => $routine::<$S, $D>,
+        }
+    };
+}
+use at_level_or_portable;
+
+pub(super) use convert::{Convert, dense as convert, general as convert_general};
+
+pub(super) fn cast_run(level: Level) -> Kernel {
+    at_level!(level, cast::cast_run)
+}
+
+pub(super) fn cast_plane(level: Level) -> Kernel {
+    at_level!(level, cast::cast_plane)
 }
 
 pub(super) fn rows(level: Level) -> Kernel {

@@ -43,7 +43,9 @@ pub(super) unsafe fn rows<V: Vector>(
     }
     match bytes {
         // SAFETY: promised by the caller, here and below.
-        32..=64 => unsafe { short_rows::<32>(work, from, to, rows) },
+        64..=128 => unsafe { short_rows::<64>(work, from, to, rows) },
+        // SAFETY: as above.
+        32..=63 => unsafe { short_rows::<32>(work, from, to, rows) },
         // SAFETY: as above.
         16..=31 => unsafe { short_rows::<16>(work, from, to, rows) },
         // SAFETY: as above.

@@ -9,7 +9,7 @@ use super::channels::{chunk_len, gathered};
 use super::stream::stream_bytes;
 use super::vector::{LINE, NOTHING, Vector};
 
-/// Bytes that are put together before they are streamed; more than [`chunk_len`] gives.
+/// Bytes that are put together before they are streamed.
 const CHUNK: usize = 32 * LINE;
 
 #[repr(align(64))]
@@ -61,7 +61,7 @@ pub(super) unsafe fn step<V: Vector, const STEP: usize, const BACK: bool>(
     let mut start = range.start;
     while start < range.end {
         let (from, to) = work.row.at(from, to, start);
-        let len = chunk_len(to, item, range.end - start);
+        let len = chunk_len(CHUNK, to, item, range.end - start);
         // SAFETY: elements of the range, to a chunk with room for as many.
         unsafe { run::<V, STEP, BACK>(&registers, item, from, chunk, len) };
         // SAFETY: the filled part of the chunk.

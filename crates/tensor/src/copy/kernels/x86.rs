@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use ndbridge_dtype::{DType, Element};
+
 use super::vector::Vector;
 
 /// 16 bytes; needs SSSE3.
@@ -246,9 +248,77 @@ macro_rules! level {
             merge in channels<const CHANNELS: usize>,
             step in step<const STEP: usize, const BACK: bool>,
             repeat in step<>,
+            cast_run in cast<>,
+            cast_plane in cast<>,
         );
     };
 }
 level!(ssse3, Ssse3, "ssse3");
 level!(avx2, Avx2, "avx2");
 level!(avx512, Avx512, "avx512f,avx512bw");
+
+/// The conversions, compiled with the instructions of a level.
+macro_rules! convert {
+    ($name:ident, $features:literal, $halves:ident) => {
+        /// # Safety
+        /// As [`Convert`](super::Convert); the processor has the level's instructions.
+        #[target_feature(enable = $features)]
+        pub(super) unsafe fn $name<S: Element, D: Element>(
+            from: *const u8,
+            to: *mut u8,
+            len: usize,
+        ) {
+            let mut done = 0;
+            if S::DTYPE == DType::F32 && D::DTYPE == DType::F16 {
+                // SAFETY: promised by the caller.
+                done = unsafe { halves::$halves(from, to, len) };
+            }
+            let from = from.wrapping_add(done * size_of::<S>());
+            let to = to.wrapping_add(done * size_of::<D>());
+            // SAFETY: promised by the caller, for the rest.
+            unsafe { super::convert::run::<S, D>(from, to, len - done) }
+        }
+    };
+}
+convert!(convert_avx2, "avx2,f16c", by_eight);
+convert!(convert_avx512, "avx512f,avx512bw,avx512dq,avx512vl,f16c", by_sixteen);
+
+/// `f32` to `f16` by the instructions for it, which give the bits that `convert` gives: they round once,
+/// to nearest even, and keep the sign and the first bits of a NaN.
+mod halves {
+    use std::arch::x86_64::*;
+
+    const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT;
+
+    /// Converts as many elements as whole vectors hold; how many those were.
+    ///
+    /// # Safety
+    /// As [`Convert`](super::super::Convert) for `f32` to `f16`.
+    #[target_feature(enable = "avx,f16c")]
+    pub(super) unsafe fn by_eight(from: *const u8, to: *mut u8, len: usize) -> usize {
+        let whole = len / 8 * 8;
+        for at in (0..whole).step_by(8) {
+            // SAFETY: eight elements.
+            let values = unsafe { _mm256_loadu_ps(from.wrapping_add(4 * at).cast()) };
+            let halves = _mm256_cvtps_ph::<NEAREST>(values);
+            // SAFETY: room for as many.
+            unsafe { _mm_storeu_si128(to.wrapping_add(2 * at).cast(), halves) };
+        }
+        whole
+    }
+
+    /// # Safety
+    /// As [`Convert`](super::super::Convert) for `f32` to `f16`.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn by_sixteen(from: *const u8, to: *mut u8, len: usize) -> usize {
+        let whole = len / 16 * 16;
+        for at in (0..whole).step_by(16) {
+            // SAFETY: sixteen elements.
+            let values = unsafe { _mm512_loadu_ps(from.wrapping_add(4 * at).cast()) };
+            let halves = _mm512_cvtps_ph::<NEAREST>(values);
+            // SAFETY: room for as many.
+            unsafe { _mm256_storeu_si256(to.wrapping_add(2 * at).cast(), halves) };
+        }
+        whole
+    }
+}
