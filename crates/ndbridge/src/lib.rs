@@ -18,6 +18,6 @@ pub use ndbridge_dtype::{
 pub use ndbridge_storage::{Access, Device, Storage};
 pub use ndbridge_tensor::{
     CopyOrder, CopyReason, CopyRule, Index, Layout, Order, Parts, Plan, ReadGuard, Receipt,
-    Request, SharedView, Tensor, TensorError, WriteGuard, array_equal, copies, no_copy, plan,
-    shares_memory,
+    Request, SharedView, Tensor, TensorError, WriteGuard, array_equal, copies, no_copy,
+    num_threads, plan, set_num_threads, shares_memory,
 };

@@ -22,6 +22,7 @@ mod rows;
 mod scalar;
 #[expect(unsafe_code, reason = "makes itself the base object of the arrays it lends")]
 mod tensor;
+mod threads;
 mod views;
 
 /// What is in `ndbridge.cuda`.
@@ -59,6 +60,8 @@ mod _ndbridge {
     use crate::planning::{PyPlan, PyReceipt, array_equal, plan, shares_memory};
     #[pymodule_export]
     use crate::tensor::PyTensor;
+    #[pymodule_export]
+    use crate::threads::{get_num_threads, set_num_threads};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use ndbridge::cuda::current_stream;
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
+use ndbridge::storage::Access;
 use ndbridge::{Casting, CopyRule, Device, Order, Request, Tensor, TensorError};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -350,9 +351,19 @@ impl PyTensor {
     }
 
     fn convert(&self, request: &Request) -> PyResult<Self> {
-        self.tensor.convert(request).map(Self::from).map_err(to_py_err)
+        let convert = || self.tensor.convert(request);
+        // Memory that no Python code reaches: other threads run Python meanwhile.
+        let is_apart = self.tensor.storage().access() != Access::Lent;
+        let converted = match is_apart && self.tensor.size_bytes() >= LARGE_BYTES {
+            true => Python::attach(|py| py.detach(convert)),
+            false => convert(),
+        };
+        converted.map(Self::from).map_err(to_py_err)
     }
 }
+
+/// A copy of so much takes longer than letting go of the interpreter and taking it again.
+const LARGE_BYTES: usize = 1 << 20;
 
 fn is_no_array(error: &PyErr, py: Python<'_>) -> bool {
     error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py)

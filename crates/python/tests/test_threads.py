@@ -146,3 +146,38 @@ if child:
     assert os.waitpid(child, 0)[1] == 0
 """
     )
+
+
+def test_large_copies_are_right_on_any_number_of_threads():
+    before = nd.get_num_threads()
+    a = np.arange(3_000_000, dtype="float32").reshape(1000, 3000)
+    try:
+        for threads in (1, 2, 5):
+            nd.set_num_threads(threads)
+            assert nd.get_num_threads() == threads
+            np.testing.assert_array_equal(nd.from_numpy(a.T).clone().numpy(), a.T)
+            np.testing.assert_array_equal(nd.tensor(a[::-1, ::2]).numpy(), a[::-1, ::2])
+            np.testing.assert_array_equal(nd.from_numpy(a).astype("int64").numpy(), a)
+    finally:
+        nd.set_num_threads(before)
+    with pytest.raises(ValueError, match="thread"):
+        nd.set_num_threads(0)
+
+
+def test_other_threads_run_python_during_large_copies_of_private_memory():
+    t = nd.zeros((64, 1 << 20), "float32").T
+    ticks, stop = [], threading.Event()
+
+    def tick():
+        while not stop.wait(0):
+            ticks.append(None)
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    try:
+        ticks.clear()
+        t.contiguous()
+        assert ticks
+    finally:
+        stop.set()
+        ticker.join()

@@ -29,6 +29,7 @@ mod raw_elements;
 mod receipt;
 #[expect(unsafe_code, reason = "per-element atomic access to memory that others write")]
 mod shared;
+mod team;
 mod tensor;
 mod views;
 
@@ -44,6 +45,7 @@ pub use plan::{CopyRule, Facts, Plan, Refusal, Request, plan};
 pub use raw_elements::RawElements;
 pub use receipt::{Action, CopyReason, CopyReasons, Receipt};
 pub use shared::SharedView;
+pub use team::{num_threads, set_num_threads};
 pub use tensor::{CopyOrder, Tensor};
 
 pub use ndbridge_dtype::{self as dtype, DType, Element, Scalar};

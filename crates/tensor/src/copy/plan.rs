@@ -9,6 +9,7 @@ use super::kernels;
 use super::level::Level;
 use super::pair::{Axis, Pair};
 use super::work::{Cast, Work};
+use crate::team;
 
 /// Results from this size on are written past the caches.
 ///
@@ -16,6 +17,15 @@ use super::work::{Cast, Work};
 /// once finds it in memory only. Measured with a reader: at 4 MB streaming takes 1.6 times as long, at
 /// 16 MB 0.86 times.
 pub(super) const STREAM_FROM_BYTES: usize = 12 << 20;
+
+/// Results from this size on are written by several threads, if there are several.
+///
+/// A helper that still looks for work comes at once, one that sleeps after 5 to 50 us, in which one
+/// thread copies half a megabyte.
+pub(super) const SHARED_FROM_BYTES: usize = 1 << 20;
+
+/// Times that each thread comes for more work: often enough that one without a core holds nobody up.
+const TURNS: usize = 16;
 
 /// Parts have about this size: enough to be worth handing to another thread.
 const PART_BYTES: usize = 64 << 10;
@@ -32,11 +42,16 @@ pub(super) type Kernel = unsafe fn(&Work, *const u8, *mut u8, Range<usize>);
 pub(super) struct Tuning {
     pub(super) level: Level,
     pub(super) stream_from_bytes: usize,
+    pub(super) shared_from_bytes: usize,
 }
 
 impl Tuning {
     pub(super) fn of_this_machine() -> Self {
-        Self { level: Level::best(), stream_from_bytes: STREAM_FROM_BYTES }
+        Self {
+            level: Level::best(),
+            stream_from_bytes: STREAM_FROM_BYTES,
+            shared_from_bytes: SHARED_FROM_BYTES,
+        }
     }
 }
 
@@ -55,6 +70,8 @@ pub(super) struct Plan {
     units: usize,
     /// Units of a part.
     grain: usize,
+    /// The work is worth several threads.
+    is_shared: bool,
 }
 
 /// A kernel, and which axes it takes.
@@ -88,7 +105,8 @@ impl Plan {
         let unit_bytes = (bytes / calls / units).max(1);
         let grain = (PART_BYTES / unit_bytes).max(1).next_multiple_of(whole_units);
         let work = Work { row, col, item_bytes, stream, cast };
-        Self { name, kernel, work, source, destination, outer: axes, units, grain }
+        let is_shared = bytes >= tuning.shared_from_bytes;
+        Self { name, kernel, work, source, destination, outer: axes, units, grain, is_shared }
     }
 
     /// The name of the kernel.
@@ -111,6 +129,10 @@ impl Plan {
     /// The source is readable, the destination writable, both by this thread alone or by others that
     /// run other parts.
     pub(super) unsafe fn run(&self) {
+        if self.is_shared && team::num_threads() > 1 {
+            // SAFETY: promised by the caller.
+            return unsafe { self.run_by_team() };
+        }
         if self.outer.is_empty() {
             // SAFETY: the only call, promised by the caller.
             unsafe { (self.kernel)(&self.work, self.source, self.destination, 0..self.units) };
@@ -119,6 +141,21 @@ impl Plan {
             // SAFETY: promised by the caller.
             unsafe { self.run_parts(0..self.parts()) };
         }
+    }
+
+    /// Copies everything, on as many threads as help.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn run_by_team(&self) {
+        let parts = self.parts();
+        let turns = parts.min(team::num_threads() * TURNS);
+        let lent = Lent(self);
+        team::run(turns, &move |turn| {
+            let parts = parts * turn / turns..parts * (turn + 1) / turns;
+            // SAFETY: promised by the caller; turns have no part in common.
+            unsafe { lent.plan().run_parts(parts) };
+        });
     }
 
     /// Copies the parts of the range.
@@ -145,6 +182,22 @@ impl Plan {
         if self.work.stream {
             kernels::settle();
         }
+    }
+}
+
+/// A plan whose parts several threads run.
+#[derive(Clone, Copy)]
+struct Lent<'p>(&'p Plan);
+
+// SAFETY: a plan is not changed; that its memory may be used by several threads at once, those who
+// run parts of it promise.
+unsafe impl Send for Lent<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Lent<'_> {}
+
+impl<'p> Lent<'p> {
+    fn plan(self) -> &'p Plan {
+        self.0
     }
 }
 

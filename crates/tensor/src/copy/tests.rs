@@ -147,7 +147,8 @@ fn check(dice: &mut Dice, case: &Case, tuning: Tuning) -> &'static str {
 
 fn tunings() -> Vec<Tuning> {
     let thresholds = [0, 3000, STREAM_FROM_BYTES];
-    let both = |level| thresholds.map(|stream_from_bytes| Tuning { level, stream_from_bytes });
+    let tuning = |level, from| Tuning { level, stream_from_bytes: from, shared_from_bytes: from };
+    let both = |level| thresholds.map(|from| tuning(level, from));
     Level::available().flat_map(both).collect()
 }
 
