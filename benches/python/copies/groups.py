@@ -123,7 +123,7 @@ def channels(scope: Scope) -> Iterator[Case]:
 
 def permuted(scope: Scope) -> Iterator[Case]:
     source = libraries.values(PERMUTED_SHAPE, np.float32)
-    for number, axes in enumerate(scope.few(orders(), 6)):
+    for number, axes in enumerate(scope.few(orders(), 5)):
         work = Work.of(PERMUTED, "".join(map(str, axes)), permutation(axes), source)
         yield work.existing()
         if number < 3 and not scope.is_quick:
@@ -173,8 +173,9 @@ def steps(scope: Scope) -> Iterator[Case]:
 
 
 def casts(scope: Scope) -> Iterator[Case]:
+    nbytes = (16 if scope.is_quick else 64) * MIB
     for source, target in CASTED:
-        work = cast(CASTS, f"{source} to {target}", 64 * MIB, source, target)
+        work = cast(CASTS, f"{source} to {target}", nbytes, source, target)
         yield work.existing()
         yield work.fresh()
 
@@ -199,13 +200,13 @@ def read(scope: Scope) -> Iterator[Case]:
 
 
 def by_size(scope: Scope) -> Iterator[Case]:
-    """A line each in the pictures."""
+    """A picture each."""
+    for group, operation in ((SIZES_COPY, COPY), (SIZES_TRANSPOSED, TRANSPOSE)):
+        for nbytes in sizes(scope):
+            side = int((nbytes // 4) ** 0.5)
+            source = libraries.values((side, side), np.float32)
+            yield Work.of(group, size(nbytes), operation, source).existing()
     for nbytes in sizes(scope):
-        side = int((nbytes // 4) ** 0.5)
-        source = libraries.values((side, side), np.float32)
-        yield Work.of(SIZES_COPY, size(nbytes), COPY, source).existing()
-        yield Work.of(SIZES_TRANSPOSED, size(nbytes), TRANSPOSE, source).existing()
-        del source
         yield cast(SIZES_CAST, size(nbytes), nbytes, "float32", "float16").existing()
 
 

@@ -30,6 +30,8 @@ def use_one_thread() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     jax.config.update("jax_enable_x64", True)
+    # No detour through another thread.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     set_torch_threads(1)
     set_threads(1)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from copies import groups
 from copies.files import FILES
-from copies.goals import EQUAL, Goal, best_peer, goals, name, ratio
+from copies.goals import EQUAL, Found, Goal, best_peer, goals, name, ratio
 from copies.libraries import JAX, LIMIT, NUMPY, OURS, OURS_2, TENSORFLOW, TORCH, TORCH_2
 from copies.sampling import QUIET_CORES, Measured
 from copies.small import TINY
@@ -36,13 +36,15 @@ NOTES = {
         "it flips, then copies."
     ),
     groups.CASTS: (
-        "64 MiB of source. The limit moves half of the bytes that are read and written together."
+        "64 MiB of source (16 MiB in a quick run). The limit moves half of the bytes that are read and written together. "
+        "ndbridge's `copy_` refuses float32 to uint8, which may lose values: `astype(.., 'unsafe')` "
+        "comes before it, and what it makes is copied."
     ),
     groups.READ: (
         "Into memory that exists; then NumPy sums up all of it, for everyone, the limit too. Who "
         "writes past the caches pays for it here."
     ),
-    TINY: "What a call costs. The limit is `ctypes.memmove` of 16 bytes, itself a Python call.",
+    TINY: "What a call costs. The limit is itself a Python call.",
 }
 INTRODUCTION = """\
 # Copies, conversions and files
@@ -58,7 +60,8 @@ Every contender's output was compared with NumPy's before it was timed, bit by b
 median over rounds of the ratio within a round.
 
 * **The limit is `memcpy` = 1**: as many bytes, into memory that exists, in one thread. The tables
-  show the time of the limit, and everyone else's as a multiple of it: 1.2 takes 20% longer.
+  show the time of the limit, and everyone else's as a multiple of it: 1.2 takes 20% longer. It is
+  called as `ctypes.memmove`; at 4 KiB and less that call is most of the time.
 * **Existing and fresh are two things.** Memory that exists: `np.copyto(d, ..)`, `d.copy_(..)`.
   A fresh result is allocated and freed in each call; TensorFlow and JAX know only this.
 * **Best peer / ours** above 1: how many times faster ndbridge is than the fastest of NumPy, torch,
@@ -133,14 +136,13 @@ def losses(every: list[Measured], found: list[Goal]) -> str:
     lines = ["## Where we lose", "", "Cases that miss a goal, and how far:", ""]
     for goal in found:
         if goal.missed:
-            missed = ", ".join(
-                f"{one.title.partition(': ')[2] or one.title} {one.ratio:.3g}"
-                for one in goal.missed
-            )
+            missed = "; ".join(f"{title} {one.ratio:.3g}" for title, one in short(goal.missed))
             lines.append(f"* {goal.title}, at most {goal.at_most:.3g}: {missed}")
     lines += ["", "Cases where a peer of one thread is faster, our time by its:", ""]
     behind = []
     for measured in every:
+        if measured.case.group in groups.BY_SIZE:
+            continue
         peer = best_peer(measured)
         if peer is None or not measured.has(OURS):
             continue
@@ -151,24 +153,38 @@ def losses(every: list[Measured], found: list[Goal]) -> str:
     return "\n".join(lines)
 
 
+def short(missed: list[Found]) -> list[tuple[str, Found]]:
+    """Their titles; without the group where all are of one."""
+    prefixes = {found.title.rpartition(": ")[0] for found in missed}
+    if len(prefixes) > 1:
+        return [(found.title, found) for found in missed]
+    return [(found.title.rpartition(": ")[2], found) for found in missed]
+
+
 def by_size(every: list[Measured], pictures: list[tuple[str, str]]) -> str:
     if not pictures:
         return ""
     lines = ["## By size", "", "Nanoseconds for each byte of the source; lower is better.", ""]
     lines += [f"![{title}]({file})\n" for title, file in pictures]
     lines.append(load([measured for measured in every if measured.case.group in groups.BY_SIZE]))
+    for title in groups.BY_SIZE:
+        rows = [measured for measured in every if measured.case.group == title]
+        lines += details(rows, f"{title}, ")
     return "\n".join(lines)
 
 
 def group(title: str, every: list[Measured]) -> str:
     chosen = [measured for measured in every if measured.case.group == title]
-    lines = [f"## {title}", "", NOTES.get(title, ""), "", load(chosen)]
+    lines = [f"## {title}", ""]
+    if title in NOTES:
+        lines += [NOTES[title], ""]
+    lines.append(load(chosen))
     for is_existing, heading in ((True, "Into memory that exists"), (False, "A fresh result")):
         rows = [measured for measured in chosen if measured.case.is_existing == is_existing]
         if rows:
             lines += ["", f"**{heading}**, multiples of the limit:", "", *table(rows)]
             lines += details(rows)
-    return "\n".join(lines).replace("\n\n\n", "\n\n")
+    return "\n".join(lines)
 
 
 def load(chosen: list[Measured]) -> str:
@@ -219,11 +235,11 @@ def advantage(measured: Measured) -> str:
     return f"{measured.ratio(peer, OURS):.3g} ({peer})"
 
 
-def details(rows: list[Measured]) -> Iterator[str]:
+def details(rows: list[Measured], title: str = "") -> Iterator[str]:
     """Medians and the fastest samples."""
     labels = [LIMIT, *columns(rows)]
     yield ""
-    yield "<details><summary>times: median, fastest</summary>"
+    yield f"<details><summary>{title}times: median, fastest</summary>"
     yield ""
     yield f"| | {' | '.join(labels)} |"
     yield "|---|" + "--:|" * len(labels)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 860, 460
-LEFT, RIGHT, TOP, BOTTOM = 70, 190, 46, 56
+LEFT, RIGHT, TOP, BOTTOM = 70, 200, 46, 56
 INK, GRID = "#222", "#ddd"
 
 

@@ -26,7 +26,11 @@ class Effort:
 
 
 FULL = Effort(rounds=15, seconds=1.8, fewest_rounds=3, sample_seconds=0.0015)
-QUICK = Effort(rounds=5, seconds=0.25, fewest_rounds=1, sample_seconds=0.0005)
+QUICK = Effort(rounds=5, seconds=0.25, fewest_rounds=2, sample_seconds=0.0005)
+
+
+#: Waking a second thread takes some milliseconds: calls that take longer do not show it.
+WAKING_SECONDS = 0.02
 
 
 def nothing() -> None:
@@ -44,7 +48,6 @@ class Contender:
     #: Not timed: around each sample.
     before: Callable[[], None] = nothing
     after: Callable[[], None] = nothing
-    #: Of two threads: one call that is not timed wakes the second.
     threads: int = 1
     #: A second call would find something else: a file, an empty cache.
     is_once: bool = False
@@ -121,12 +124,13 @@ def sampler(contender: Contender, effort: Effort) -> Callable[[], float]:
     """Checks a contender and makes the function that takes one sample: seconds of one call."""
     timer = timeit.Timer(contender.expression, globals=dict(contender.names))
     taken = checked(contender)
+    wakes = contender.threads > 1 and taken < WAKING_SECONDS
     calls = 1 if contender.is_once else enough(timer, taken, contender, effort)
 
     def sample() -> float:
         contender.before()
         try:
-            if contender.threads > 1:
+            if wakes:
                 timer.timeit(1)
             return timer.timeit(calls) / calls
         finally:
