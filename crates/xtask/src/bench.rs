@@ -20,7 +20,7 @@ pub enum Results {
 #[derive(Clone, Copy, PartialEq)]
 pub enum Form {
     Full,
-    /// Fewer rounds, nothing past 64 MiB but the files' peers: a look, no figures to keep.
+    /// Fewer rounds and cases, nothing past 64 MiB: a look, no figures to keep.
     Quick,
 }
 
