@@ -55,14 +55,13 @@ class Contender:
 
 @dataclass(frozen=True)
 class Case:
-    """The same work by several. Ratios are to the contender with the label `limit`."""
+    """The same work by several."""
 
     group: str
     title: str
-    #: Read and written, which `limit` moves too.
+    #: Read and written together.
     bytes: int
     contenders: list[Contender]
-    limit: str = "memcpy"
     #: Whether the result lies in memory that exists; None where that is no question.
     is_existing: bool | None = None
 
