@@ -66,6 +66,8 @@ pub struct Machine {
     pub kernels: HashMap<&'static str, &'static Kernel>,
     /// What the host knows to have happened. One clock for all threads: what one thread does after
     /// another handed over to it is in order, however they told each other.
+    /// Context and last clock of streams that were destroyed, until the context is waited for.
+    pub gone: Vec<(u64, Clock)>,
     pub host_clock: Clock,
     pub tick: u64,
     pub calls: BTreeMap<&'static str, u64>,

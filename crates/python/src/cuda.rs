@@ -107,7 +107,7 @@ pub fn current_stream(device: DeviceArgument) -> PyResult<PyStream> {
 
 thread_local! {
     /// The `with` blocks that this thread is in.
-    static SCOPES: RefCell<Vec<StreamScope>> = const { RefCell::new(Vec::new()) };
+    static SCOPES: RefCell<Vec<(Stream, StreamScope)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A queue of work on one device. `with stream:` makes it this thread's current one.
@@ -166,14 +166,19 @@ impl PyStream {
     }
 
     fn __enter__<'py>(slf: &Bound<'py, Self>) -> Bound<'py, Self> {
-        let scope = StreamScope::enter(&slf.get().0);
-        SCOPES.with_borrow_mut(|scopes| scopes.push(scope));
+        let stream = slf.get().0.clone();
+        let scope = StreamScope::enter(&stream);
+        SCOPES.with_borrow_mut(|scopes| scopes.push((stream, scope)));
         slf.clone()
     }
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let scope = SCOPES.with_borrow_mut(Vec::pop);
+        // Its own, the last one: generators leave their blocks when they like.
+        let scope = SCOPES.with_borrow_mut(|scopes| {
+            let at = scopes.iter().rposition(|(stream, _)| *stream == self.0)?;
+            Some(scopes.remove(at))
+        });
         let left = "the `with` block of this stream was not entered on this thread";
         scope.map(drop).ok_or_else(|| PyRuntimeError::new_err(left))
     }

@@ -69,10 +69,11 @@ unsafe extern "C" fn from_object(object: *mut c_void, out: *mut *mut DlManagedVe
         // SAFETY: promised by the caller.
         let object = unsafe { tensor_object(py, object) }?;
         let tensor = &object.get().tensor;
-        lend_to_python(tensor)?;
-        // The consumer orders itself after our current stream.
+        // First, as a copy that runs holds the memory; the consumer orders itself after our stream.
         ready_on_own_stream(tensor)?;
-        let managed = Exported::new(tensor).map_err(ArrayError::from)?.into_versioned(false);
+        lend_to_python(tensor)?;
+        let exported = Exported::new(tensor).map_err(ArrayError::from)?;
+        let managed = exported.as_host().into_versioned(false);
         // SAFETY: promised by the caller.
         unsafe { out.write(managed) };
         Ok(())
@@ -113,8 +114,8 @@ impl PyTensor {
             let text = "tensor is read-only, which a DLTensor cannot say: ask for a managed tensor";
             return Err(PyBufferError::new_err(text));
         }
-        lend_to_python(&self.tensor)?;
         ready_on_own_stream(&self.tensor)?;
+        lend_to_python(&self.tensor)?;
         let axes = self.header_axes().map_err(ArrayError::from)?;
         Ok(axes.header(&self.tensor))
     }

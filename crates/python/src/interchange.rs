@@ -1,8 +1,8 @@
 //! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
 
 use ndbridge::python::{
-    ArrayError, array_interface, cuda_array_interface, from_numpy, to_cupy, to_dlpack_on, to_jax,
-    to_py_err, to_tensorflow, to_torch,
+    ArrayError, DlpackForm, array_interface, cuda_array_interface, from_numpy, to_cupy,
+    to_dlpack_on, to_jax, to_py_err, to_tensorflow, to_torch,
 };
 use ndbridge::storage::{ALIGN_BYTES, Mutability};
 use ndbridge::{CopyOrder, DType, Device, Order, Tensor, dlpack};
@@ -48,11 +48,9 @@ impl PyTensor {
     ) -> PyResult<Bound<'py, PyAny>> {
         let own = self.__dlpack_device__()?;
         let asked = dl_device.unwrap_or(own);
-        let moves = asked != own;
-        let target = match moves {
-            false => self.tensor.device(),
-            true => device_asked(asked, own)?,
-        };
+        let here = self.tensor.device();
+        let target = if asked == own { here } else { device_asked(asked, own)? };
+        let moves = here != target && !(here.is_host() && target.is_host());
         if stream.is_some() && target.is_host() {
             let text = "stream must be None: host memory has no streams";
             return Err(PyValueError::new_err(text));
@@ -62,15 +60,18 @@ impl PyTensor {
                 format!("tensor is on DLPack device {own:?}, asked for {asked:?}: allow a copy");
             return Err(PyBufferError::new_err(text));
         }
+        // Pinned memory is plain host memory to who asks for that.
+        let form = DlpackForm { max_version, is_copied: moves, as_host: target == Device::Cpu };
         if !moves && copy != Some(true) {
             self.check_consumer(py)?;
-            return to_dlpack_on(py, &self.tensor, stream, max_version, false);
+            return to_dlpack_on(py, &self.tensor, stream, form);
         }
         let copied = match moves {
             true => self.tensor.to_device(target),
             false => self.tensor.copy(CopyOrder::Keep),
         };
-        to_dlpack_on(py, &copied.map_err(to_py_err)?, stream, max_version, true)
+        let form = DlpackForm { is_copied: true, ..form };
+        to_dlpack_on(py, &copied.map_err(to_py_err)?, stream, form)
     }
 
     /// DLPack's numbers of the device: (1, 0) is the host, (2, i) a CUDA device.

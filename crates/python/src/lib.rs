@@ -16,6 +16,7 @@ mod exchange;
 mod files;
 mod index;
 mod interchange;
+mod memory;
 mod planning;
 mod rows;
 mod scalar;
@@ -52,6 +53,8 @@ mod _ndbridge {
     use crate::dtype::PyDType;
     #[pymodule_export]
     use crate::files::{NpzFile, load, load_npz, save, savez, savez_compressed};
+    #[pymodule_export]
+    use crate::memory::{cache_stats, empty_cache, set_cache_limit};
     #[pymodule_export]
     use crate::planning::{PyPlan, PyReceipt, array_equal, plan, shares_memory};
     #[pymodule_export]

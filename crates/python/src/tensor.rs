@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
+use ndbridge::cuda::current_stream;
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
-use ndbridge::{Casting, CopyRule, Device, Order, Request, Tensor};
+use ndbridge::{Casting, CopyRule, Device, Order, Request, Tensor, TensorError};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -117,7 +118,7 @@ impl PyTensor {
     #[pyo3(signature = (force=false))]
     fn numpy<'py>(slf: &Bound<'py, Self>, force: bool) -> PyResult<Bound<'py, PyAny>> {
         if force && !slf.get().tensor.device().is_host() {
-            let copy = Bound::new(slf.py(), slf.get().on_host()?)?;
+            let copy = Bound::new(slf.py(), slf.get().on_host(slf.py())?)?;
             return Self::numpy(&copy, false);
         }
         // SAFETY: the object holds the tensor, and with it the storage, and is never changed.
@@ -189,7 +190,7 @@ impl PyTensor {
         if slf.get().tensor.device().is_host() {
             return Ok(slf.clone());
         }
-        Bound::new(slf.py(), slf.get().on_host()?)
+        Bound::new(slf.py(), slf.get().on_host(slf.py())?)
     }
 
     /// The tensor itself if it is on that CUDA device, else a copy there.
@@ -218,25 +219,25 @@ impl PyTensor {
     ///
     /// With `non_blocking`, a copy from pinned memory to a device, or from a device into new pinned
     /// memory, may still run when this returns; whoever uses the result waits by himself.
-    fn to(&self, target: &Bound<'_, PyAny>, non_blocking: bool) -> PyResult<Self> {
+    fn to(&self, py: Python<'_>, target: &Bound<'_, PyAny>, non_blocking: bool) -> PyResult<Self> {
         let device = target.extract::<String>().ok().and_then(|name| name.parse().ok());
         let request = match device {
             Some(device) => Request::new("to").with_device(device),
             None => Request::new("to").with_dtype(target.extract::<DTypeArgument>()?.0),
         };
-        self.convert(&Request { non_blocking, ..request })
+        self.crossed(py, &Request { non_blocking, ..request })
     }
 
     /// The elements as nested lists of Python numbers.
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let values = self.on_host()?.tensor.scalars().map_err(to_py_err)?;
+        let values = self.on_host(py)?.tensor.scalars().map_err(to_py_err)?;
         let numbers = values.into_iter().map(|value| to_python(py, value));
         nested(py, &mut numbers.collect::<PyResult<Vec<_>>>()?.into_iter(), self.tensor.shape())
     }
 
     /// The value of a tensor of one element, as a Python number.
     fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        to_python(py, self.on_host()?.tensor.item().map_err(to_py_err)?)
+        to_python(py, self.on_host(py)?.tensor.item().map_err(to_py_err)?)
     }
 
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -262,8 +263,8 @@ impl PyTensor {
         Ok(Rows::of(self.tensor.clone()))
     }
 
-    fn __bool__(&self) -> PyResult<bool> {
-        let value = self.on_host()?.tensor.item().map_err(to_py_err)?;
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        let value = self.on_host(py)?.tensor.item().map_err(to_py_err)?;
         Ok(value.to_element::<bool>())
     }
 
@@ -316,13 +317,32 @@ impl PyTensor {
     }
 
     /// The same elements on the host: shared, or copied from a device.
-    fn on_host(&self) -> PyResult<Self> {
-        self.convert(&Request::new("cpu").with_device(Device::Cpu))
+    fn on_host(&self, py: Python<'_>) -> PyResult<Self> {
+        self.crossed(py, &Request::new("cpu").with_device(Device::Cpu))
+    }
+
+    /// What `request` asks for. What a blocking copy from or to a device has to wait for is waited for
+    /// while other threads run Python: work on its stream may be waiting for Python itself.
+    fn crossed(&self, py: Python<'_>, request: &Request) -> PyResult<Self> {
+        let (from, to) = (self.tensor.device(), request.device.unwrap_or(self.tensor.device()));
+        if from != to && !request.non_blocking {
+            let waited = py.detach(|| {
+                self.tensor.wait_until_ready()?;
+                for device in [from, to] {
+                    if let Device::Cuda(ordinal) = device {
+                        current_stream(ordinal)?.synchronize()?;
+                    }
+                }
+                Ok::<_, TensorError>(())
+            });
+            waited.map_err(to_py_err)?;
+        }
+        self.convert(request)
     }
 
     /// What `request` asks for; `slf`, which holds this tensor, if that shares.
     fn moved<'py>(&self, slf: &Bound<'py, Self>, request: &Request) -> PyResult<Bound<'py, Self>> {
-        let converted = self.convert(request)?;
+        let converted = self.crossed(slf.py(), request)?;
         if converted.tensor.receipt().is_shared() {
             return Ok(slf.clone());
         }

@@ -22,6 +22,14 @@ pub enum StorageError {
         /// Size asked for.
         len_bytes: usize,
     },
+    /// New memory was to be used before all of it was filled.
+    #[error("{len_bytes} bytes to be filled, only {filled} were")]
+    NotFilled {
+        /// Size of the memory.
+        len_bytes: usize,
+        /// Count of bytes that have a value.
+        filled: usize,
+    },
     /// A foreign owner named bytes at address zero.
     #[error("null pointer for {len_bytes} bytes, expected an address")]
     NullPointer {

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access;
-#[expect(unsafe_code, reason = "calls the global allocator and frees what it gave")]
+#[expect(unsafe_code, reason = "hands out memory before it is filled")]
 mod alloc;
 mod borrow;
 #[cfg(feature = "cuda")]
@@ -23,7 +23,9 @@ mod storage;
 mod sync;
 
 pub use access::{Access, BorrowKind, Mutability};
-pub use alloc::{ALIGN_BYTES, UninitStorage};
+pub use alloc::{
+    ALIGN_BYTES, CacheStats, Filling, UninitStorage, cache_stats, empty_cache, set_cache_limit,
+};
 pub use borrow::{Borrow, LentBorrow, OwnedBorrow};
 pub use device::Device;
 pub use error::{BorrowError, DeviceError, StorageError};

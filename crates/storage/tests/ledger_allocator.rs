@@ -8,10 +8,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
-use ndbridge_storage::{Storage, StorageError};
+use ndbridge_storage::{Storage, StorageError, set_cache_limit};
 
 /// Blocks of these sizes are made by this test alone.
-const COUNTED: std::ops::Range<usize> = 70_000..71_000;
+const COUNTED: std::ops::Range<usize> = 73_000..74_000;
 /// No block is larger than this.
 const MEMORY: usize = 1 << 32;
 
@@ -109,7 +109,7 @@ unsafe impl GlobalAlloc for Books {
 #[global_allocator]
 static BOOKS: Books = Books;
 
-const LEN_BYTES: usize = 70_123;
+const LEN_BYTES: usize = 73_123;
 
 fn live() -> isize {
     LIVE.load(Ordering::SeqCst)
@@ -118,6 +118,7 @@ fn live() -> isize {
 /// One test, so that nothing else allocates blocks of the counted sizes.
 #[test]
 fn own_2_every_block_is_freed_once_with_its_layout() {
+    set_cache_limit(0); // all memory comes from the allocator
     let zeroed = Storage::zeroed(LEN_BYTES).unwrap();
     let vec = Storage::from_vec(vec![1u8; LEN_BYTES]);
     let mut spare = Vec::with_capacity(LEN_BYTES);
@@ -151,4 +152,16 @@ fn own_2_every_block_is_freed_once_with_its_layout() {
         }
     }
     assert_eq!(live(), 0);
+    kept_blocks_go_back_to_the_allocator();
+}
+
+fn kept_blocks_go_back_to_the_allocator() {
+    let live_and_kept = || (live(), ndbridge_storage::cache_stats().kept_blocks);
+    set_cache_limit(4 * COUNTED.end);
+    let blocks = [(); 3].map(|()| Storage::uninit(LEN_BYTES).expect("memory for a test"));
+    assert_eq!(live_and_kept(), (3, 0));
+    drop(blocks);
+    assert_eq!(live_and_kept(), if cfg!(miri) { (0, 0) } else { (3, 3) });
+    set_cache_limit(0);
+    assert_eq!(live_and_kept(), (0, 0));
 }

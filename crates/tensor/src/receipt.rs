@@ -165,25 +165,32 @@ pub enum Action {
 pub struct Receipt {
     call: &'static str,
     action: Action,
+    kernel: Option<&'static str>,
 }
 
 impl Receipt {
     /// A receipt of `call`, which made new memory.
     #[must_use]
     pub const fn created(call: &'static str) -> Self {
-        Self { call, action: Action::Created }
+        Self { call, action: Action::Created, kernel: None }
     }
 
     /// A receipt of `call`, which shares.
     #[must_use]
     pub const fn shared(call: &'static str) -> Self {
-        Self { call, action: Action::Shared }
+        Self { call, action: Action::Shared, kernel: None }
     }
 
     /// A receipt of `call`, which wrote `bytes` for `reasons`.
     #[must_use]
     pub const fn copied(call: &'static str, reasons: CopyReasons, bytes: usize) -> Self {
-        Self { call, action: Action::Copied { reasons, bytes } }
+        Self { call, action: Action::Copied { reasons, bytes }, kernel: None }
+    }
+
+    /// This receipt, of bytes that `kernel` copied.
+    #[must_use]
+    pub(crate) const fn by_kernel(self, kernel: Option<&'static str>) -> Self {
+        Self { kernel, ..self }
     }
 
     /// The name of the call.
@@ -202,6 +209,31 @@ impl Receipt {
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         matches!(self.action, Action::Shared)
+    }
+
+    /// The kernel of the copy engine that moved the bytes in host memory; `None` if it moved none.
+    ///
+    /// ```
+    /// use ndbridge_tensor::{CopyOrder, Tensor};
+    /// let image = Tensor::from_vec(vec![0_u8; 48]).reshape(&[4, 4, 3])?;
+    /// let planes = image.permute(&[2, 0, 1])?.copy(CopyOrder::C)?;
+    /// assert_eq!(planes.receipt().kernel(), Some("split"));
+    /// # Ok::<(), ndbridge_tensor::TensorError>(())
+    /// ```
+    ///
+    /// | name | elements |
+    /// |---|---|
+    /// | `block` | are one block on both sides |
+    /// | `rows` | lie in blocks of one size |
+    /// | `transpose` | lie in rows on one side, in columns on the other |
+    /// | `split`, `merge` | are 2 to 4 channels that come apart, or together |
+    /// | `reverse`, `step` | lie backwards, or up to 4 items apart, in the source |
+    /// | `repeat` | are one that the source repeats |
+    /// | `general` | lie in any other way |
+    /// | `cast` | change their data type |
+    #[must_use]
+    pub const fn kernel(&self) -> Option<&'static str> {
+        self.kernel
     }
 
     /// Bytes the call copied; 0 if it shared or made new memory.

@@ -17,7 +17,7 @@ const CODES: [i32; 3] = [999, 2, 46];
 const FEW: u64 = 4;
 
 /// Functions whose failure need not reach the caller, and why.
-const ABSORBED: [(&str, &str); 11] = [
+const ABSORBED: [(&str, &str); 12] = [
     ("cuThreadExchangeStreamCaptureMode", "only spares captures of others"),
     ("cuCtxPopCurrent_v2", "is tried once more"),
     ("cuCtxSetCurrent", "cust does not look at its answer; the context is popped again"),
@@ -27,6 +27,7 @@ const ABSORBED: [(&str, &str); 11] = [
     ("cuMemFreeAsync", "falls back to freeing after everything has run"),
     ("cuMemFreeHost", "keeps the memory for later"),
     ("cuMemAllocFromPoolAsync", "out of memory: tried once more"),
+    ("cuMemHostAlloc", "out of memory: tried once more"),
     ("cuMemPoolTrimTo", "on the way to freeing what was kept"),
     ("cuEventQuery", "asks whether memory can be let go of now, or later"),
 ];

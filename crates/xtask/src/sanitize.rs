@@ -116,6 +116,8 @@ fn address_sanitizer(workspace: &Workspace) -> Result<Command, Error> {
     let mut command = nightly::cargo(workspace, tests);
     command.arg("--target-dir").arg(workspace.target.join("asan"));
     command.env("RUSTFLAGS", "-Awarnings -Zsanitizer=address");
+    // Memory that is kept for reuse would hide that it was used after it was freed.
+    command.env("NDBRIDGE_CACHE_BYTES", "0");
     Ok(command)
 }
 

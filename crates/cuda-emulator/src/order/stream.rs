@@ -182,6 +182,12 @@ impl Machine {
     pub fn join_context(&mut self, context: u64) -> Result<(), Code> {
         let streams = self.streams.iter().filter(|(_, stream)| stream.context == context);
         let all: Vec<_> = streams.map(|(handle, stream)| (*handle, stream.submitted)).collect();
+        // The work of streams that are gone has run as well by then.
+        let (gone, others) =
+            std::mem::take(&mut self.gone).into_iter().partition(|g| g.0 == context);
+        self.gone = others;
+        let gone: Vec<(u64, Clock)> = gone;
+        gone.iter().for_each(|(_, clock)| merge(&mut self.host_clock, clock));
         all.into_iter().try_for_each(|(stream, count)| self.join(stream, count))
     }
 
@@ -239,7 +245,9 @@ impl Machine {
     pub fn destroy_stream(&mut self, stream: u64) -> Result<(), Code> {
         let count = self.streams.get(&stream).ok_or(INVALID_HANDLE)?.submitted;
         let outcome = self.run(stream, count);
-        self.streams.remove(&stream);
+        if let Some(removed) = self.streams.remove(&stream) {
+            self.gone.push((removed.context, removed.clock));
+        }
         outcome.map_err(|_| ILLEGAL_ADDRESS)
     }
 

@@ -90,6 +90,15 @@ impl Exported {
         Ok(Self { axes: HeaderAxes::of(tensor)?, tensor: tensor.clone() })
     }
 
+    /// The same, with pinned memory named as plain host memory: some consumers know no other word.
+    #[must_use]
+    pub fn as_host(mut self) -> Self {
+        if self.axes.device.kind == CUDA_HOST {
+            self.axes.device = DlDevice { kind: CPU, id: 0 };
+        }
+        self
+    }
+
     /// A structure with version and flags, to be deleted by its deleter.
     ///
     /// `is_copied` says that the tensor is a copy which nobody else holds. Memory that is

@@ -9,6 +9,7 @@
 //! Source: `numpy.lib.format`, NEP 1.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::Read;
 
 use ndbridge_dtype::{ByteOrder, DType, DTypeError, Refused, parse_type_string};
@@ -29,6 +30,9 @@ const MAX_HEADER_BYTES: u64 = 1 << 20;
 
 /// Data begins at a multiple of this, as in files that NumPy writes.
 const ALIGN_BYTES: usize = 64;
+
+/// As much of a file as is read at first: more than the headers of nearly all files.
+pub(super) const HEAD_BYTES: usize = 512;
 
 /// NumPy leaves room for the first axis to grow to this many digits.
 const GROWTH_DIGITS: usize = 21;
@@ -84,6 +88,24 @@ impl Header {
         let header = Self::from_fields(fields, text_at + text.len()).map_err(at_text)?;
         header.check_fits(len_bytes)?;
         Ok(header)
+    }
+
+    /// As [`read`](Self::read), from the start of a file; gives what it read of the data as well.
+    pub(super) fn read_head<'h>(
+        file: &mut File,
+        len_bytes: Option<u64>,
+        head: &'h mut [u8; HEAD_BYTES],
+    ) -> Result<(Self, &'h [u8]), NumpyError> {
+        // One call of the system. A pipe may give less, and the header's reader asks again.
+        let found = loop {
+            match file.read(head) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                found => break found?,
+            }
+        };
+        let mut rest = &head[..found];
+        let header = Self::read(&mut rest.by_ref().chain(file), len_bytes)?;
+        Ok((header, rest))
     }
 
     fn from_fields(fields: Fields<'_>, data_offset: usize) -> Result<Self, (usize, FormatError)> {

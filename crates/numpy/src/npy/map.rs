@@ -7,7 +7,7 @@ use ndbridge_dtype::ByteOrder;
 use ndbridge_tensor::{Layout, Receipt, Storage, Tensor, TensorError};
 
 use crate::error::{NumpyError, Place};
-use crate::npy::header::Header;
+use crate::npy::header::{HEAD_BYTES, Header};
 
 pub use ndbridge_tensor::storage::MapMode;
 
@@ -54,7 +54,7 @@ fn map_at(path: &Path, mode: MapMode) -> Result<Tensor, NumpyError> {
     let writes = matches!(mode, MapMode::ReadWrite);
     let mut file = OpenOptions::new().read(true).write(writes).open(path)?;
     let len_bytes = file.metadata()?.len();
-    let header = Header::read(&mut file, Some(len_bytes))?;
+    let (header, _) = Header::read_head(&mut file, Some(len_bytes), &mut [0; HEAD_BYTES])?;
     check_byte_order(&header)?;
     let storage = map_data(&file, &header, mode)?;
     let tensor = Tensor::from_parts(storage, header.dtype(), layout_at(&header, 0)?)?;

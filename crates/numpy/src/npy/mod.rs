@@ -31,7 +31,9 @@ use ndbridge_tensor::Tensor;
 
 use crate::error::{NumpyError, Place};
 
-pub(crate) use data::read_tensor;
+use data::InFile;
+pub(crate) use data::{Stream, begin_copy, finish_copy, read_storage, read_tensor};
+use header::HEAD_BYTES;
 pub use header::Header;
 pub use map::{MapMode, map, map_with};
 pub use write::{save, write};
@@ -61,8 +63,10 @@ pub fn load(path: impl AsRef<Path>) -> Result<Tensor, NumpyError> {
 fn load_at(path: &Path) -> Result<Tensor, NumpyError> {
     let mut file = File::open(path)?;
     let len_bytes = known_len(&file)?;
-    let header = Header::read(&mut file, len_bytes)?;
-    read_tensor(&mut file, &header, len_bytes.is_some(), "npy::load")
+    let mut head = [0; HEAD_BYTES];
+    let (header, read) = Header::read_head(&mut file, len_bytes, &mut head)?;
+    let mut data = InFile { read, rest: &mut file };
+    read_tensor(&mut data, &header, len_bytes.is_some(), "npy::load")
 }
 
 /// Size of a regular file; a pipe or a device has none.
@@ -92,5 +96,5 @@ fn known_len(file: &File) -> Result<Option<u64>, NumpyError> {
 /// As [`load`].
 pub fn read<R: Read>(mut reader: R, len_bytes: Option<u64>) -> Result<Tensor, NumpyError> {
     let header = Header::read(&mut reader, len_bytes)?;
-    read_tensor(&mut reader, &header, len_bytes.is_some(), "npy::read")
+    read_tensor(&mut Stream(reader), &header, len_bytes.is_some(), "npy::read")
 }

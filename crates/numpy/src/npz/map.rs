@@ -89,7 +89,8 @@ impl Mapped {
     /// As [`Npz::get`](super::Npz::get).
     pub fn get(&self, name: &str) -> Result<Tensor, NumpyError> {
         let entry = find(&self.directory, name, &self.place)?;
-        self.get_entry(entry).map_err(|error| error.at(&self.place.member(&entry.name)))
+        let bytes = self.bytes.bytes()?;
+        self.get_entry(&bytes, entry).map_err(|error| error.at(&self.place.member(&entry.name)))
     }
 
     /// Every array with its name, in the order of the archive.
@@ -100,20 +101,23 @@ impl Mapped {
         let entries = &self.directory.entries;
         let bytes = self.bytes.bytes()?;
         check_all(&mut Cursor::new(&*bytes), entries, bytes.len() as u64, &self.place)?;
-        let named = |entry: &Entry| Ok((entry.key().to_owned(), self.get(entry.key())?));
+        let named = |entry: &Entry| {
+            let array = self.get_entry(&bytes, entry);
+            let array = array.map_err(|error| error.at(&self.place.member(&entry.name)))?;
+            Ok((entry.key().to_owned(), array))
+        };
         entries.iter().map(named).collect()
     }
 
-    fn get_entry(&self, entry: &Entry) -> Result<Tensor, NumpyError> {
-        let bytes = self.bytes.bytes()?;
+    fn get_entry(&self, bytes: &[u8], entry: &Entry) -> Result<Tensor, NumpyError> {
         if entry.method != STORED {
-            return get_entry(&mut Cursor::new(&*bytes), entry, bytes.len() as u64);
+            return get_entry(&mut Cursor::new(bytes), entry, bytes.len() as u64);
         }
         // The directory was read from these bytes, so the member begins inside them.
         let data_at = member::read_header(&mut &bytes[entry.header_at as usize..], entry)?;
-        let header = read_header(&bytes, entry, data_at).map_err(|error| error.shifted(data_at))?;
+        let header = read_header(bytes, entry, data_at).map_err(|error| error.shifted(data_at))?;
         if npy::check_byte_order(&header).is_err() {
-            return get_entry(&mut Cursor::new(&*bytes), entry, bytes.len() as u64);
+            return get_entry(&mut Cursor::new(bytes), entry, bytes.len() as u64);
         }
         // The member ends inside the file, so this is no larger than the file.
         let layout = npy::layout_at(&header, data_at as usize + header.data_offset())?;

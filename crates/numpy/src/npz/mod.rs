@@ -24,6 +24,7 @@ mod directory;
 mod end;
 mod map;
 mod member;
+mod parallel;
 mod read;
 mod record;
 mod write;

@@ -4,26 +4,31 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use ndbridge_tensor::Tensor;
+use ndbridge_tensor::{Storage, Tensor};
 
 use crate::error::{NumpyError, Place};
 use crate::npy::{self, Header};
 use crate::npz::directory::{Directory, Entry};
 use crate::npz::member::{Member, Unpacked};
+use crate::npz::parallel::{FileAt, in_parallel};
 use crate::npz::record::DEFLATED;
 use crate::reason::FormatError;
 
 /// Deflated members may take this much more than the archive before they are checked beforehand.
 const UNCHECKED_BYTES: u64 = 8 << 20;
 
+/// As receipts name this way of copying.
+const CALL: &str = "npz::load";
+
 /// Piece in which a member is unpacked only to check it.
 const PIECE_BYTES: usize = 1 << 16;
 
-/// Every array of an archive with its name, in the order of the archive.
+/// Every array of an archive with its name, in the order of the archive. Large archives are read,
+/// unpacked and checked by several threads.
 ///
 /// ```
 /// use ndbridge_numpy::npz;
-/// use ndbridge_tensor::Tensor;
+/// use ndbridge_tensor::{Storage, Tensor};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("x.npz");
 /// let (a, b) = (Tensor::from_vec(vec![1_u8]), Tensor::from_vec(vec![2.0_f64, 3.0]));
@@ -37,14 +42,16 @@ const PIECE_BYTES: usize = 1 << 16;
 /// The file cannot be read or is malformed, or any member is no array that can be carried. To load
 /// the others nevertheless, [`Npz::open`] the archive.
 pub fn load(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>, NumpyError> {
-    Npz::open(path)?.load_all()
+    let Npz { mut reader, directory, len_bytes, place } = Npz::open(path)?;
+    check_all(&mut reader, &directory.entries, len_bytes, &place)?;
+    unpack_all(&reader, &directory.entries, &place)
 }
 
 /// An open archive whose arrays are loaded one by one.
 ///
 /// ```
 /// use ndbridge_numpy::npz::{self, Npz};
-/// use ndbridge_tensor::Tensor;
+/// use ndbridge_tensor::{Storage, Tensor};
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("x.npz");
 /// npz::save_compressed(&path, [("weights", &Tensor::from_vec(vec![0.5_f32; 1000]))])?;
@@ -168,8 +175,7 @@ pub(super) fn check_all<R: Read + Seek>(
     len_bytes: u64,
     place: &Place,
 ) -> Result<(), NumpyError> {
-    let total = entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.unpacked_bytes));
-    if total <= len_bytes.saturating_add(UNCHECKED_BYTES) {
+    if unpacked_bytes(entries) <= len_bytes.saturating_add(UNCHECKED_BYTES) {
         return Ok(());
     }
     let check = |entry| check(reader, entry).map_err(|error| error.at(&place.member(&entry.name)));
@@ -192,11 +198,54 @@ pub(super) fn get_entry<R: Read + Seek>(
 fn unpack<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<Tensor, NumpyError> {
     Member::locate(reader, entry)?.unpack(|unpacked| {
         let header = read_header(unpacked, entry)?;
-        let tensor = npy::read_tensor(unpacked, &header, true, "npz::load");
-        let tensor = tensor.map_err(|error| unpacked.explain(error))?;
-        unpacked.finish()?;
-        Ok(tensor)
+        let pending = npy::begin_copy(&header, CALL)?;
+        npy::finish_copy(unpack_data(unpacked, &header)?, &header, pending)
     })
+}
+
+/// The data of a member behind its array's header.
+fn unpack_data<R: Read>(
+    unpacked: &mut Unpacked<'_, '_, R>,
+    header: &Header,
+) -> Result<Storage, NumpyError> {
+    let storage = npy::read_storage(&mut npy::Stream(&mut *unpacked), header);
+    let storage = storage.map_err(|error| unpacked.explain(error))?;
+    unpacked.finish()?;
+    Ok(storage)
+}
+
+/// Unpacks members on as many threads as it pays for, in their order.
+fn unpack_all(
+    file: &File,
+    entries: &[Entry],
+    place: &Place,
+) -> Result<Vec<(String, Tensor)>, NumpyError> {
+    let at_member = |entry: &Entry| place.member(&entry.name);
+    if let Some(first) = entries.first() {
+        // What forbids copies forbids them on this thread: ask before any other one begins.
+        let header = Member::locate(&mut FileAt::start(file), first)
+            .and_then(|member| member.unpack(|unpacked| read_header(unpacked, first)));
+        let allowed = header.and_then(|header| npy::begin_copy(&header, CALL).map(drop));
+        allowed.map_err(|error| error.at(&at_member(first)))?;
+    }
+    let unpack = |entry: &Entry| {
+        Member::locate(&mut FileAt::start(file), entry)?.unpack(|unpacked| {
+            let header = read_header(unpacked, entry)?;
+            Ok((unpack_data(unpacked, &header)?, header))
+        })
+    };
+    let read = in_parallel(entries, unpacked_bytes(entries), unpack);
+    let finish = |(entry, read): (&Entry, Result<(Storage, Header), NumpyError>)| {
+        let array = read.and_then(|(storage, header)| {
+            npy::finish_copy(storage, &header, npy::begin_copy(&header, CALL)?)
+        });
+        Ok((entry.key().to_owned(), array.map_err(|error| error.at(&at_member(entry)))?))
+    };
+    entries.iter().zip(read).map(finish).collect()
+}
+
+fn unpacked_bytes(entries: &[Entry]) -> u64 {
+    entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.unpacked_bytes))
 }
 
 /// Unpacks a deflated member without keeping it.

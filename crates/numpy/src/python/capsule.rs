@@ -108,8 +108,19 @@ fn device_of(object: &Bound<'_, PyAny>) -> PyResult<Device> {
     }
 }
 
-/// A capsule with the structure of `tensor`, whose memory is lent to Python: of the version that a
-/// consumer of at most `max_version` understands.
+/// What a consumer asks of a DLPack structure.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DlpackForm {
+    /// The newest version that it understands; `None`: only the legacy form.
+    pub max_version: Option<(u32, u32)>,
+    /// The tensor is a copy that nobody else holds.
+    pub is_copied: bool,
+    /// Pinned memory is to be named as plain host memory.
+    pub as_host: bool,
+}
+
+/// A capsule with the structure of `tensor`, whose memory is lent to Python, in the form that a
+/// consumer asks for.
 ///
 /// # Errors
 /// `BufferError` for what DLPack, or the older form of it, cannot express, and while a guard of the
@@ -117,17 +128,13 @@ fn device_of(object: &Bound<'_, PyAny>) -> PyResult<Device> {
 pub fn to_dlpack<'py>(
     py: Python<'py>,
     tensor: &Tensor,
-    max_version: Option<(u32, u32)>,
-    is_copied: bool,
+    form: DlpackForm,
 ) -> PyResult<Bound<'py, PyAny>> {
     let exported = lent(tensor)?;
-    if max_version.is_some_and(|(major, _)| major >= 1) {
-        return capsule_of(
-            py,
-            exported.into_versioned(is_copied).cast(),
-            VERSIONED,
-            drop_versioned,
-        );
+    let exported = if form.as_host { exported.as_host() } else { exported };
+    if form.max_version.is_some_and(|(major, _)| major >= 1) {
+        let managed = exported.into_versioned(form.is_copied);
+        return capsule_of(py, managed.cast(), VERSIONED, drop_versioned);
     }
     let managed = exported.into_legacy().map_err(ArrayError::from)?;
     capsule_of(py, managed.cast(), LEGACY, drop_legacy)
@@ -142,11 +149,10 @@ pub fn to_dlpack_on<'py>(
     py: Python<'py>,
     tensor: &Tensor,
     stream: Option<i64>,
-    max_version: Option<(u32, u32)>,
-    is_copied: bool,
+    form: DlpackForm,
 ) -> PyResult<Bound<'py, PyAny>> {
     device::hand_over(tensor, stream)?;
-    to_dlpack(py, tensor, max_version, is_copied)
+    to_dlpack(py, tensor, form)
 }
 
 /// A legacy capsule for a consumer that never writes, such as TensorFlow and JAX.
@@ -154,7 +160,7 @@ pub fn to_dlpack_on<'py>(
 /// # Errors
 /// As [`to_dlpack`], but read-only memory goes out as well.
 pub(super) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    capsule_of(py, lent(tensor)?.into_legacy_for_reader().cast(), LEGACY, drop_legacy)
+    capsule_of(py, lent(tensor)?.as_host().into_legacy_for_reader().cast(), LEGACY, drop_legacy)
 }
 
 /// The structure of `tensor`, whose memory is lent to Python.

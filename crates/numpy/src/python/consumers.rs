@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use super::capsule;
+use super::capsule::{self, DlpackForm};
 use super::device;
 use super::error::{ArrayError, to_py_err};
 use super::export::check_host;
@@ -46,7 +46,7 @@ pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
         return module.call_method1(intern!(py, "from_dlpack"), (holder,));
     };
     device::hand_over_to(table, tensor)?;
-    let managed = capsule::lent(tensor)?.into_versioned(false);
+    let managed = capsule::lent(tensor)?.as_host().into_versioned(false);
     let mut object: *mut c_void = ptr::null_mut();
     // SAFETY: torch's own function, which takes over the new structure; attached.
     let failed = unsafe { to_object(managed, &mut object) } != 0;
@@ -140,7 +140,8 @@ impl Holder {
             device::hand_over(&self.tensor, stream)?;
             return capsule::to_reader(py, &self.tensor);
         }
-        capsule::to_dlpack_on(py, &self.tensor, stream, max_version, false)
+        let form = DlpackForm { max_version, is_copied: false, as_host: true };
+        capsule::to_dlpack_on(py, &self.tensor, stream, form)
     }
 
     fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {

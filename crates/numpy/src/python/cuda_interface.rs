@@ -78,10 +78,11 @@ pub fn cuda_array_interface<'py>(
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let Device::Cuda(_) = tensor.device() else { return Ok(None) };
     let Some(interface) = array_interface::entries(py, tensor)? else { return Ok(None) };
+    let stream = device::ready_on_own_stream(tensor)?;
     lend_to_python(tensor)?;
     if tensor.is_empty() {
         interface.set_item("data", (0, tensor.is_read_only()))?;
     }
-    interface.set_item("stream", device::ready_on_own_stream(tensor)?)?;
+    interface.set_item("stream", stream)?;
     Ok(Some(interface))
 }

@@ -96,7 +96,7 @@ pub(super) fn came_back(storage: &Storage) -> PyResult<()> {
 /// `ValueError` for 0, which may mean two streams, and for anything that is no stream.
 pub(super) fn hand_over(tensor: &Tensor, stream: Option<i64>) -> PyResult<()> {
     let Device::Cuda(ordinal) = tensor.device() else {
-        return cuda::wait_for_host_memory(tensor.storage()).map_err(as_exception);
+        return cuda::hand_over_host_memory(tensor.storage()).map_err(as_exception);
     };
     let kind = if tensor.is_read_only() { BorrowKind::Read } else { BorrowKind::Write };
     let handed = match stream.unwrap_or(LEGACY) {
@@ -125,7 +125,7 @@ pub(super) fn hand_over_to(table: Option<&DlExchange>, tensor: &Tensor) -> PyRes
 /// The driver's.
 pub fn ready_on_own_stream(tensor: &Tensor) -> PyResult<usize> {
     let Device::Cuda(ordinal) = tensor.device() else {
-        cuda::wait_for_host_memory(tensor.storage()).map_err(as_exception)?;
+        cuda::hand_over_host_memory(tensor.storage()).map_err(as_exception)?;
         return Ok(0);
     };
     let stream = current_stream(ordinal).map_err(as_exception)?;
@@ -137,7 +137,7 @@ pub fn ready_on_own_stream(tensor: &Tensor) -> PyResult<usize> {
 
 fn stream_of(ordinal: usize, handle: i64) -> PyResult<Stream> {
     let handle = usize::try_from(handle).map_err(|_| {
-        let text = format!("stream {handle} is none: expected -1, 1, 2 or a stream's handle");
+        let text = format!("stream {handle} is none: expected 1, 2 or a stream's handle");
         PyValueError::new_err(text)
     })?;
     // SAFETY: a stream that its owner names now, and that is used during this call only.

@@ -70,7 +70,10 @@ pub(super) fn storage_of(described: &Described) -> Option<Storage> {
     drop(known);
     drop(alive);
     let is_inside = |storage: &Storage| {
-        let here = end <= storage.addresses().end && storage.device() == described.device;
+        // Pinned memory may come back as plain host memory.
+        let same_place = storage.device() == described.device
+            || storage.device().is_host() && described.device.is_host();
+        let here = end <= storage.addresses().end && same_place;
         // A shut gate: the memory may have been freed, and be another's now.
         here && storage.check_gate().is_ok()
     };

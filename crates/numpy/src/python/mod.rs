@@ -84,7 +84,7 @@ pub use arg::{
 };
 pub use array::is_array;
 pub use array_interface::array_interface;
-pub use capsule::{to_dlpack, to_dlpack_on};
+pub use capsule::{DlpackForm, to_dlpack, to_dlpack_on};
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
 pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};

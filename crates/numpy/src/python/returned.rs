@@ -15,7 +15,7 @@ use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
-use super::capsule::to_dlpack;
+use super::capsule::{DlpackForm, to_dlpack};
 use super::consumers::{to_jax, to_tensorflow, to_torch};
 use super::export::to_numpy;
 use crate::dlpack::VERSION;
@@ -57,7 +57,8 @@ returned! {
 }
 
 fn to_ndbridge<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    let capsule = to_dlpack(py, tensor, Some((VERSION.major, VERSION.minor)), false)?;
+    let max_version = Some((VERSION.major, VERSION.minor));
+    let capsule = to_dlpack(py, tensor, DlpackForm { max_version, ..DlpackForm::default() })?;
     py.import("ndbridge")?.call_method1("from_dlpack", (capsule,))
 }
 

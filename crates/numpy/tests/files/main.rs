@@ -7,5 +7,6 @@ mod npy_header;
 mod npy_stream;
 mod npy_write;
 mod npz_golden;
+mod npz_parallel;
 mod npz_write;
 mod support;

@@ -43,6 +43,8 @@ unsafe impl GlobalAlloc for Counting {
 
 /// Most bytes that this thread had in use during `run`, beyond those before it.
 pub fn peak_during(run: impl FnOnce()) -> usize {
+    // Without the cache of large blocks, all memory comes from this allocator.
+    ndbridge_storage::set_cache_limit(0);
     let before = IN_USE.get();
     PEAK.set(before);
     run();

@@ -20,11 +20,13 @@ __all__ = [
     "Tensor",
     "array_equal",
     "asarray",
+    "cache_stats",
     "can_cast",
     "constant",
     "convert_to_tensor",
     "copies",
     "empty",
+    "empty_cache",
     "from_buffer",
     "from_dlpack",
     "from_numpy",
@@ -39,6 +41,7 @@ __all__ = [
     "save",
     "savez",
     "savez_compressed",
+    "set_cache_limit",
     "shares_memory",
     "tensor",
     "zeros",
@@ -287,6 +290,9 @@ def plan(
 ) -> Plan: ...
 def shares_memory(a: _Array, b: _Array) -> bool: ...
 def array_equal(a: _Array, b: _Array) -> bool: ...
+def cache_stats() -> dict[str, int]: ...
+def empty_cache() -> None: ...
+def set_cache_limit(bytes: int) -> None: ...
 def copies() -> CopyCount: ...
 def no_copy() -> NoCopy: ...
 def can_cast(

@@ -8,6 +8,7 @@ import gc
 import os
 
 import ndbridge as nd
+import numpy as np
 import pytest
 
 _library = ctypes.CDLL(os.environ["NDBRIDGE_CUDA_DRIVER"])
@@ -79,9 +80,34 @@ class Foreign:
     def address(self):
         return self.pointer.value
 
+    def read(self):
+        """The bytes now, as an array."""
+        out = np.empty_like(self.array)
+        with _On(self.device):
+            to, size = ctypes.c_void_p(out.ctypes.data), _size(out.nbytes)
+            assert _library.cuMemcpyDtoH_v2(to, self.pointer, size) == 0
+        return out
+
     def free(self):
         with _On(self.device):
             assert _library.cuMemFree_v2(self.pointer) == 0
+
+
+class Pinned:
+    """Pinned memory that another library allocated; `array` lies in it."""
+
+    def __init__(self, array):
+        self.pointer = ctypes.c_void_p()
+        with _On(0):
+            size = _size(array.nbytes)
+            assert _library.cuMemHostAlloc(ctypes.byref(self.pointer), size, 0) == 0
+        memory = (ctypes.c_char * array.nbytes).from_address(self.pointer.value)
+        self.array = np.frombuffer(memory, array.dtype).reshape(array.shape)
+        self.array[...] = array
+
+    def free(self):
+        with _On(0):
+            assert _library.cuMemFreeHost(self.pointer) == 0
 
 
 class Stream:
@@ -102,6 +128,23 @@ class Stream:
                 _u64(address), ctypes.c_ubyte(byte), _size(size), stream
             )
             assert answer == 0
+
+    def copy_from_host(self, foreign, address, size):
+        """Enqueues a copy of pinned host memory."""
+        with _On(self.device):
+            stream, source = ctypes.c_void_p(self.handle), ctypes.c_void_p(address)
+            answer = _library.cuMemcpyHtoDAsync_v2(foreign.pointer, source, _size(size), stream)
+            assert answer == 0
+
+    def begin_capture(self, mode=0):
+        with _On(self.device):
+            assert _library.cuStreamBeginCapture_v2(ctypes.c_void_p(self.handle), mode) == 0
+
+    def end_capture(self):
+        """What the driver answers: 0 if nothing broke the capture."""
+        graph = ctypes.c_void_p()
+        with _On(self.device):
+            return _library.cuStreamEndCapture(ctypes.c_void_p(self.handle), ctypes.byref(graph))
 
     def synchronize(self):
         with _On(self.device):

@@ -13,10 +13,11 @@ use crate::storage::Parts;
 use crate::{Access, Device, Mutability, Storage, StorageError};
 
 /// An allocation on a device; dropping it frees the bytes in the order of its stream, after every
-/// noted use.
+/// noted use, or later.
 pub(super) struct Block {
     // INVARIANT: allocated on the device of `stream`, not yet freed; 0 if there are no bytes.
     address: u64,
+    len_bytes: usize,
     stream: Stream,
     uses: Arc<Uses>,
 }
@@ -54,13 +55,13 @@ impl Block {
     fn allocate(current: &Stream, len_bytes: usize) -> Result<Self, StorageError> {
         let gpu = current.gpu();
         if len_bytes == 0 {
-            return Ok(Self { address: 0, stream: current.clone(), uses: Uses::new() });
+            return Ok(Self { address: 0, len_bytes, stream: current.clone(), uses: Uses::new() });
         }
         current.refuse_capture("allocate")?;
         let _entered = gpu.enter()?;
         // A stream that others may destroy has no order to free in: there it is the device's own.
         let stream = if current.is_own() { current.clone() } else { gpu.home()?.clone() };
-        free_late(gpu);
+        free_much_late(gpu);
         let address = match raw_allocate(gpu, &stream, len_bytes) {
             Err(error) if code_of(&error) == Some(OUT_OF_MEMORY) => {
                 let _ = super::pool::empty(gpu);
@@ -69,7 +70,7 @@ impl Block {
             }
             other => other,
         }?;
-        let block = Self { address, stream, uses: Uses::new() };
+        let block = Self { address, len_bytes, stream, uses: Uses::new() };
         // There is no such memory on any stream before it was allocated on this one.
         block.uses.lock().note_write(Use::on(&block.stream, false)?);
         Ok(block)
@@ -109,53 +110,39 @@ fn explained(gpu: &'static Gpu, asked: usize, error: StorageError) -> StorageErr
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if self.address == 0 {
-            return;
+        if self.address != 0 && self.free_in_order().is_err() {
+            let late = Late { address: self.address, len_bytes: self.len_bytes };
+            self.stream.gpu().unfreed.lock().unwrap_or_else(PoisonError::into_inner).push(late);
         }
-        let gpu = self.stream.gpu();
-        if self.free_in_order().is_ok() || self.free_after_everything().is_ok() {
-            return;
-        }
-        // Neither worked: an error of the device, or of a driver that is going down. Kept, to be
-        // freed with a later allocation.
-        gpu.unfreed.lock().unwrap_or_else(PoisonError::into_inner).push(self.address);
     }
 }
 
+/// Memory that cannot be freed in the order of its stream: foreign code may still use it on streams
+/// that nobody can name, its stream is captured, or the driver refused. It is freed when the device has
+/// been waited for, never by waiting here: the end of a tensor must not end somebody's capture.
+#[derive(Clone, Copy)]
+pub(super) struct Late {
+    address: u64,
+    len_bytes: usize,
+}
+
+/// Past so much late memory, an allocation waits for the device to free it.
+const MANY_LATE: usize = 256;
+const MUCH_LATE_BYTES: usize = 256 << 20;
+
 impl Block {
+    /// An error if that cannot be.
     fn free_in_order(&self) -> Result<(), StorageError> {
         let gpu = self.stream.gpu();
         let notes = self.uses.lock();
         let later = Later::of(&self.stream);
         if gpu.pool.is_none() || notes.has_unnoted_work() || later.is_captured {
-            return self.free_when_passed(notes);
+            return Err(StorageError::Capturing { call: "free" });
         }
         notes.before_write(&later)?;
         let _entered = gpu.enter()?;
         // SAFETY: this block's own address, used by nothing that comes later in the stream.
         unsafe { driver::cuMemFreeAsync(self.address, self.stream.handle()) }
-    }
-
-    fn free_when_passed(
-        &self,
-        mut notes: std::sync::MutexGuard<'_, super::uses::Notes>,
-    ) -> Result<(), StorageError> {
-        notes.wait_for_all()?;
-        if notes.has_unnoted_work() {
-            let _relaxed = Relaxed::new();
-            super::synchronize(self.stream.ordinal())?;
-        }
-        self.free_now()
-    }
-
-    /// Waits for all work of the device first.
-    fn free_after_everything(&self) -> Result<(), StorageError> {
-        super::synchronize(self.stream.ordinal())?;
-        self.free_now()
-    }
-
-    fn free_now(&self) -> Result<(), StorageError> {
-        free(self.stream.gpu(), self.address)
     }
 }
 
@@ -167,10 +154,21 @@ fn free(gpu: &Gpu, address: u64) -> Result<(), StorageError> {
     unsafe { driver::cuMemFree_v2(address) }
 }
 
-/// Frees what could not be freed when it was its time.
-fn free_late(gpu: &'static Gpu) {
-    let mut unfreed = gpu.unfreed.lock().unwrap_or_else(PoisonError::into_inner);
-    if !unfreed.is_empty() && super::synchronize(gpu.ordinal).is_ok() {
-        unfreed.retain(|&address| free(gpu, address).is_err());
+/// Frees what is late, once the device has been waited for.
+pub(super) fn free_late(gpu: &Gpu) {
+    let late = std::mem::take(&mut *gpu.unfreed.lock().unwrap_or_else(PoisonError::into_inner));
+    let still: Vec<Late> =
+        late.into_iter().filter(|late| free(gpu, late.address).is_err()).collect();
+    gpu.unfreed.lock().unwrap_or_else(PoisonError::into_inner).extend(still);
+}
+
+/// The same, and waits for that, if there is much.
+fn free_much_late(gpu: &Gpu) {
+    let unfreed = gpu.unfreed.lock().unwrap_or_else(PoisonError::into_inner);
+    let bytes: usize = unfreed.iter().map(|late| late.len_bytes).sum();
+    let is_much = unfreed.len() > MANY_LATE || bytes > MUCH_LATE_BYTES || gpu.pool.is_none();
+    drop(unfreed);
+    if is_much && gpu.wait_for_all().is_ok() {
+        free_late(gpu);
     }
 }

@@ -8,6 +8,7 @@ use cust::context::Context;
 use cust::device::Device as CustDevice;
 use cust::module::Module;
 
+use super::block::Late;
 use super::driver::{self, Handle, from_cust};
 use super::event::Events;
 use super::stream::Stream;
@@ -24,8 +25,8 @@ pub(super) struct Gpu {
     home: OnceLock<Stream>,
     pub(super) events: Events,
     pub(super) kernels: Mutex<HashMap<&'static str, Loaded>>,
-    /// Addresses that could not be freed when it was their time, to be freed with a later one.
-    pub(super) unfreed: Mutex<Vec<u64>>,
+    /// Memory that could not be freed when it was its time.
+    pub(super) unfreed: Mutex<Vec<Late>>,
 }
 
 /// A kernel's module, kept for its function.
@@ -99,6 +100,18 @@ impl Gpu {
         }
         let stream = Stream::made_for(self)?;
         Ok(self.home.get_or_init(|| stream))
+    }
+
+    /// Waits until all work on every open device has run.
+    pub(super) fn wait_for_all_devices() -> Result<(), StorageError> {
+        OPEN.iter().filter_map(OnceLock::get).try_for_each(|gpu| gpu.wait_for_all())
+    }
+
+    /// Waits until all work on the device has run.
+    pub(super) fn wait_for_all(&self) -> Result<(), StorageError> {
+        let _entered = self.enter()?;
+        // SAFETY: the context is entered.
+        unsafe { driver::cuCtxSynchronize() }
     }
 
     /// Makes this device's context the current one of the thread until the guard drops.

@@ -12,6 +12,8 @@ use crate::StorageError;
 pub(super) const OUT_OF_MEMORY: i32 = 2;
 /// What the driver answers about an address that it does not know.
 pub(super) const INVALID_VALUE: i32 = 1;
+/// What the driver answers where a context has to be current.
+pub(super) const INVALID_CONTEXT: i32 = 201;
 /// Asked for an event or a stream: its work still runs.
 pub(super) const NOT_READY: i32 = 600;
 

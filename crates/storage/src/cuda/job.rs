@@ -1,6 +1,7 @@
 //! Work on a stream, in its order.
 
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, MutexGuard};
 
 use cust::module::Module;
@@ -8,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::device::{Gpu, Loaded};
 use super::driver::{self, Handle, from_cust};
+use super::event::Event;
 use super::pending::{self, Pending};
 use super::staging::{self, Direction};
 use super::stream::Stream;
@@ -100,45 +102,32 @@ impl<'a> Job<'a> {
             }
         }
         let entered = stream.gpu().enter()?;
-        let outcome = work(&Enqueue { stream });
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&Enqueue { stream })));
         drop(entered);
-        if later.is_captured {
-            return outcome; // it has not run, and whoever replays the graph sees to its order
-        }
-        // Also after an error: some of it may be on the stream.
-        let noted = note(stream, &mut locked, host, is_exact);
-        let result = outcome?;
+        // What is captured has not run, and whoever replays the graph sees to its order. Else, also
+        // after an error or a panic: some of it may be on the stream.
+        let noted = match later.is_captured {
+            true => Ok(Vec::new()),
+            // What cannot be noted has run when the locks are given back.
+            false => note(stream, &mut locked, &host, is_exact)
+                .or_else(|error| stream.wait().and(Err(error))),
+        };
+        // Before anything is let go of that may be foreign: its end may ask for the same locks.
+        drop(locked);
+        let noted = noted.map(|ends| hold_until(host, ends));
+        let result = outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
         noted?;
         Ok(result)
     }
 }
 
+/// Notes what was enqueued; gives its end for each piece of host memory that it uses.
 fn note(
-    stream: &Stream,
-    locked: &mut [(MutexGuard<'_, Notes>, BorrowKind)],
-    host: SmallVec<[(BorrowKind, OwnedBorrow); 1]>,
-    is_exact: bool,
-) -> Result<(), StorageError> {
-    let made = make_notes(stream, locked, &host, is_exact);
-    match made {
-        Ok(ends) => {
-            for ((kind, held), end) in host.into_iter().zip(ends) {
-                let addresses = held.storage().addresses();
-                pending::add(Pending { end, kind, addresses, _held: held });
-            }
-            Ok(())
-        }
-        // What cannot be noted has run when this returns.
-        Err(error) => stream.synchronize().and(Err(error)),
-    }
-}
-
-fn make_notes(
     stream: &Stream,
     locked: &mut [(MutexGuard<'_, Notes>, BorrowKind)],
     host: &[(BorrowKind, OwnedBorrow)],
     is_exact: bool,
-) -> Result<Vec<super::event::Event>, StorageError> {
+) -> Result<Vec<Event>, StorageError> {
     let ends = host.iter().map(|_| stream.mark()).collect::<Result<Vec<_>, _>>()?;
     if locked.is_empty() {
         return Ok(ends);
@@ -151,6 +140,14 @@ fn make_notes(
         }
     }
     Ok(ends)
+}
+
+/// Keeps host memory, and others away from it, until the work that uses it has run.
+fn hold_until(host: SmallVec<[(BorrowKind, OwnedBorrow); 1]>, ends: Vec<Event>) {
+    for ((kind, held), end) in host.into_iter().zip(ends) {
+        let addresses = held.storage().addresses();
+        pending::add(Pending { end: Arc::new(end), kind, addresses, _held: held });
+    }
 }
 
 /// What can be enqueued by a [`Job`].

@@ -54,7 +54,7 @@ mod uses;
 
 pub use device::{device_count, device_name, is_available};
 pub use job::{Consumer, Enqueue, Job, Kernel};
-pub use pending::wait_for_host_memory;
+pub use pending::hand_over_host_memory;
 pub use pointer::{PointerFacts, PointerKind, check_pointer, pointer_facts};
 pub use pool::{MemoryStats, empty_cache, memory_stats, reset_peak_stats, set_release_threshold};
 pub use stream::{Stream, StreamScope, current_stream, synchronize, with_stream};

@@ -4,18 +4,25 @@
 //! a guard for the copies it conflicts with, the memory's end for all of them.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::Event;
+use super::pinned::Pinned;
 use crate::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
 /// A copy that was enqueued.
 pub(super) struct Pending {
-    pub(super) end: Event,
+    pub(super) end: Arc<Event>,
     pub(super) kind: BorrowKind,
     pub(super) addresses: Range<usize>,
     /// Keeps the memory, and others away from it.
     pub(super) _held: OwnedBorrow,
+}
+
+impl Pending {
+    fn meets(&self, addresses: &Range<usize>) -> bool {
+        self.addresses.start < addresses.end && addresses.start < self.addresses.end
+    }
 }
 
 static PENDING: Mutex<Vec<Pending>> = Mutex::new(Vec::new());
@@ -49,40 +56,53 @@ pub(super) fn release_passed() {
 pub(super) fn is_written(addresses: &Range<usize>) -> bool {
     let all = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     all.iter().all(|pending| {
-        let meets =
-            pending.addresses.start < addresses.end && addresses.start < pending.addresses.end;
-        pending.kind == BorrowKind::Read || !meets || pending.end.has_passed().unwrap_or(false)
+        let is_elsewhere = pending.kind == BorrowKind::Read || !pending.meets(addresses);
+        is_elsewhere || pending.end.has_passed().unwrap_or(false)
     })
 }
 
 /// Waits for the copies that a borrow of `kind` of some of `addresses` conflicts with.
 pub(crate) fn settle(kind: BorrowKind, addresses: &Range<usize>) -> Result<(), StorageError> {
-    let meets = |pending: &Pending| {
-        pending.addresses.start < addresses.end
-            && addresses.start < pending.addresses.end
-            && !kind.is_compatible_with(pending.kind)
-    };
-    let mut conflicting = take(meets);
-    while let Some(pending) = conflicting.pop() {
-        if let Err(error) = pending.end.wait() {
-            // Nobody knows whether the copy still runs: its memory stays as it is.
-            add(pending);
-            conflicting.into_iter().for_each(add);
-            return Err(error);
-        }
-    }
+    let conflicts =
+        |pending: &Pending| pending.meets(addresses) && !kind.is_compatible_with(pending.kind);
+    // They stay where they are meanwhile, for others who ask.
+    let all = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let ends: Vec<Arc<Event>> = all
+        .iter()
+        .filter(|pending| conflicts(pending))
+        .map(|pending| Arc::clone(&pending.end))
+        .collect();
+    drop(all);
+    // If this fails nobody knows whether the copy still runs: its memory stays as it is.
+    ends.iter().try_for_each(|end| end.wait())?;
+    drop(take(|pending| ends.iter().any(|end| Arc::ptr_eq(end, &pending.end))));
     Ok(())
 }
 
-/// Waits until no device reads or writes the page-locked memory of `storage`.
-///
-/// For those who hand such memory to code that takes no borrow.
+impl Storage {
+    /// Waits until no device reads or writes this page-locked memory. Nothing happens for other memory.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn wait_until_unused(&self) -> Result<(), StorageError> {
+        if self.device() != Device::CudaHost {
+            return Ok(());
+        }
+        settle(BorrowKind::Write, &self.addresses())
+    }
+}
+
+/// Waits until no device reads or writes the page-locked memory of `storage`, which goes out to code that
+/// takes no borrow and may give it to devices itself: it is not used again for something else before
+/// the driver has waited for them.
 ///
 /// # Errors
 /// The driver's.
-pub fn wait_for_host_memory(storage: &Storage) -> Result<(), StorageError> {
-    if storage.device() != Device::CudaHost {
-        return Ok(());
+pub fn hand_over_host_memory(storage: &Storage) -> Result<(), StorageError> {
+    if storage.device() == Device::CudaHost
+        && let Some(pinned) = storage.any_owner::<Pinned>()
+    {
+        pinned.note_foreign_use();
     }
-    settle(BorrowKind::Write, &storage.addresses())
+    storage.wait_until_unused()
 }

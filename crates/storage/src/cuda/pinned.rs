@@ -1,10 +1,11 @@
 //! Page-locked host memory, kept for later when it is dropped: locking pages takes milliseconds.
 
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::device::Gpu;
-use super::driver;
+use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::Relaxed;
 use crate::{Device, StorageError};
 
@@ -16,8 +17,10 @@ const KEPT_BYTES: usize = 1 << 30;
 /// A page-locked block. Any device reads and writes it, the host too.
 pub(crate) struct Pinned {
     address: NonNull<u8>,
-    // INVARIANT: a power of two; as many bytes from the address are this value's alone.
+    // INVARIANT: as many bytes from the address are this value's alone.
     len_bytes: usize,
+    /// Foreign code may use it on devices, without a note.
+    is_known_outside: AtomicBool,
 }
 
 // SAFETY: plain memory, owned by this value alone.
@@ -34,30 +37,72 @@ struct Kept {
 // SAFETY: memory that nobody uses.
 unsafe impl Send for Kept {}
 
+/// Memory that foreign code had, and may have given to devices.
+static LATE: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
+/// Past so much late memory, an allocation waits for the devices.
+const MANY_LATE: usize = 64;
+const MUCH_LATE_BYTES: usize = 256 << 20;
+
 static KEPT: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
 
 impl Pinned {
     /// At least `len_bytes`, and at least one.
     pub(crate) fn allocate(len_bytes: usize) -> Result<Self, StorageError> {
-        let too_large = StorageError::TooLarge { len_bytes };
-        let len_bytes =
-            len_bytes.max(SMALLEST_BYTES).checked_next_power_of_two().ok_or(too_large)?;
+        let asked = len_bytes;
+        let len_bytes = size_class(asked).ok_or(StorageError::TooLarge { len_bytes })?;
+        let is_known_outside = AtomicBool::new(false);
+        if is_much_late() {
+            take_back_late();
+        }
         if let Some(address) = take_kept(len_bytes) {
-            return Ok(Self { address, len_bytes });
+            return Ok(Self { address, len_bytes, is_known_outside });
         }
         let gpu = Gpu::any().map_err(for_host)?;
         let _entered = gpu.enter()?;
         let _relaxed = Relaxed::new();
-        let mut address = std::ptr::null_mut();
-        // SAFETY: `address` is good for writing.
-        unsafe { driver::cuMemHostAlloc(&raw mut address, len_bytes, PORTABLE) }?;
-        let address = NonNull::new(address).ok_or(StorageError::OutOfMemory { len_bytes })?;
-        Ok(Self { address, len_bytes })
+        let locked = match lock_pages(len_bytes) {
+            Err(error) if code_of(&error) == Some(OUT_OF_MEMORY) => {
+                free_kept();
+                lock_pages(len_bytes)
+            }
+            other => other,
+        };
+        match locked {
+            Ok(address) => Ok(Self { address, len_bytes, is_known_outside }),
+            Err(error) if code_of(&error) == Some(OUT_OF_MEMORY) => {
+                Err(StorageError::OutOfMemory { len_bytes: asked })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From now on, foreign code may use the memory on devices.
+    pub(super) fn note_foreign_use(&self) {
+        self.is_known_outside.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn address(&self) -> NonNull<u8> {
         self.address
     }
+}
+
+fn is_much_late() -> bool {
+    let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+    late.blocks.len() > MANY_LATE || late.bytes > MUCH_LATE_BYTES
+}
+
+/// What is allocated for so many bytes: at most an eighth more, so that blocks can be used again.
+fn size_class(len_bytes: usize) -> Option<usize> {
+    let len_bytes = len_bytes.max(SMALLEST_BYTES);
+    let step = (len_bytes.checked_next_power_of_two()? / 16).max(SMALLEST_BYTES);
+    len_bytes.checked_next_multiple_of(step)
+}
+
+fn lock_pages(len_bytes: usize) -> Result<NonNull<u8>, StorageError> {
+    let mut address = std::ptr::null_mut();
+    // SAFETY: `address` is good for writing.
+    unsafe { driver::cuMemHostAlloc(&raw mut address, len_bytes, PORTABLE) }?;
+    NonNull::new(address).ok_or(StorageError::OutOfMemory { len_bytes })
 }
 
 /// The same error, about page-locked memory.
@@ -79,6 +124,13 @@ fn take_kept(len_bytes: usize) -> Option<NonNull<u8>> {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
+        if self.is_known_outside.load(Ordering::Relaxed) {
+            // Devices may still copy it, on streams that nobody can name.
+            let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+            late.bytes += self.len_bytes;
+            late.blocks.push((self.address, self.len_bytes));
+            return;
+        }
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.bytes + self.len_bytes <= KEPT_BYTES {
             kept.bytes += self.len_bytes;
@@ -105,6 +157,22 @@ fn free(address: NonNull<u8>) -> Result<(), StorageError> {
     unsafe { driver::cuMemFreeHost(address.as_ptr()) }
 }
 
+/// Takes back for later use what foreign code had, once all devices have been waited for.
+pub(super) fn take_back_late() {
+    let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Kept { blocks, bytes } = &mut *late;
+    if blocks.is_empty() || Gpu::wait_for_all_devices().is_err() {
+        return;
+    }
+    *bytes = 0;
+    let blocks = std::mem::take(blocks);
+    drop(late);
+    for (address, len_bytes) in blocks {
+        // Kept, or freed if there is enough of it.
+        drop(Pinned { address, len_bytes, is_known_outside: AtomicBool::new(false) });
+    }
+}
+
 /// Bytes that are kept for later.
 pub(super) fn kept_bytes() -> usize {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).bytes
@@ -112,6 +180,7 @@ pub(super) fn kept_bytes() -> usize {
 
 /// Frees what is kept.
 pub(super) fn free_kept() {
+    take_back_late();
     let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
     for (address, len_bytes) in kept.blocks {
         if free(address).is_err() {

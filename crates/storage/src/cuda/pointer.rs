@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::device::Gpu;
-use super::driver::{self, INVALID_VALUE, code_of};
+use super::driver::{self, INVALID_CONTEXT, INVALID_VALUE, code_of};
 use crate::{Device, StorageError};
 
 const MEMORY_TYPE: i32 = 2;
@@ -41,11 +41,20 @@ pub struct PointerFacts {
 /// # Errors
 /// [`StorageError::NoDevice`] if there is no driver.
 pub fn pointer_facts(address: usize) -> Result<PointerFacts, StorageError> {
-    let gpu = Gpu::any()?;
-    let _entered = gpu.enter()?;
+    super::device_count()?; // initialises the driver
     let unregistered =
         PointerFacts { kind: PointerKind::Unregistered, ordinal: 0, allocation: 0..0 };
-    let memory_type: u32 = match ask(address, MEMORY_TYPE) {
+    // Of any context: one is entered only if the driver asks for it.
+    let mut memory_type = ask::<u32>(address, MEMORY_TYPE);
+    let _entered = match &memory_type {
+        Err(error) if code_of(error) == Some(INVALID_CONTEXT) => {
+            let entered = Gpu::any()?.enter()?;
+            memory_type = ask(address, MEMORY_TYPE);
+            Some(entered)
+        }
+        _ => None,
+    };
+    let memory_type = match memory_type {
         Ok(kind) => kind,
         Err(error) if code_of(&error) == Some(INVALID_VALUE) => return Ok(unregistered),
         Err(error) => return Err(error),

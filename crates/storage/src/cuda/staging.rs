@@ -56,8 +56,16 @@ pub(super) unsafe fn copy(
         lane.finish()
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|first| scope.spawn(move || work(first))).collect();
-        let own = work(0);
+        let mut others = Vec::new();
+        let mut own = Vec::from([0]);
+        for first in 1..threads {
+            // Without a thread for them, these chunks are this one's too.
+            match std::thread::Builder::new().spawn_scoped(scope, move || work(first)) {
+                Ok(other) => others.push(other),
+                Err(_) => own.push(first),
+            }
+        }
+        let own = own.into_iter().try_for_each(work);
         let join = |other: std::thread::ScopedJoinHandle<'_, Result<(), StorageError>>| {
             other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };

@@ -1,6 +1,6 @@
 //! Streams: the queues of work of a device.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -157,11 +157,16 @@ impl Stream {
     /// The driver's: also what went wrong in that work, which is reported here first.
     pub fn synchronize(&self) -> Result<(), StorageError> {
         self.refuse_capture("synchronize")?;
-        let _entered = self.gpu().enter()?;
-        // SAFETY: a live stream.
-        unsafe { driver::cuStreamSynchronize(self.handle()) }?;
+        self.wait()?;
         super::pending::release_passed();
         Ok(())
+    }
+
+    /// Waits, and does nothing else.
+    pub(super) fn wait(&self) -> Result<(), StorageError> {
+        let _entered = self.gpu().enter()?;
+        // SAFETY: a live stream.
+        unsafe { driver::cuStreamSynchronize(self.handle()) }
     }
 
     /// Whether everything enqueued so far has run.
@@ -243,7 +248,10 @@ impl fmt::Debug for Stream {
 }
 
 thread_local! {
-    static CURRENT: RefCell<SmallVec<[Stream; 2]>> = const { RefCell::new(SmallVec::new_const()) };
+    /// With the number of the scope that made each current.
+    static CURRENT: RefCell<SmallVec<[(u64, Stream); 2]>> =
+        const { RefCell::new(SmallVec::new_const()) };
+    static SCOPES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The stream that this thread's work on a device goes to.
@@ -251,8 +259,9 @@ thread_local! {
 /// # Errors
 /// [`StorageError::NoDevice`] if there is no such device.
 pub fn current_stream(ordinal: usize) -> Result<Stream, StorageError> {
-    let set = CURRENT
-        .with_borrow(|set| set.iter().rev().find(|stream| stream.ordinal() == ordinal).cloned());
+    let set = CURRENT.with_borrow(|set| {
+        set.iter().rev().find(|(_, stream)| stream.ordinal() == ordinal).map(|(_, s)| s.clone())
+    });
     match set {
         Some(stream) => Ok(stream),
         None => Gpu::get(ordinal)?.home().cloned(),
@@ -265,24 +274,33 @@ pub fn with_stream<R>(stream: &Stream, work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// While this lives, a stream is this thread's current one of its device. Scopes nest.
+/// While this lives, a stream is this thread's current one of its device, unless a later scope has
+/// another. Each scope ends by itself, in whatever order.
 #[must_use = "the stream is current only while the scope lives"]
 #[derive(Debug)]
 pub struct StreamScope {
+    number: u64,
     _of_this_thread: PhantomData<*const ()>,
 }
 
 impl StreamScope {
     /// Makes `stream` the current one.
     pub fn enter(stream: &Stream) -> Self {
-        CURRENT.with_borrow_mut(|set| set.push(stream.clone()));
-        Self { _of_this_thread: PhantomData }
+        let number = SCOPES.replace(SCOPES.get() + 1);
+        CURRENT.with_borrow_mut(|set| set.push((number, stream.clone())));
+        Self { number, _of_this_thread: PhantomData }
     }
 }
 
 impl Drop for StreamScope {
     fn drop(&mut self) {
-        let _last = CURRENT.with_borrow_mut(SmallVec::pop);
+        let own = |set: &RefCell<SmallVec<[(u64, Stream); 2]>>| {
+            let mut set = set.borrow_mut();
+            let at = set.iter().position(|(number, _)| *number == self.number)?;
+            Some(set.remove(at))
+        };
+        // At the end of the thread the list may be gone before the scope is.
+        drop(CURRENT.try_with(own));
     }
 }
 
@@ -292,9 +310,8 @@ impl Drop for StreamScope {
 /// [`StorageError::NoDevice`] if there is no such device; the driver's error of that work.
 pub fn synchronize(ordinal: usize) -> Result<(), StorageError> {
     let gpu = Gpu::get(ordinal)?;
-    let _entered = gpu.enter()?;
-    // SAFETY: the context is entered.
-    unsafe { driver::cuCtxSynchronize() }?;
+    gpu.wait_for_all()?;
+    super::block::free_late(gpu);
     super::pending::release_passed();
     Ok(())
 }

@@ -20,6 +20,9 @@ pub(super) struct Notes {
     has_unnoted_work: bool,
 }
 
+/// Past so many reads since the last write, those that have run are forgotten.
+const MANY_READS: usize = 8;
+
 /// Work on a stream that used a storage.
 #[derive(Clone)]
 pub(super) struct Use {
@@ -53,7 +56,9 @@ impl Use {
     /// Makes `later` wait for this work.
     fn hold_back(&self, later: &Later<'_>) -> Result<(), StorageError> {
         let Later { stream: later, is_captured } = *later;
-        if self.stream == *later {
+        // Of foreign streams the handle says little: it may mean another one on each thread, or have
+        // been given to a new stream.
+        if self.stream.outlives_notes() && self.stream == *later {
             return Ok(());
         }
         if is_captured {
@@ -64,6 +69,11 @@ impl Use {
         }
         match &self.end {
             Some(end) => end.hold_back(later.gpu(), later.handle()),
+            // A mark on a captured stream would draw the later one into the capture.
+            None if self.stream.is_capturing_quietly() => {
+                let call = "use memory that was last used on the stream";
+                Err(StorageError::Capturing { call })
+            }
             None => later.wait_for(&self.stream),
         }
     }
@@ -106,7 +116,11 @@ impl Notes {
     }
 
     pub(super) fn note_read(&mut self, used: Use) {
-        self.reads.retain(|earlier| earlier.stream != used.stream);
+        if used.stream.outlives_notes() {
+            self.reads.retain(|earlier| earlier.stream != used.stream);
+        } else if self.reads.len() >= MANY_READS {
+            self.reads.retain(|earlier| !earlier.has_passed().unwrap_or(false));
+        }
         self.reads.push(used);
     }
 
@@ -179,9 +193,10 @@ impl Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         let Some(gpu) = self.waits_at_end else { return };
-        if self.uses.lock().wait_for_all().is_err() {
+        let mut notes = self.uses.lock();
+        if notes.wait_for_all().is_err() || notes.has_unnoted_work() {
             // The memory goes now: better late than under running work.
-            let _ = super::synchronize(gpu.ordinal);
+            let _ = gpu.wait_for_all();
         }
     }
 }

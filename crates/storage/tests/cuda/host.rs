@@ -1,7 +1,7 @@
 //! DEV-1 and DEV-2 on the host's side: what host code may touch, and when.
 
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::cuda::{Stream, current_stream, wait_for_host_memory};
+use ndbridge_storage::cuda::{Stream, current_stream, hand_over_host_memory};
 use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
@@ -65,7 +65,7 @@ fn dev_2_code_that_takes_no_borrow_waits_by_name() {
     if session.is_emulated() {
         assert!(!host.is_ready().unwrap(), "the emulator runs nothing before it has to");
     }
-    wait_for_host_memory(&host).unwrap();
+    hand_over_host_memory(&host).unwrap();
     assert!(host.is_ready().unwrap());
     assert_eq!(host_bytes(&host), [4; 4096]);
 }

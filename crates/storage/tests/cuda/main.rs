@@ -4,6 +4,7 @@
 //! freed memory, no call without context.
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its parts too")]
 
+mod attacks;
 mod capture;
 mod errors;
 mod free;

@@ -212,3 +212,28 @@ pub fn external(ordinal: usize, handle: usize) -> Result<Stream, StorageError> {
     // SAFETY: 0 is refused, 1 and 2 always live.
     unsafe { Stream::external(ordinal, handle) }
 }
+
+/// Enqueues a copy of 64 bytes of page-locked memory, and panics.
+pub fn copy_then_panic(job: Job<'_>, to: &Storage, from: *const u8) {
+    let copied: Result<(), StorageError> = job.run(|enqueue| {
+        // SAFETY: 64 bytes of both, held and named by the job.
+        unsafe { enqueue.copy_to_device(address(to), from, 64, true) }?;
+        panic!("after the copy was enqueued")
+    });
+    copied.unwrap();
+}
+
+/// Page-locked memory that somebody else owns.
+pub fn foreign_pinned<O: Send + Sync + 'static>(
+    owner: O,
+    ptr: *mut u8,
+    len_bytes: usize,
+) -> Storage {
+    use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability};
+    let (mutability, access) = (Mutability::Writable, ForeignAccess::Private);
+    let name = "foreign pinned memory";
+    let device = Device::CudaHost;
+    let foreign = Foreign { owner, name, ptr, len_bytes, device, mutability, access };
+    // SAFETY: the owner keeps the memory, and nobody else uses it.
+    unsafe { Storage::from_foreign(foreign) }.unwrap()
+}

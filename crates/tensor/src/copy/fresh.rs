@@ -21,6 +21,7 @@ pub(super) struct Fresh {
     dtype: DType,
     pending: PendingCopy,
     is_filled: bool,
+    kernel: Option<&'static str>,
 }
 
 impl Source<'_> {
@@ -38,7 +39,7 @@ impl Source<'_> {
         let pending = PendingCopy::begin(call, reasons, bytes)?;
         let memory =
             if is_pinned { Storage::uninit_pinned(bytes)? } else { Storage::uninit(bytes)? };
-        Ok(Fresh { memory, layout, dtype, pending, is_filled: false })
+        Ok(Fresh { memory, layout, dtype, pending, is_filled: false, kernel: None })
     }
 }
 
@@ -48,7 +49,7 @@ impl Fresh {
         assert_eq!(source.tensor.shape(), self.layout.shape(), "a copy has its source's shape");
         let (ptr, strides, dtype) = (self.memory.as_mut_ptr(), self.layout.strides(), self.dtype);
         // SAFETY: a layout without gaps of `dtype` fits the new memory, which nobody else knows.
-        unsafe { copy_elements(source, Side { ptr, strides, dtype }) };
+        self.kernel = unsafe { copy_elements(source, Side { ptr, strides, dtype }) };
         self.is_filled = true;
     }
 
@@ -67,7 +68,7 @@ impl Fresh {
         // SAFETY: filled, and the layout has no gaps.
         let storage = unsafe { self.memory.assume_init() };
         let tensor = Tensor::from_parts(storage, self.dtype, self.layout)?;
-        Ok(tensor.with_receipt(self.pending.finish()))
+        Ok(tensor.with_receipt(self.pending.finish().by_kernel(self.kernel)))
     }
 }
 

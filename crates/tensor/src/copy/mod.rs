@@ -1,20 +1,27 @@
 //! The copy engine: any layout to any layout, with or without a change of data type, in one pass.
 //!
-//! A pair of layouts is first brought to its simplest form ([`pair`]); then runs along its
-//! innermost axis are copied or cast one after the other ([`run`]).
+//! A pair of layouts is first brought to its simplest form ([`pair`]); then a plan names one of the
+//! [`kernels`] and how the work falls into parts ([`plan`]).
 
 #[expect(unsafe_code, reason = "hands borrowed memory to the kernels")]
 mod assign;
 #[expect(unsafe_code, reason = "fills new memory and says that it is filled")]
 mod fresh;
+mod kernels;
+mod level;
 mod pair;
-#[expect(unsafe_code, reason = "reads and writes runs of elements")]
-mod run;
+#[expect(unsafe_code, reason = "calls the kernel that it chose")]
+mod plan;
 mod swap;
+#[cfg(test)]
+#[expect(unsafe_code, reason = "runs plans on vectors of its own")]
+mod tests;
+mod work;
 
 use ndbridge_dtype::DType;
 use ndbridge_storage::{Borrow, BorrowKind};
 
+use self::plan::{Plan, Tuning};
 use crate::bool_check;
 use crate::error::TensorError;
 use crate::tensor::Tensor;
@@ -60,22 +67,25 @@ impl<'t> Source<'t> {
     }
 }
 
-/// Copies the elements of `source` to `destination`, casting where the data types differ.
+/// Copies the elements of `source` to `destination`, casting where the data types differ; the name of
+/// the kernel that did, if there was an element.
 ///
 /// # Safety
 /// With the source's shape, the destination's strides from its pointer reach memory that is good
 /// for writing, that no one else reaches meanwhile and that has no byte in common with the source.
-pub(crate) unsafe fn copy_elements(source: &Source<'_>, destination: Side<'_>) {
+pub(crate) unsafe fn copy_elements(
+    source: &Source<'_>,
+    destination: Side<'_>,
+) -> Option<&'static str> {
     let from = Side::of(source.tensor);
     let shape = source.tensor.shape();
     if shape.contains(&0) {
-        return;
+        return None;
     }
     let pair = Pair::simplify(shape, from, destination);
-    let copy_run = run::choose(from.dtype, destination.dtype, &pair);
-    pair.for_each_run(|source, destination| {
-        // SAFETY: a pair walks the elements of both sides and nothing else; both are good for
-        // that: the source is borrowed, the destination promised by the caller.
-        unsafe { copy_run(source, destination, pair.run()) }
-    });
+    let plan = Plan::new(pair, from.dtype, destination.dtype, Tuning::of_this_machine());
+    // SAFETY: a plan reaches the elements of both sides; both are good for that: the source is
+    // borrowed, the destination promised by the caller.
+    unsafe { plan.run() };
+    Some(plan.name())
 }

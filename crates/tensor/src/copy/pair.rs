@@ -13,6 +13,17 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
+    /// No axis: one element.
+    pub(super) const ONE: Self = Self { len: 1, source: 0, destination: 0 };
+
+    /// Both sides, `index` elements further.
+    #[inline(always)]
+    pub(super) fn at(self, from: *const u8, to: *mut u8, index: usize) -> (*const u8, *mut u8) {
+        let index = index as isize;
+        let from = from.wrapping_offset(self.source.wrapping_mul(index));
+        (from, to.wrapping_offset(self.destination.wrapping_mul(index)))
+    }
+
     /// Whether this axis and `inner` are one, on both sides.
     fn continues(self, inner: Self) -> bool {
         let whole = |step: isize| isize::try_from(inner.len).ok().and_then(|n| step.checked_mul(n));
@@ -25,11 +36,10 @@ impl Axis {
 /// (largest first), neighbours merged where both sides go on without a gap.
 #[derive(Debug)]
 pub(crate) struct Pair {
-    source: *const u8,
-    destination: *mut u8,
-    // INVARIANT: no length is 0.
-    outer: SmallVec<[Axis; 4]>,
-    run: Axis,
+    pub(super) source: *const u8,
+    pub(super) destination: *mut u8,
+    // INVARIANT: every length is 2 or more.
+    pub(super) axes: SmallVec<[Axis; 4]>,
 }
 
 impl Pair {
@@ -49,21 +59,14 @@ impl Pair {
             axes.push(axis);
         }
         axes.sort_by_key(|axis| std::cmp::Reverse((axis.destination, axis.source.unsigned_abs())));
-        let mut outer = merge(&axes);
-        let run = outer.pop().unwrap_or(Axis { len: 1, source: 0, destination: 0 });
-        Self { source: from, destination: to, outer, run }
-    }
-
-    /// The innermost axis.
-    pub(super) fn run(&self) -> Axis {
-        self.run
+        merge(&mut axes);
+        Self { source: from, destination: to, axes }
     }
 
     /// Every axis of two elements or more, the widest step of the destination first.
     #[cfg(feature = "cuda")]
     pub(crate) fn axes(&self) -> SmallVec<[Axis; 8]> {
-        let run = Some(self.run).filter(|run| run.len > 1);
-        self.outer.iter().copied().chain(run).collect()
+        self.axes.iter().copied().collect()
     }
 
     /// The first element of both sides.
@@ -71,49 +74,21 @@ impl Pair {
     pub(crate) fn start(&self) -> (*const u8, *mut u8) {
         (self.source, self.destination)
     }
-
-    /// Calls `visit` with the first source and destination address of every run.
-    pub(super) fn for_each_run(&self, mut visit: impl FnMut(*const u8, *mut u8)) {
-        let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, self.outer.len());
-        let (mut source, mut destination) = (self.source, self.destination);
-        loop {
-            visit(source, destination);
-            let Some(axis) = self.advance(&mut index) else { return };
-            // The axes inside of `axis` went back to their start.
-            for inner in &self.outer[axis + 1..] {
-                let back = 1 - inner.len as isize;
-                source = source.wrapping_offset(inner.source.wrapping_mul(back));
-                destination = destination.wrapping_offset(inner.destination.wrapping_mul(back));
-            }
-            source = source.wrapping_offset(self.outer[axis].source);
-            destination = destination.wrapping_offset(self.outer[axis].destination);
-        }
-    }
-
-    /// Counts `index` up by one; the axis that went forward, or `None` at the end.
-    fn advance(&self, index: &mut [usize]) -> Option<usize> {
-        for axis in (0..self.outer.len()).rev() {
-            index[axis] += 1;
-            if index[axis] < self.outer[axis].len {
-                return Some(axis);
-            }
-            index[axis] = 0;
-        }
-        None
-    }
 }
 
-fn merge(axes: &[Axis]) -> SmallVec<[Axis; 4]> {
-    let mut merged: SmallVec<[Axis; 4]> = SmallVec::new();
-    for &inner in axes {
-        match merged.last_mut() {
-            Some(outer) if outer.continues(inner) => {
-                *outer = Axis { len: outer.len * inner.len, ..inner };
-            }
-            _ => merged.push(inner),
+fn merge(axes: &mut SmallVec<[Axis; 4]>) {
+    let mut merged: usize = 0;
+    for next in 1..axes.len() {
+        let inner = axes[next];
+        let outer = axes[merged];
+        if outer.continues(inner) {
+            axes[merged] = Axis { len: outer.len * inner.len, ..inner };
+        } else {
+            merged += 1;
+            axes[merged] = inner;
         }
     }
-    merged
+    axes.truncate(merged + 1);
 }
 
 #[cfg(test)]
@@ -130,21 +105,24 @@ mod tests {
     #[test]
     fn contiguous_layouts_become_one_run() {
         let pair = pair(&[2, 1, 3, 4], &[12, 99, 4, 1], &[12, -7, 4, 1]);
-        assert!(pair.outer.is_empty());
-        assert_eq!(pair.run, Axis { len: 24, source: 1, destination: 1 });
+        assert_eq!(pair.axes.as_slice(), [Axis { len: 24, source: 1, destination: 1 }]);
     }
 
     #[test]
     fn the_destination_decides_the_order() {
         let pair = pair(&[2, 3], &[3, 1], &[1, 2]);
-        assert_eq!(pair.outer.as_slice(), [Axis { len: 3, source: 1, destination: 2 }]);
-        assert_eq!(pair.run, Axis { len: 2, source: 3, destination: 1 });
+        let [row, col] = [(3, 1, 2), (2, 3, 1)].map(|(len, source, destination)| Axis {
+            len,
+            source,
+            destination,
+        });
+        assert_eq!(pair.axes.as_slice(), [row, col]);
     }
 
     #[test]
     fn a_reversed_destination_is_walked_upwards() {
         let pair = pair(&[4], &[1], &[-1]);
-        assert_eq!(pair.run, Axis { len: 4, source: -1, destination: 1 });
+        assert_eq!(pair.axes.as_slice(), [Axis { len: 4, source: -1, destination: 1 }]);
         assert_eq!((pair.source as isize, pair.destination as isize), (3, -3));
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn assign_disjoint(
                     device,
                     dtype,
                     order: CopyOrder::Keep,
-                    non_blocking: !device.is_host(),
+                    non_blocking: non_blocking && !device.is_host(),
                 },
             )?;
             destination.assign_disjoint(&aside)

@@ -202,12 +202,16 @@ pub(super) fn upload(block: &Tensor, to: &Tensor, non_blocking: bool) -> Result<
         }
     };
     let (from, bytes) = (block.as_ptr(), block.size_bytes());
-    job.exact_if(non_blocking).run(|enqueue| {
+    let waits = !is_pinned || !non_blocking;
+    job.exact_if(true).run(|enqueue| {
         // SAFETY: `bytes` of both blocks, borrowed for the copy; if page-locked, until it has run.
         unsafe { enqueue.copy_to_device(to.as_ptr().addr() as u64, from, bytes, is_pinned) }
     })?;
-    if is_pinned && !non_blocking {
+    if waits {
+        // Also for memory that is not known here as page-locked: somebody else may have locked it, and
+        // then the driver has not read it yet.
         to.storage().wait_until_ready()?;
+        block.storage().wait_until_unused()?;
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Memory of our own, aligned for every consumer.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -9,76 +8,105 @@ use crate::owner::Owner;
 use crate::storage::Parts;
 use crate::{Storage, StorageError};
 
+#[expect(unsafe_code, reason = "calls the global allocator and frees what it gave")]
+mod block;
+mod cache;
+mod classes;
+#[expect(unsafe_code, reason = "declares memory filled when it is")]
+mod filling;
+
+use block::{Block, Content, HUGE_BYTES};
+use cache::Found;
+pub use cache::{CacheStats, cache_stats, empty_cache, set_cache_limit};
+use classes::{Class, KEPT_FROM_BYTES};
+pub use filling::Filling;
+
 /// Alignment of the memory that this crate allocates: a cache line, which is also what JAX and the
 /// vector units ask for before they share instead of copying.
 pub const ALIGN_BYTES: usize = 64;
 
-/// What the allocator is asked for: up to this much, `calloc` is used directly and large zeroed
-/// blocks cost nothing until touched.
-const BLOCK_ALIGN_BYTES: usize = 16;
-
-/// A block from the global allocator with a 64-byte aligned piece of it in use, padded to whole
-/// cache lines: vector code may read past the last element.
-///
-/// ```text
-/// block                pointer                                block + layout.size()
-///   |<- 0 to 48 bytes ->|<-   len_bytes   ->|<- 0 to 63 bytes ->|
-/// ```
+/// Memory of our own, 64-byte aligned, padded to whole cache lines.
 pub(crate) struct Aligned {
-    // INVARIANT: `len_bytes` from here are inside the block, or `len_bytes` is 0.
-    pointer: NonNull<u8>,
+    // INVARIANT: at least `len_bytes` large; None if these are 0.
+    block: Option<Block>,
     len_bytes: usize,
-    // INVARIANT: allocated with this layout and not yet freed; None if there are no bytes.
-    block: Option<(NonNull<u8>, Layout)>,
 }
 
-// SAFETY: the block is plain memory, owned by this value alone.
-unsafe impl Send for Aligned {}
-// SAFETY: nothing of the block is reachable through `&Aligned` but its address.
-unsafe impl Sync for Aligned {}
-
 impl Aligned {
-    fn zeroed(len_bytes: usize) -> Result<Self, StorageError> {
-        // SAFETY: only called with a layout that is not empty.
-        Self::allocate(len_bytes, |layout| unsafe { alloc_zeroed(layout) })
-    }
-
-    fn uninit(len_bytes: usize) -> Result<Self, StorageError> {
-        // SAFETY: only called with a layout that is not empty.
-        Self::allocate(len_bytes, |layout| unsafe { alloc(layout) })
-    }
-
-    fn allocate(
-        len_bytes: usize,
-        from: impl FnOnce(Layout) -> *mut u8,
-    ) -> Result<Self, StorageError> {
-        if len_bytes == 0 {
-            return Ok(Self { pointer: dangling(), len_bytes, block: None });
+    #[inline]
+    fn allocate(len_bytes: usize, content: Content) -> Result<Self, StorageError> {
+        if (1..=KEPT_FROM_BYTES - ALIGN_BYTES).contains(&len_bytes)
+            && let Some(block) = Block::from_heap(len_bytes, content)
+        {
+            return Ok(Self { block: Some(block), len_bytes });
         }
-        let layout = block_layout(len_bytes).ok_or(StorageError::TooLarge { len_bytes })?;
-        let block = NonNull::new(from(layout)).ok_or(StorageError::OutOfMemory { len_bytes })?;
-        let skip_bytes = block.addr().get().wrapping_neg() % ALIGN_BYTES;
-        debug_assert!(skip_bytes + len_bytes <= layout.size());
-        // SAFETY: the block's address is a multiple of 16, so `skip_bytes` is at most 48, which the
-        // layout has beyond `len_bytes`.
-        let pointer = unsafe { block.add(skip_bytes) };
-        Ok(Self { pointer, len_bytes, block: Some((block, layout)) })
+        Self::allocate_large(len_bytes, content)
     }
+
+    /// As `allocate`, also for no bytes and when memory is short.
+    #[cold]
+    fn allocate_large(len_bytes: usize, content: Content) -> Result<Self, StorageError> {
+        if len_bytes == 0 {
+            return Ok(Self { block: None, len_bytes });
+        }
+        if !block::is_possible(len_bytes) {
+            return Err(StorageError::TooLarge { len_bytes });
+        }
+        let block = find_block(len_bytes, content).or_else(|| {
+            empty_cache();
+            find_block(len_bytes, content)
+        });
+        let block = block.ok_or(StorageError::OutOfMemory { len_bytes })?;
+        debug_assert!(block.bytes() >= len_bytes);
+        Ok(Self { block: Some(block), len_bytes })
+    }
+
+    #[inline]
+    fn pointer(&self) -> NonNull<u8> {
+        self.block.as_ref().map_or_else(dangling, Block::pointer)
+    }
+}
+
+/// A kept block, or a new one. Large zeros are new zeros of the system, which take no memory until
+/// they are touched; smaller ones are cleared when they are reused, as `calloc` does.
+fn find_block(len_bytes: usize, content: Content) -> Option<Block> {
+    let Some(class) = Class::of(len_bytes) else { return Block::from_heap(len_bytes, content) };
+    let is_huge = class.bytes() >= HUGE_BYTES;
+    let needs_new = is_huge && content == Content::Zeros;
+    match cache::take(class, !needs_new) {
+        Found::Off => return Block::from_heap(len_bytes, content),
+        // Or every round of zeros would keep one more.
+        Found::Kept(block) if needs_new => drop(block),
+        Found::Kept(mut block) => {
+            if content == Content::Zeros {
+                block.clear();
+            }
+            return Some(block);
+        }
+        Found::Nothing => {}
+    }
+    let mapped = if is_huge { Block::map(class.bytes()) } else { None };
+    mapped.or_else(|| Block::from_heap(class.bytes(), content))
 }
 
 impl Drop for Aligned {
+    #[inline]
     fn drop(&mut self) {
-        if let Some((block, layout)) = self.block.take() {
-            // SAFETY: allocated with this layout, and taken out, so freed once.
-            unsafe { dealloc(block.as_ptr(), layout) }
+        if let Some(block) = self.block.take() {
+            match block.bytes() {
+                ..KEPT_FROM_BYTES => drop(block),
+                KEPT_FROM_BYTES.. => keep_or_free(block),
+            }
         }
     }
 }
 
-fn block_layout(len_bytes: usize) -> Option<Layout> {
-    let whole_lines = len_bytes.checked_next_multiple_of(ALIGN_BYTES)?;
-    let padded = whole_lines.checked_add(ALIGN_BYTES - BLOCK_ALIGN_BYTES)?;
-    Layout::from_size_align(padded, BLOCK_ALIGN_BYTES).ok()
+#[cold]
+fn keep_or_free(block: Block) {
+    match Class::exactly(block.bytes()) {
+        Some(class) => cache::keep(block, class),
+        None => drop(block),
+    }
 }
 
 /// An aligned address of no bytes.
@@ -114,7 +142,8 @@ enum Memory {
 
 impl UninitStorage {
     pub(crate) fn new(len_bytes: usize) -> Result<Self, StorageError> {
-        Aligned::uninit(len_bytes).map(|aligned| Self(Memory::Aligned(aligned)))
+        Aligned::allocate(len_bytes, Content::Anything)
+            .map(|aligned| Self(Memory::Aligned(aligned)))
     }
 
     /// First of the bytes, 64-byte aligned.
@@ -124,7 +153,7 @@ impl UninitStorage {
 
     fn pointer(&self) -> NonNull<u8> {
         match &self.0 {
-            Memory::Aligned(aligned) => aligned.pointer,
+            Memory::Aligned(aligned) => aligned.pointer(),
             #[cfg(feature = "cuda")]
             Memory::Pinned(pinned, _) => pinned.address(),
         }
@@ -168,13 +197,17 @@ impl std::fmt::Debug for UninitStorage {
 impl Storage {
     /// Zeros: `len_bytes` of private memory, 64-byte aligned.
     ///
+    /// From 2 MiB on they are new to this process, and take no memory until they are touched.
+    ///
     /// # Errors
     /// [`StorageError::TooLarge`] or [`StorageError::OutOfMemory`]; never aborts.
     pub fn zeroed(len_bytes: usize) -> Result<Self, StorageError> {
-        Aligned::zeroed(len_bytes).map(Self::from_aligned)
+        Aligned::allocate(len_bytes, Content::Zeros).map(Self::from_aligned)
     }
 
     /// Memory to be filled: `len_bytes`, 64-byte aligned.
+    ///
+    /// Large blocks that were dropped are used again; see [`cache_stats`].
     ///
     /// # Errors
     /// [`StorageError::TooLarge`] or [`StorageError::OutOfMemory`]; never aborts.
@@ -221,7 +254,7 @@ impl Storage {
     }
 
     fn from_aligned(aligned: Aligned) -> Self {
-        let (pointer, len_bytes) = (aligned.pointer, aligned.len_bytes);
+        let (pointer, len_bytes) = (aligned.pointer(), aligned.len_bytes);
         // SAFETY: the bytes have values (promised to `assume_init`, or zeros), belong to the block
         // that moves in as the owner, and nothing else knows them.
         unsafe { Self::from_private(Owner::aligned(aligned), pointer, len_bytes) }

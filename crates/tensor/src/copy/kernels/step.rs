@@ -1,0 +1,165 @@
+//! Elements a few items apart, forwards or backwards, to a dense run; one element, repeated.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::ptr;
+
+use super::super::work::Work;
+use super::channels::{chunk_len, gathered};
+use super::stream::stream_bytes;
+use super::vector::{LINE, NOTHING, Vector};
+
+/// Bytes that are put together before they are streamed.
+const CHUNK: usize = 32 * LINE;
+
+#[repr(align(64))]
+struct Chunk {
+    _bytes: [u8; CHUNK],
+}
+
+/// What a lane takes from the `STEP` lanes that its elements lie in.
+fn masks<const STEP: usize, const BACK: bool>(item_bytes: usize) -> [[u8; 16]; STEP] {
+    let mut masks = [[NOTHING; 16]; STEP];
+    let items = 16 / item_bytes;
+    for byte in 0..16 {
+        let (item, within) = (byte / item_bytes, byte % item_bytes);
+        let to = if BACK { items - 1 - item } else { item } * item_bytes + within;
+        let from = item * STEP * item_bytes + within;
+        masks[from / 16][to] = (from % 16) as u8;
+    }
+    masks
+}
+
+/// The elements of the range of `row`, each `STEP` items after the one before, or before it.
+///
+/// # Safety
+/// As [`Kernel`](super::super::plan::Kernel), for a dense destination. What lies between two
+/// elements of the source belongs to its allocation: it is read, and thrown away. The processor has
+/// the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn step<V: Vector, const STEP: usize, const BACK: bool>(
+    work: &Work,
+    from: *const u8,
+    to: *mut u8,
+    range: Range<usize>,
+) {
+    let item = work.item_bytes;
+    let masks = masks::<STEP, BACK>(item);
+    // SAFETY: promised by the caller.
+    let mut registers = [unsafe { V::repeat(masks[0]) }; STEP];
+    for (register, &mask) in registers.iter_mut().zip(&masks).skip(1) {
+        // SAFETY: promised by the caller.
+        *register = unsafe { V::repeat(mask) };
+    }
+    if !work.stream {
+        let (from, to) = work.row.at(from, to, range.start);
+        // SAFETY: promised by the caller.
+        return unsafe { run::<V, STEP, BACK>(&registers, item, from, to, range.len()) };
+    }
+    let mut chunk = MaybeUninit::<Chunk>::uninit();
+    let chunk = chunk.as_mut_ptr().cast::<u8>();
+    let mut start = range.start;
+    while start < range.end {
+        let (from, to) = work.row.at(from, to, start);
+        let len = chunk_len(CHUNK, to, item, range.end - start);
+        // SAFETY: elements of the range, to a chunk with room for as many.
+        unsafe { run::<V, STEP, BACK>(&registers, item, from, chunk, len) };
+        // SAFETY: the filled part of the chunk.
+        unsafe { stream_bytes::<V>(chunk, to, len * item) };
+        start += len;
+    }
+}
+
+/// # Safety
+/// As [`step`], for `len` elements.
+#[inline(always)]
+unsafe fn run<V: Vector, const STEP: usize, const BACK: bool>(
+    masks: &[V; STEP],
+    item: usize,
+    from: *const u8,
+    to: *mut u8,
+    len: usize,
+) {
+    let source = if BACK { -((STEP * item) as isize) } else { (STEP * item) as isize };
+    let lane_step = if BACK { -(16 * STEP as isize) } else { 16 * STEP as isize };
+    // What a vector reads ends where the next element begins, backwards where the former one does:
+    // there must be one.
+    let first = usize::from(BACK && STEP > 1).min(len);
+    let spare = usize::from(!BACK && STEP > 1).min(len);
+    let (items, lane_items) = (V::BYTES / item, 16 / item);
+    let end = len - (len - first - spare) % items - spare;
+    // SAFETY: the first elements.
+    unsafe { one_by_one(item, source, (from, to), 0..first) };
+    for at in (first..end).step_by(items) {
+        // The lowest address that the first lane is made of.
+        let lowest = if BACK { at + lane_items - 1 } else { at };
+        let from = from.wrapping_offset(source.wrapping_mul(lowest as isize));
+        // SAFETY: the elements of the lane and what lies between them.
+        let mut lanes = [unsafe { V::load_lanes(from, lane_step) }; STEP];
+        for (number, lane) in lanes.iter_mut().enumerate().skip(1) {
+            // SAFETY: as above.
+            *lane = unsafe { V::load_lanes(from.wrapping_add(16 * number), lane_step) };
+        }
+        // SAFETY: as many elements of the destination.
+        unsafe { gathered(&lanes, masks).store(to.wrapping_add(at * item)) };
+    }
+    // SAFETY: the last elements.
+    unsafe { one_by_one(item, source, (from, to), end..len) };
+}
+
+/// # Safety
+/// As [`step`], for the elements of the range.
+#[inline(always)]
+unsafe fn one_by_one(
+    item: usize,
+    source: isize,
+    (from, to): (*const u8, *mut u8),
+    range: Range<usize>,
+) {
+    for at in range {
+        let from = from.wrapping_offset(source.wrapping_mul(at as isize));
+        // SAFETY: one element of each side.
+        unsafe { ptr::copy_nonoverlapping(from, to.wrapping_add(at * item), item) };
+    }
+}
+
+/// One element, to the range of `row`.
+///
+/// # Safety
+/// As [`Kernel`](super::super::plan::Kernel), for a dense destination and a source step of 0. The
+/// processor has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn repeat<V: Vector>(
+    work: &Work,
+    from: *const u8,
+    to: *mut u8,
+    range: Range<usize>,
+) {
+    let item = work.item_bytes;
+    let mut lane = [0_u8; 16];
+    for start in (0..16).step_by(item) {
+        // SAFETY: an element, whose size divides 16.
+        unsafe { ptr::copy_nonoverlapping(from, lane.as_mut_ptr().wrapping_add(start), item) };
+    }
+    // SAFETY: promised by the caller.
+    let bytes = unsafe { V::repeat(lane) };
+    let (to, len) = (to.wrapping_add(range.start * item), range.len() * item);
+    let until_line = to.addr().wrapping_neg() % LINE;
+    let stream = work.stream && until_line.is_multiple_of(item);
+    let head = if stream { until_line.min(len) } else { 0 };
+    let end = len - (len - head) % LINE;
+    // SAFETY: the first elements.
+    unsafe { one_by_one(item, 0, (from, to), 0..head / item) };
+    for at in (head..end).step_by(V::BYTES) {
+        let to = to.wrapping_add(at);
+        if stream {
+            // SAFETY: a part of a cache line.
+            unsafe { bytes.stream(to) };
+        } else {
+            // SAFETY: a part of the run.
+            unsafe { bytes.store(to) };
+        }
+    }
+    // SAFETY: the last elements.
+    unsafe { one_by_one(item, 0, (from, to), end / item..len / item) };
+}

@@ -1,0 +1,279 @@
+//! Rows to columns.
+//!
+//! ```text
+//!              col ->                          row ->
+//! source       a b c d ..    destination       a e ..
+//!   row |      e f g h ..      col |           b f ..
+//!       v      ..                  v           ..
+//! ```
+//!
+//! Both sides are walked in squares of whole cache lines, turned in registers. Each is first put
+//! together in a small block: where the rows are a multiple of 4 KiB apart, the first-level cache
+//! holds eight of their lines at once and a square has up to 64.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::super::work::Work;
+use super::stream::stream_bytes;
+use super::vector::{LINE, Vector};
+
+/// Squares of a tile along a row of the source and of the destination.
+#[derive(Clone, Copy)]
+struct Tile {
+    cols: usize,
+    rows: usize,
+}
+
+/// Streamed lines are gone at once: it is best to read the source along its rows, which the
+/// processor does ahead, until the destination has touched a thousand pages.
+const STREAMED: Tile = Tile { cols: 64, rows: 1 };
+
+/// What stays in the cache until its neighbours are written: the lines of few pages on both sides.
+const CACHED: Tile = Tile { cols: 16, rows: 4 };
+
+/// How far the source is asked for ahead of the reads, in bytes.
+const AHEAD: usize = 2 * LINE;
+
+/// Lines that are written together where a row of the destination does not begin with one.
+const TOGETHER: usize = 8;
+
+/// A part of the plane: its first element on both sides, and the steps between its lines.
+#[derive(Clone, Copy)]
+struct Place {
+    from: *const u8,
+    to: *mut u8,
+    /// Between the rows of the source.
+    source: isize,
+    /// Between the rows of the destination.
+    destination: isize,
+}
+
+impl Place {
+    #[inline(always)]
+    fn at<const B: usize>(self, row: usize, col: usize) -> Self {
+        let source = self.source.wrapping_mul(row as isize).wrapping_add((col * B) as isize);
+        let destination =
+            self.destination.wrapping_mul(col as isize).wrapping_add((row * B) as isize);
+        let (from, to) = (self.from.wrapping_offset(source), self.to.wrapping_offset(destination));
+        Self { from, to, ..self }
+    }
+}
+
+/// Turns the columns `cols` of the plane.
+///
+/// # Safety
+/// As [`Kernel`](super::super::plan::Kernel); items of `B` bytes are dense along `row` in the
+/// destination, along `col` in the source. The processor has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn transpose<V: Vector, const B: usize>(
+    work: &Work,
+    from: *const u8,
+    to: *mut u8,
+    cols: Range<usize>,
+) {
+    let (source, destination) = (work.row.source, work.col.destination);
+    let plane = Place { from, to, source, destination };
+    let (rows, side) = (work.row.len, LINE / B);
+    let until_line = to.addr().wrapping_neg() % LINE;
+    let stream = work.stream && rows >= 2 * TOGETHER * side;
+    let aligned = destination.unsigned_abs().is_multiple_of(LINE) && until_line.is_multiple_of(B);
+    let first = if stream && aligned { until_line / B } else { 0 };
+    let (last, last_col) = (rows - (rows - first) % side, cols.end - cols.len() % side);
+    let (inner_rows, inner_cols) = (first..last, cols.start..last_col);
+    match (stream, aligned) {
+        // SAFETY: a part of the plane, whole squares of it.
+        (false, _) => unsafe { tiles::<V, B, false>(plane, inner_rows, inner_cols, CACHED) },
+        // SAFETY: as above; every line of the destination begins with a cache line.
+        (true, true) => unsafe { tiles::<V, B, true>(plane, inner_rows, inner_cols, STREAMED) },
+        // SAFETY: as above.
+        (true, false) => unsafe { bands::<V, B>(plane, inner_rows, inner_cols) },
+    }
+    // SAFETY: a part of the plane.
+    unsafe { rim::<V, B>(plane, 0..first, cols.clone()) };
+    // SAFETY: a part of the plane.
+    unsafe { rim::<V, B>(plane, last..rows, cols.start..last_col) };
+    // SAFETY: a part of the plane.
+    unsafe { rim::<V, B>(plane, first..rows, last_col..cols.end) };
+}
+
+/// Whole squares, tile by tile.
+///
+/// # Safety
+/// As [`transpose`], for this part; where it streams, destination lines begin with cache lines.
+#[inline(always)]
+unsafe fn tiles<V: Vector, const B: usize, const STREAM: bool>(
+    plane: Place,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    tile: Tile,
+) {
+    let side = LINE / B;
+    for row_start in rows.clone().step_by(tile.rows * side) {
+        let row_end = rows.end.min(row_start + tile.rows * side);
+        for col_start in cols.clone().step_by(tile.cols * side) {
+            let col_end = cols.end.min(col_start + tile.cols * side);
+            for row in (row_start..row_end).step_by(side) {
+                for col in (col_start..col_end).step_by(side) {
+                    // SAFETY: a square inside of the part.
+                    unsafe { square::<V, B, STREAM>(plane.at::<B>(row, col)) };
+                }
+            }
+        }
+    }
+}
+
+/// Whole squares, [`TOGETHER`] at a time into a block whose lines are then streamed.
+///
+/// # Safety
+/// As [`transpose`], for this part.
+#[inline(always)]
+unsafe fn bands<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
+    let side = LINE / B;
+    let mut block = MaybeUninit::<[Lines; TOGETHER]>::uninit();
+    let block = block.as_mut_ptr().cast::<u8>();
+    for row in rows.clone().step_by(TOGETHER * side) {
+        let count = (rows.end - row).min(TOGETHER * side);
+        for col in cols.clone().step_by(side) {
+            let place = plane.at::<B>(row, col);
+            for part in (0..count).step_by(side) {
+                let from = place.at::<B>(part, 0).from;
+                let to = block.wrapping_add(part * B);
+                let destination = (TOGETHER * LINE) as isize;
+                // SAFETY: a square inside of the part, to its lines of the block.
+                unsafe { square::<V, B, false>(Place { from, to, destination, ..place }) };
+            }
+            for line in 0..side {
+                let from = block.wrapping_add(line * TOGETHER * LINE).cast_const();
+                // SAFETY: a line that was filled, to a row of the part.
+                unsafe { stream_bytes::<V>(from, place.at::<B>(0, line).to, count * B) };
+            }
+        }
+    }
+}
+
+#[repr(align(64))]
+struct Lines {
+    _bytes: [u8; LINE * LINE],
+}
+
+/// A square of whole cache lines, by way of a block in the first-level cache.
+///
+/// # Safety
+/// As [`tiles`], for this square.
+#[inline(always)]
+unsafe fn square<V: Vector, const B: usize, const STREAM: bool>(place: Place) {
+    let mut block = MaybeUninit::<Lines>::uninit();
+    let block = block.as_mut_ptr().cast::<u8>();
+    for row in 0..LINE / B {
+        let from = place.at::<B>(row, 0).from;
+        V::prefetch(from.wrapping_add(AHEAD));
+        for part in (0..LINE).step_by(V::BYTES) {
+            // SAFETY: a part of a row of the square.
+            let bytes = unsafe { V::load(from.wrapping_add(part)) };
+            // SAFETY: the block has room for that row.
+            unsafe { bytes.store(block.wrapping_add(row * LINE + part)) };
+        }
+    }
+    let block = Place { from: block, source: LINE as isize, ..place };
+    for strip in (0..LINE / B).step_by(16 / B) {
+        // SAFETY: four strips are the square.
+        unsafe { strip_of_square::<V, B, STREAM>(block.at::<B>(0, strip)) };
+    }
+}
+
+/// As many columns as 16 bytes hold, to whole cache lines.
+///
+/// # Safety
+/// As [`square`], for this strip.
+#[inline(always)]
+unsafe fn strip_of_square<V: Vector, const B: usize, const STREAM: bool>(place: Place) {
+    // SAFETY: the strip's first rows.
+    let mut parts = [unsafe { turned::<V, B>(place) }; 4];
+    for (part, start) in (V::BYTES..LINE).step_by(V::BYTES).enumerate() {
+        // SAFETY: the rows from there on.
+        parts[part + 1] = unsafe { turned::<V, B>(place.at::<B>(start / B, 0)) };
+    }
+    for col in 0..16 / B {
+        let to = place.at::<B>(0, col).to;
+        for (part, columns) in parts.iter().enumerate().take(LINE / V::BYTES) {
+            let (bytes, to) = (columns[col], to.wrapping_add(part * V::BYTES));
+            if STREAM {
+                // SAFETY: a part of a cache line, promised by the caller.
+                unsafe { bytes.stream(to) };
+            } else {
+                // SAFETY: a part of a line of the destination.
+                unsafe { bytes.store(to) };
+            }
+        }
+    }
+}
+
+/// As many columns as 16 bytes hold, each a vector of the rows from `place` on.
+///
+/// Zipping the halves of a list of rows, and of the result, and so on, turns them.
+///
+/// # Safety
+/// The rows of 16 bytes are readable; the processor has the instructions of `V`.
+#[inline(always)]
+unsafe fn turned<V: Vector, const B: usize>(place: Place) -> [V; 16] {
+    let side = 16 / B;
+    let lanes = place.source.wrapping_mul(side as isize);
+    // SAFETY: the first row of each lane.
+    let mut rows = [unsafe { V::load_lanes(place.from, lanes) }; 16];
+    for (row, bytes) in rows.iter_mut().enumerate().take(side).skip(1) {
+        // SAFETY: one row further in each lane.
+        *bytes = unsafe { V::load_lanes(place.at::<B>(row, 0).from, lanes) };
+    }
+    let mut zipped = 1;
+    while zipped < side {
+        let before = rows;
+        for pair in 0..side / 2 {
+            let (one, other) = (before[pair], before[pair + side / 2]);
+            rows[2 * pair] = one.zip_low::<B>(other);
+            rows[2 * pair + 1] = one.zip_high::<B>(other);
+        }
+        zipped *= 2;
+    }
+    rows
+}
+
+/// A part of the plane in squares of 16 bytes, the last of which may overlap, or item by item.
+///
+/// # Safety
+/// As [`transpose`], for this part.
+#[inline(always)]
+unsafe fn rim<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
+    let side = 16 / B;
+    if rows.is_empty() || cols.is_empty() {
+        return;
+    }
+    if rows.len() < side || cols.len() < side {
+        // SAFETY: promised by the caller.
+        return unsafe { items::<B>(plane, rows, cols) };
+    }
+    for col in cols.clone().step_by(side) {
+        for row in rows.clone().step_by(side) {
+            let place = plane.at::<B>(row.min(rows.end - side), col.min(cols.end - side));
+            // SAFETY: a square inside of the part.
+            let lines = unsafe { turned::<V::Lane, B>(place) };
+            for (col, line) in lines.iter().enumerate().take(side) {
+                // SAFETY: a line of that square.
+                unsafe { line.store(place.at::<B>(0, col).to) };
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`transpose`], for this part.
+#[inline(always)]
+unsafe fn items<const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
+    for col in cols {
+        for row in rows.clone() {
+            let Place { from, to, .. } = plane.at::<B>(row, col);
+            // SAFETY: one element of the part.
+            unsafe { std::ptr::copy_nonoverlapping(from, to, B) };
+        }
+    }
+}
