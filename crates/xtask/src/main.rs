@@ -24,7 +24,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use bench::Results;
+use bench::{Form, Results};
 use error::Error;
 use steps::Steps;
 use suite::{Half, Peers};
@@ -38,6 +38,8 @@ cargo xtask TASK
                              run every test, or one half; --peers: with PyTorch, TensorFlow and JAX,
                              downloaded once for all checkouts (7 GB)
   bench --python [--write]   time the Python boundary beside peers; --write: to docs/performance
+  bench --peers [--write] [--quick]
+                             time copies, conversions and files beside peers; --quick: a look
   gpu-kit [--out DIR]        tests and benchmarks for a machine with a GPU, where `sh run.sh` runs
                              them without Rust or a network; in target/gpu-kit unless said
   lint                       formatting, clippy, docs
@@ -71,8 +73,22 @@ fn run(words: &[&str]) -> Result<(), Error> {
         ["test", "--python", "--peers"] => {
             suite::run(&workspace, &mut steps, Half::Python, Peers::All);
         }
-        ["bench", "--python"] => bench::run(&workspace, &mut steps, Results::Printed),
-        ["bench", "--python", "--write"] => bench::run(&workspace, &mut steps, Results::Written),
+        ["bench", "--python"] => bench::boundary(&workspace, &mut steps, Results::Printed),
+        ["bench", "--python", "--write"] => {
+            bench::boundary(&workspace, &mut steps, Results::Written);
+        }
+        ["bench", "--peers"] => {
+            bench::copies(&workspace, &mut steps, Results::Printed, Form::Full);
+        }
+        ["bench", "--peers", "--write"] => {
+            bench::copies(&workspace, &mut steps, Results::Written, Form::Full);
+        }
+        ["bench", "--peers", "--quick"] => {
+            bench::copies(&workspace, &mut steps, Results::Printed, Form::Quick);
+        }
+        ["bench", "--peers", "--write", "--quick"] | ["bench", "--peers", "--quick", "--write"] => {
+            bench::copies(&workspace, &mut steps, Results::Written, Form::Quick);
+        }
         ["gpu-kit"] => gpu_kit::run(&workspace, &mut steps, None),
         ["gpu-kit", "--out", folder] => gpu_kit::run(&workspace, &mut steps, Some(folder)),
         ["lint"] => lint::run(&workspace, &mut steps),

@@ -1,0 +1,1 @@
+"""Copies, conversions and files from Python, beside NumPy, torch, TensorFlow and JAX."""
