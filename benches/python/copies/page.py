@@ -113,7 +113,8 @@ def summary(found: list[Goal]) -> str:
         "",
         (
             f"{reached} of {len(measured)} reached. One thread and memory that exists, unless said "
-            f'otherwise. "Not behind" and "never slower" mean {EQUAL} at most, what noise alone moves.'
+            f'otherwise. "Not behind" and "never slower" mean {EQUAL} at most, what noise alone moves. '
+            "Ratios are judged to two digits after the point."
         ),
         "",
         "| goal | at most | worst case | measured | of the fastest | cases reached | |",
