@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use ndarray::Array1;
-use ndbridge::dtype::f16;
+use ndbridge::dtype::{bf16, f16};
 use ndbridge::{Casting, Element, Tensor};
 use ndbridge_benches::{GAP_BYTES, SIZES, Size, group};
 
@@ -18,6 +18,7 @@ fn main() {
 fn floats(criterion: &mut Criterion) {
     cast(criterion, "cast/f64_f32", |at| at as f64, |value| value as f32);
     cast(criterion, "cast/f32_f16", |at| at as f32, f16::from_f32);
+    cast(criterion, "cast/f32_bf16", |at| at as f32, bf16::from_f32);
     cast(criterion, "cast/f32_u8", |at| (at % 256) as f32, |value| value as u8);
 }
 

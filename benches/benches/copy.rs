@@ -5,6 +5,7 @@
 //! contiguous   all of it, as it lies
 //! transposed   rows become columns, written in C order
 //! strided      every second column of a matrix twice as wide
+//! reversed     each row backwards
 //! ```
 
 use std::cell::LazyCell;
@@ -27,7 +28,7 @@ struct Case {
     ndbridge: fn(&Tensor) -> Tensor,
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     Case {
         name: "copy/contiguous",
         columns_per_row: 1,
@@ -45,6 +46,12 @@ const CASES: [Case; 3] = [
         columns_per_row: 2,
         ndarray: |array| array.slice(s![.., ..;2]),
         ndbridge: |tensor| tensor.slice(s![.., ..;2]).expect("a view"),
+    },
+    Case {
+        name: "copy/reversed",
+        columns_per_row: 1,
+        ndarray: |array| array.slice(s![.., ..;-1]),
+        ndbridge: |tensor| tensor.slice(s![.., ..;-1]).expect("a view"),
     },
 ];
 

@@ -215,7 +215,7 @@ impl Receipt {
     ///
     /// ```
     /// use ndbridge_tensor::{CopyOrder, Tensor};
-    /// let image = Tensor::from_vec(vec![0_u8; 48]).reshape(&[4, 4, 3])?;
+    /// let image = Tensor::from_vec(vec![0_u8; 768]).reshape(&[16, 16, 3])?;
     /// let planes = image.permute(&[2, 0, 1])?.copy(CopyOrder::C)?;
     /// assert_eq!(planes.receipt().kernel(), Some("split"));
     /// # Ok::<(), ndbridge_tensor::TensorError>(())

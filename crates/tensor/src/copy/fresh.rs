@@ -67,8 +67,8 @@ impl Fresh {
         assert!(self.is_filled, "new memory is filled before it is read");
         // SAFETY: filled, and the layout has no gaps.
         let storage = unsafe { self.memory.assume_init() };
-        let tensor = Tensor::from_parts(storage, self.dtype, self.layout)?;
-        Ok(tensor.with_receipt(self.pending.finish().by_kernel(self.kernel)))
+        let receipt = self.pending.finish().by_kernel(self.kernel);
+        Ok(Tensor::over_all(storage, self.dtype, self.layout, receipt))
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[expect(unsafe_code, reason = "hands borrowed memory to the kernels")]
 mod assign;
+mod choose;
 #[expect(unsafe_code, reason = "fills new memory and says that it is filled")]
 mod fresh;
 mod kernels;
@@ -16,6 +17,7 @@ mod swap;
 #[cfg(test)]
 #[expect(unsafe_code, reason = "runs plans on vectors of its own")]
 mod tests;
+mod walk;
 mod work;
 
 use ndbridge_dtype::DType;
@@ -82,10 +84,36 @@ pub(crate) unsafe fn copy_elements(
     if shape.contains(&0) {
         return None;
     }
+    if let Some(len) = dense_len(shape, from, destination)
+        && len <= SMALL_LEN
+    {
+        // SAFETY: as many elements without gaps on both sides, the source's borrowed, the
+        // destination's promised by the caller.
+        return Some(unsafe { plan::copy_dense(from, destination, len) });
+    }
     let pair = Pair::simplify(shape, from, destination);
     let plan = Plan::new(pair, from.dtype, destination.dtype, Tuning::of_this_machine());
     // SAFETY: a plan reaches the elements of both sides; both are good for that: the source is
     // borrowed, the destination promised by the caller.
     unsafe { plan.run() };
     Some(plan.name())
+}
+
+/// Up to so many elements without gaps on both sides are copied without a plan.
+const SMALL_LEN: usize = 1024;
+
+/// The number of elements, if both sides are packed in C order.
+fn dense_len(shape: &[usize], source: Side<'_>, destination: Side<'_>) -> Option<usize> {
+    let (from_item, to_item) = (source.dtype.item_bytes(), destination.dtype.item_bytes());
+    let mut dense = 1_usize;
+    let steps = source.strides.iter().zip(destination.strides);
+    for (&len, (&from, &to)) in shape.iter().zip(steps).rev() {
+        let (is_from, is_to) = (dense * from_item, dense * to_item);
+        if len > 1 && (from, to) != (is_from as isize, is_to as isize) {
+            return None;
+        }
+        // More than memory has in a length that a step of 0 repeats: not packed, then.
+        dense = dense.checked_mul(len).filter(|&all| all < 1 << 40)?;
+    }
+    Some(dense)
 }

@@ -273,6 +273,22 @@ fn any_layout_to_any_layout_keeps_every_byte() {
     });
 }
 
+/// Permutations whose rows are short: put together in blocks where they are streamed.
+#[test]
+fn permutations_of_many_axes_keep_every_byte() {
+    check_all(&mut Dice(7), "transpose", 60, |dice, item| {
+        let b = item.item_bytes();
+        let most = if cfg!(miri) { 5 } else { 16 };
+        let shape: Vec<usize> = (0..4).map(|_| dice.below(most) + 2).collect();
+        let gaps = [1, 1, 1, dice.of(&[1, 2])];
+        let [from, to] = [0, 1].map(|_| {
+            let order = dice.order(shape.len());
+            Lay::new(&shape, b, &order, &gaps, start(dice, b))
+        });
+        plain(shape, item, from, to)
+    });
+}
+
 /// Every pair of data types, long enough for vectors, over every way that a cast gathers.
 #[test]
 fn casts_of_every_pair_equal_convert_on_every_level() {

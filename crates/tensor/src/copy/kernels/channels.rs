@@ -83,11 +83,15 @@ pub(super) fn gathered<V: Vector, const CHANNELS: usize>(
 /// How many units of `unit_bytes` to put together in `room` bytes, for a run that goes on at `to` with
 /// `left` of them: so many that the next ones begin with a cache line, if that can be.
 pub(super) fn chunk_len(room: usize, to: *mut u8, unit_bytes: usize, left: usize) -> usize {
-    let until_line = to.addr().wrapping_neg() % LINE;
-    let lines = until_line.is_multiple_of(unit_bytes) && LINE.is_multiple_of(unit_bytes);
-    let bytes =
-        if lines && room >= LINE { (room - until_line) / LINE * LINE + until_line } else { room };
-    (bytes / unit_bytes).clamp(1, left)
+    let (until_line, most) = (to.addr().wrapping_neg() % LINE, room / unit_bytes);
+    // So many units are whole lines.
+    let period = LINE >> unit_bytes.trailing_zeros().min(LINE.trailing_zeros());
+    let to_line = (0..period).find(|units| units * unit_bytes % LINE == until_line);
+    let len = match to_line {
+        Some(first) if first < most => first + (most - first) / period * period,
+        _ => most,
+    };
+    len.clamp(1, left)
 }
 
 /// Splits the pixels of the range: `row` runs along them, `col` along their channels.

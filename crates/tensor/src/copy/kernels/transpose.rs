@@ -35,6 +35,9 @@ const CACHED: Tile = Tile { cols: 16, rows: 4 };
 /// How far the source is asked for ahead of the reads, in bytes.
 const AHEAD: usize = 2 * LINE;
 
+/// Rows of the destination from this length on are streamed: their first and last line are not.
+const SHORTEST_STREAMED: usize = 2 * TOGETHER * LINE;
+
 /// Lines that are written together where a row of the destination does not begin with one.
 const TOGETHER: usize = 8;
 
@@ -76,7 +79,7 @@ pub(super) unsafe fn transpose<V: Vector, const B: usize>(
     let plane = Place { from, to, source, destination };
     let (rows, side) = (work.row.len, LINE / B);
     let until_line = to.addr().wrapping_neg() % LINE;
-    let stream = work.stream && rows >= 2 * TOGETHER * side;
+    let stream = work.stream && rows * B >= SHORTEST_STREAMED;
     let aligned = destination.unsigned_abs().is_multiple_of(LINE) && until_line.is_multiple_of(B);
     let first = if stream && aligned { until_line / B } else { 0 };
     let (last, last_col) = (rows - (rows - first) % side, cols.end - cols.len() % side);
