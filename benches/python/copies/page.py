@@ -36,9 +36,8 @@ NOTES = {
         "it flips, then copies."
     ),
     groups.CASTS: (
-        "64 MiB of source (16 MiB in a quick run). The limit moves half of the bytes that are read and written together. "
-        "ndbridge's `copy_` refuses float32 to uint8, which may lose values: `astype(.., 'unsafe')` "
-        "comes before it, and what it makes is copied."
+        "64 MiB of source (16 MiB in a quick run). The limit moves half of the bytes that are read "
+        "and written together."
     ),
     groups.READ: (
         "Into memory that exists; then NumPy sums up all of it, for everyone, the limit too. Who "

@@ -54,6 +54,12 @@ impl PyReceipt {
         names(self.0.reasons())
     }
 
+    /// Name of the kernel that copied them on the host; None if none did.
+    #[getter]
+    fn kernel(&self) -> Option<&'static str> {
+        self.0.kernel()
+    }
+
     fn __repr__(&self) -> String {
         format!("Receipt({})", self.0)
     }

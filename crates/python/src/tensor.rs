@@ -147,17 +147,20 @@ impl PyTensor {
     /// Copies the elements of `src`, broadcast to this shape, into this tensor; returns it.
     ///
     /// With `non_blocking`, a copy between a device and pinned memory may still run when this returns.
-    #[pyo3(signature = (src, non_blocking=false))]
+    /// The data type may change as far as `casting` allows.
+    #[pyo3(signature = (src, non_blocking=false, casting="same_kind"))]
     fn copy_<'py>(
         slf: &Bound<'py, Self>,
         src: &Bound<'py, PyAny>,
         non_blocking: bool,
+        casting: &str,
     ) -> PyResult<Bound<'py, Self>> {
+        let casting: Casting = casting.parse().map_err(ndbridge::python::ArrayError::from)?;
         let tensor = &slf.get().tensor;
         let source = Source::for_target("copy_", src, tensor.dtype())?;
         let copied = match non_blocking {
-            true => tensor.assign_non_blocking(&source),
-            false => tensor.assign(&source),
+            true => tensor.assign_non_blocking(&source, casting),
+            false => tensor.assign_with(&source, casting),
         };
         copied.map_err(to_py_err)?;
         Ok(slf.clone())

@@ -363,3 +363,17 @@ def test_shr_8_no_copy_nests_and_ends_on_errors():
     nd.tensor(a)
     with pytest.raises(RuntimeError):
         nd.no_copy().__exit__(None, None, None)
+
+
+def test_receipts_name_the_kernel():
+    a = np.arange(20_000.0).reshape(100, 200)
+    assert nd.from_numpy(a).receipt.kernel is None
+    assert nd.tensor(a).receipt.kernel == "block"
+    assert nd.from_numpy(a.T).contiguous().receipt.kernel == "transpose"
+
+
+def test_shr_4_copy_changes_data_types_as_far_as_it_is_told():
+    t = nd.zeros(3, "uint8")
+    with pytest.raises(TypeError, match="casting"):
+        t.copy_(np.array([1.5, 300, -1]))
+    assert t.copy_(np.array([1.5, 300, -1]), casting="unsafe").tolist() == [1, 255, 0]

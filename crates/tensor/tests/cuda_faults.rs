@@ -5,6 +5,7 @@
 use std::process::Command;
 
 use ndbridge_cuda_emulator::{Session, call_names, calls, clear_faults, fail, live};
+use ndbridge_tensor::dtype::Casting;
 use ndbridge_tensor::storage::BorrowKind;
 use ndbridge_tensor::storage::cuda::{self, Consumer, Stream, current_stream, with_stream};
 use ndbridge_tensor::{CopyOrder, DType, Device, Scalar, Tensor, TensorError};
@@ -55,7 +56,7 @@ fn work() -> Result<Vec<i32>, TensorError> {
     let late = pinned.to_device_non_blocking(Device::Cuda(0))?;
     late.assign(&packed.transpose()?)?;
     late.select(0, 0)?.fill(Scalar::Int(7))?;
-    late.assign_non_blocking(&pinned)?;
+    late.assign_non_blocking(&pinned, Casting::SameKind)?;
     with_stream(&stream, || late.index(&[(5..15).into()])?.fill(Scalar::Int(1)))?;
     let beside = late.cuda(1)?;
     let (raw, legacy) = (current_stream(0)?, Stream::legacy(0)?);

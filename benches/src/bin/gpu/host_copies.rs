@@ -1,6 +1,6 @@
 //! Between the host and the device, by size: pageable, page-locked, into new memory.
 
-use ndbridge::{DType, Tensor};
+use ndbridge::{Casting, DType, Tensor};
 
 use crate::Outcome;
 use crate::inputs::{check_same_bytes, random_bits, room};
@@ -24,7 +24,7 @@ fn to_device(device: usize, bytes: usize, report: &mut Report) -> Outcome {
     let pinned = pageable.pin_memory()?;
     for (name, source) in [("H2D pageable", &pageable), ("H2D pinned", &pinned)] {
         let there = room(device, &[bytes], DType::U8)?;
-        let copy = || Ok(there.assign_non_blocking(source)?);
+        let copy = || Ok(there.assign_non_blocking(source, Casting::SameKind)?);
         copy()?;
         check_same_bytes(name, &there, &pageable)?;
         report.rate(name, bytes, time(device, Until::Done, copy)?)?;
@@ -40,7 +40,7 @@ fn to_host(device: usize, bytes: usize, report: &mut Report) -> Outcome {
     let pageable = Tensor::zeros(&[bytes], DType::U8)?;
     let pinned = pageable.pin_memory()?;
     for (name, target) in [("D2H pageable", &pageable), ("D2H pinned", &pinned)] {
-        let copy = || Ok(target.assign_non_blocking(&there)?);
+        let copy = || Ok(target.assign_non_blocking(&there, Casting::SameKind)?);
         copy()?;
         check_same_bytes(name, target, &expected)?;
         report.rate(name, bytes, time(device, Until::Done, copy)?)?;

@@ -43,14 +43,14 @@ impl Tensor {
         self.assign_by(source, casting, false)
     }
 
-    /// As [`assign`](Self::assign), for tensors in different places: a copy between a device and
+    /// As [`assign_with`](Self::assign_with), for tensors in different places: a copy between a device and
     /// page-locked memory may still run when this returns. A guard of that memory waits for it.
     ///
     /// # Errors
     /// As [`assign`](Self::assign).
     #[track_caller]
-    pub fn assign_non_blocking(&self, source: &Self) -> Result<(), TensorError> {
-        self.assign_by(source, Casting::SameKind, true)
+    pub fn assign_non_blocking(&self, source: &Self, casting: Casting) -> Result<(), TensorError> {
+        self.assign_by(source, casting, true)
     }
 
     #[track_caller]

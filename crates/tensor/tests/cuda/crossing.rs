@@ -1,6 +1,7 @@
 //! DEV-2: between host, pinned memory and devices.
 
 use ndbridge_cuda_emulator::Session;
+use ndbridge_tensor::dtype::Casting;
 use ndbridge_tensor::storage::cuda::{self, Stream, with_stream};
 use ndbridge_tensor::{DType, Device, Order, Request, Tensor, copies};
 
@@ -95,7 +96,7 @@ fn dev_2_a_writer_of_a_pinned_source_waits_for_the_copy() {
     let there = host.to_device_non_blocking(Device::Cuda(0)).unwrap();
     host.write::<i32>().unwrap().fill(2);
     assert_eq!(there.cpu().unwrap().to_vec::<i32>().unwrap(), [1; 5000]);
-    there.assign_non_blocking(&host).unwrap();
+    there.assign_non_blocking(&host, Casting::SameKind).unwrap();
     host.fill(ndbridge_tensor::Scalar::Int(3)).unwrap();
     assert_eq!(there.cpu().unwrap().to_vec::<i32>().unwrap(), [2; 5000]);
 }
@@ -119,7 +120,7 @@ fn dev_2_pinned_memory_of_copies_that_have_run_is_let_go_of() {
     for round in 0..200_i32 {
         let host = Tensor::from_vec(vec![round; 1024]).pin_memory().unwrap();
         addresses.insert(host.as_ptr().addr());
-        there.assign_non_blocking(&host).unwrap();
+        there.assign_non_blocking(&host, Casting::SameKind).unwrap();
     }
     assert!(addresses.len() < 100, "{} blocks for 200 copies", addresses.len());
     assert_eq!(there.cpu().unwrap().to_vec::<i32>().unwrap(), [199; 1024]);
