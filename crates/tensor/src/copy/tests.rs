@@ -84,6 +84,9 @@ fn offsets(shape: &[usize], lay: &Lay) -> Vec<usize> {
 /// Source bytes that are elements of every sort.
 fn noise(dice: &mut Dice, case: &Case) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..case.source.bytes).map(|_| dice.below(256) as u8).collect();
+    if cfg!(miri) {
+        bytes.iter_mut().for_each(|byte| *byte &= 0x3f); // no NaN, whose bits Miri makes up
+    }
     if case.from == DType::Bool {
         bytes.iter_mut().for_each(|byte| *byte &= 1);
     }
@@ -172,7 +175,7 @@ fn check_all(dice: &mut Dice, name: &str, all: usize, case: impl Fn(&mut Dice, D
             named += usize::from(check(dice, &case, tuning) == name);
         }
     }
-    assert!(named * 2 > rounds(all), "{name} ran only {named} times");
+    assert!(cfg!(miri) || named * 2 > rounds(all), "{name} ran only {named} times");
 }
 
 fn plain(shape: Vec<usize>, item: DType, source: Lay, destination: Lay) -> Case {
@@ -325,6 +328,7 @@ fn cast_case(dice: &mut Dice, round: usize, from: DType, to: DType) -> Case {
 
 /// All values of 16 bits as `f16` and `bf16`, and many patterns as `f32`, where bits decide.
 #[test]
+#[cfg_attr(miri, ignore = "compares the bits of NaNs, which Miri makes up")]
 fn casts_of_edge_values_equal_convert_on_every_level() {
     let edges: Vec<u32> =
         [0, 0x3300_0000, 0x3380_0000, 0x3880_0000, 0x477f_f000, 0x7f80_0000, 0x4380_0000]

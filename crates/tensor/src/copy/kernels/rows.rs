@@ -43,9 +43,9 @@ pub(super) unsafe fn rows<V: Vector>(
     }
     match bytes {
         // SAFETY: promised by the caller, here and below.
-        64..=128 => unsafe { short_rows::<64>(work, from, to, rows) },
+        65..=511 => unsafe { rows_in_pieces(work, from, to, rows) },
         // SAFETY: as above.
-        32..=63 => unsafe { short_rows::<32>(work, from, to, rows) },
+        32..=64 => unsafe { short_rows::<32>(work, from, to, rows) },
         // SAFETY: as above.
         16..=31 => unsafe { short_rows::<16>(work, from, to, rows) },
         // SAFETY: as above.
@@ -79,6 +79,27 @@ unsafe fn short_rows<const HALF: usize>(
         unsafe { to.cast::<[u8; HALF]>().write_unaligned(head) };
         // SAFETY: its last ones.
         unsafe { to.wrapping_add(second).cast::<[u8; HALF]>().write_unaligned(tail) };
+    }
+}
+
+/// Rows of a few cache lines, in pieces of half a line: wider ones would cross more lines.
+///
+/// # Safety
+/// As [`rows`], for rows of a piece or more.
+#[inline(always)]
+unsafe fn rows_in_pieces(work: &Work, from: *const u8, to: *mut u8, rows: Range<usize>) {
+    const PIECE: usize = 32;
+    let last = work.row.len - PIECE;
+    for row in rows {
+        let (from, to) = work.col.at(from, to, row);
+        // The last piece may overlap the one before.
+        for at in (0..last).step_by(PIECE).chain([last]) {
+            let (from, to) = (from.wrapping_add(at), to.wrapping_add(at));
+            // SAFETY: a piece of a row.
+            let piece = unsafe { from.cast::<[u8; PIECE]>().read_unaligned() };
+            // SAFETY: as above.
+            unsafe { to.cast::<[u8; PIECE]>().write_unaligned(piece) };
+        }
     }
 }
 
