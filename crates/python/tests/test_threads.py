@@ -164,6 +164,28 @@ def test_large_copies_are_right_on_any_number_of_threads():
         nd.set_num_threads(0)
 
 
+def test_large_copies_go_on_in_a_child_after_a_fork():
+    run_python(
+        """
+import os, warnings, numpy as np, ndbridge as nd
+warnings.simplefilter("ignore")
+nd.set_num_threads(4)
+a = np.arange(3_000_000, dtype="float32").reshape(1000, 3000)
+t = nd.from_numpy(a.T)
+for _ in range(30):
+    assert (t.clone().numpy() == a.T).all()
+    child = os.fork()
+    assert (t.clone().numpy() == a.T).all()
+    nd.set_num_threads(3)
+    assert (t.clone().numpy() == a.T).all()
+    if child == 0:
+        nd.set_num_threads(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    )
+
+
 def test_other_threads_run_python_during_large_copies_of_private_memory():
     t = nd.zeros((64, 1 << 20), "float32").T
     ticks, stop = [], threading.Event()

@@ -86,6 +86,11 @@ impl Board {
         woken.and(panic.map_or(Ok(()), Err))
     }
 
+    /// In a child process after a fork, where the helpers are not: none of them is inside.
+    pub(super) fn forget_helpers(&self) {
+        self.inside.store(0, SeqCst);
+    }
+
     /// Whether there has been a job after number `seen`.
     pub(super) fn has_newer(&self, seen: u64) -> bool {
         self.number.load(SeqCst) != seen

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Parts are claimed one by one, so a helper that gets no core costs nothing: the caller finishes
-//! alone. One job runs at a time; a second caller meanwhile works alone, as does a child process after
-//! a fork, which has no helpers.
+//! alone. One job runs at a time; a second caller meanwhile works alone. A child process after a fork
+//! has none of its parent's threads and makes its own.
 
 #[expect(unsafe_code, reason = "lends a closure to threads for the time of a call")]
 mod job;
@@ -20,8 +20,8 @@ mod setting;
 pub use setting::{num_threads, set_num_threads};
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Mutex, OnceLock, TryLockError};
-use std::thread::Thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use job::Board;
@@ -31,19 +31,29 @@ const LOOKS: Duration = Duration::from_micros(50);
 
 static BOARD: Board = Board::new();
 /// Held by the caller whose job is on the board.
-static CALLER: Mutex<()> = Mutex::new(());
-static HELPERS: Mutex<Vec<&'static Helper>> = Mutex::new(Vec::new());
+static TEAM: Mutex<Team> = Mutex::new(Team { process: 0, helpers: Vec::new() });
 
-/// A thread of the team.
+struct Team {
+    /// The process whose threads the helpers are.
+    process: u32,
+    helpers: Vec<Helper>,
+}
+
 struct Helper {
-    thread: OnceLock<Thread>,
+    thread: JoinHandle<()>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
     sleeps: AtomicBool,
+    is_dismissed: AtomicBool,
 }
 
 /// Calls `work` once with every number below `parts`, on this thread and those that come to help.
 ///
 /// # Panics
-/// If `work` panics, on whatever thread; the other parts are done before.
+/// If `work` panics, on whatever thread; other parts may be done or not.
 pub(crate) fn run(parts: usize, work: &(dyn Fn(usize) + Sync)) {
     let threads = num_threads().min(parts);
     if threads < 2 {
@@ -52,61 +62,95 @@ pub(crate) fn run(parts: usize, work: &(dyn Fn(usize) + Sync)) {
     if is_done_by_pool(parts, work) {
         return;
     }
-    let held = match CALLER.try_lock() {
-        Ok(held) => held,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+    let Some(mut team) = Team::take() else {
         // The helpers are busy, or this is a part that has parts itself.
-        Err(TryLockError::WouldBlock) => return (0..parts).for_each(work),
+        return (0..parts).for_each(work);
     };
-    let outcome = BOARD.publish(parts, work, || wake(threads - 1));
-    drop(held);
+    let outcome = BOARD.publish(parts, work, || team.wake(threads - 1));
+    drop(team);
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
 }
 
-/// Lets up to `count` helpers know, after making those that are missing.
-fn wake(count: usize) {
-    let mut helpers = HELPERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    while helpers.len() < count {
-        let Some(helper) = start() else { break };
-        helpers.push(helper);
+impl Team {
+    /// The team, no larger than the setting, unless it is busy.
+    fn take() -> Option<MutexGuard<'static, Self>> {
+        let mut team = match TEAM.try_lock() {
+            Ok(team) => team,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let process = std::process::id();
+        if team.process != process {
+            // After a fork these threads exist in the parent alone: there is nobody to join.
+            std::mem::take(&mut team.helpers).into_iter().for_each(std::mem::forget);
+            BOARD.forget_helpers();
+            team.process = process;
+        }
+        team.keep(num_threads() - 1);
+        Some(team)
     }
-    for helper in helpers.iter().take(count) {
-        if helper.sleeps.swap(false, SeqCst)
-            && let Some(thread) = helper.thread.get()
-        {
-            thread.unpark();
+
+    /// Lets up to `count` helpers know, after making those that are missing.
+    fn wake(&mut self, count: usize) {
+        while self.helpers.len() < count {
+            let Some(helper) = Helper::start() else { break };
+            self.helpers.push(helper);
+        }
+        self.helpers.iter().take(count).for_each(Helper::wake);
+    }
+
+    /// Ends all helpers but the first `count`.
+    fn keep(&mut self, count: usize) {
+        while self.helpers.len() > count {
+            self.helpers.pop().into_iter().for_each(Helper::dismiss);
         }
     }
 }
 
-/// A new helper; `None` if the system has no thread for it.
-fn start() -> Option<&'static Helper> {
-    let helper: &'static Helper =
-        Box::leak(Box::new(Helper { thread: OnceLock::new(), sleeps: AtomicBool::new(false) }));
-    let builder = std::thread::Builder::new().name("ndbridge-copy".to_owned());
-    let handle = builder.spawn(move || help(helper)).ok()?;
-    helper.thread.get_or_init(|| handle.thread().clone());
-    Some(helper)
+impl Helper {
+    /// `None` if the system has no thread for it.
+    fn start() -> Option<Self> {
+        let state = Arc::new(State::default());
+        let own = Arc::clone(&state);
+        let builder = std::thread::Builder::new().name("ndbridge-copy".to_owned());
+        let thread = builder.spawn(move || own.help()).ok()?;
+        Some(Self { thread, state })
+    }
+
+    fn wake(&self) {
+        if self.state.sleeps.swap(false, SeqCst) {
+            self.thread.thread().unpark();
+        }
+    }
+
+    fn dismiss(self) {
+        self.state.is_dismissed.store(true, SeqCst);
+        self.thread.thread().unpark();
+        // A helper does not panic: parts that do are caught.
+        drop(self.thread.join());
+    }
 }
 
-fn help(helper: &'static Helper) {
-    let mut seen = 0;
-    let mut idle_since = Instant::now();
-    loop {
-        if BOARD.work_on_newer(&mut seen) {
-            idle_since = Instant::now();
-        } else if idle_since.elapsed() < LOOKS {
-            std::hint::spin_loop();
-        } else {
-            helper.sleeps.store(true, SeqCst);
-            // A job may have come in between, whose caller saw this helper awake.
-            if !BOARD.has_newer(seen) {
-                std::thread::park();
+impl State {
+    fn help(&self) {
+        let mut seen = 0;
+        let mut idle_since = Instant::now();
+        while !self.is_dismissed.load(SeqCst) {
+            if BOARD.work_on_newer(&mut seen) {
+                idle_since = Instant::now();
+            } else if idle_since.elapsed() < LOOKS {
+                std::hint::spin_loop();
+            } else {
+                self.sleeps.store(true, SeqCst);
+                // A job may have come in between, whose caller saw this helper awake.
+                if !BOARD.has_newer(seen) {
+                    std::thread::park();
+                }
+                self.sleeps.store(false, SeqCst);
+                idle_since = Instant::now();
             }
-            helper.sleeps.store(false, SeqCst);
-            idle_since = Instant::now();
         }
     }
 }

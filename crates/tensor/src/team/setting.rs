@@ -27,11 +27,14 @@ pub fn num_threads() -> usize {
 
 /// Sets [`num_threads`] for all threads of the process; 1 for none but the caller's own.
 ///
+/// Helpers beyond that end; if a copy is using them, with the next large copy.
+///
 /// # Panics
 /// If `threads` is 0.
 pub fn set_num_threads(threads: usize) {
     assert!(threads > 0, "a copy needs a thread: set 1 for the caller's own alone");
     THREADS.store(threads, Relaxed);
+    drop(super::Team::take());
 }
 
 #[cold]
