@@ -55,6 +55,15 @@ fn cast_of_size<S: Element, D: Element>(
     group.bench_function("ndarray_fresh", |bencher| {
         bencher.iter(|| black_box(&*array).mapv(&cast));
     });
+    #[cfg(feature = "candle")]
+    {
+        let candle = |dtype, len| ndbridge_benches::candle(dtype, &[len]);
+        if let (Some(tensor), Some(like)) = (candle(S::DTYPE, len), candle(D::DTYPE, 1)) {
+            group.bench_function("candle_fresh", |bencher| {
+                bencher.iter(|| black_box(&tensor).to_dtype(like.dtype()).expect("room"));
+            });
+        }
+    }
     group.bench_function("ndbridge_assign", |bencher| {
         let destination = Tensor::from_vec(vec![D::default(); len]);
         bencher.iter(|| {

@@ -6,13 +6,14 @@
 //! transposed   rows become columns, written in C order
 //! strided      every second column of a matrix twice as wide
 //! reversed     each row backwards
+//! broadcast    its first row, in every row
 //! ```
 
 use std::cell::LazyCell;
 use std::hint::black_box;
 
 use criterion::Criterion;
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, Ix2, ShapeBuilder, s};
 use ndbridge::{CopyOrder, Tensor};
 use ndbridge_benches::{GAP_BYTES, SIZES, Size, group, matrix, tensor};
 
@@ -28,7 +29,7 @@ struct Case {
     ndbridge: fn(&Tensor) -> Tensor,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     Case {
         name: "copy/contiguous",
         columns_per_row: 1,
@@ -52,6 +53,19 @@ const CASES: [Case; 4] = [
         columns_per_row: 1,
         ndarray: |array| array.slice(s![.., ..;-1]),
         ndbridge: |tensor| tensor.slice(s![.., ..;-1]).expect("a view"),
+    },
+    Case {
+        name: "copy/broadcast",
+        columns_per_row: 1,
+        ndarray: |array| {
+            let layout = array.raw_dim().strides(Ix2(0, 1));
+            let row = array.as_slice().expect("contiguous");
+            ArrayView2::from_shape(layout, row).expect("a view")
+        },
+        ndbridge: |tensor| {
+            let row = tensor.slice(s![..1, ..]).expect("a view");
+            row.broadcast_to(tensor.shape()).expect("a view")
+        },
     },
 ];
 

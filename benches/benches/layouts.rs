@@ -1,13 +1,17 @@
 //! Changes of layout into memory that exists: groups `transpose`, `channels` and `permute`. `memcpy`
-//! moves as many bytes.
+//! moves as many bytes. candle, which has no such call, makes new memory.
 
 use std::cell::LazyCell;
 use std::hint::black_box;
 
 use criterion::Criterion;
 use ndarray::{ArrayD, IxDyn};
+use ndbridge::dtype::Complex;
 use ndbridge::{CopyOrder, Element, Tensor};
 use ndbridge_benches::{GAP_BYTES, Size, group};
+use strided_perm::copy_into;
+use strided_view::{StridedView, StridedViewMut};
+use threadteam::Exec;
 
 fn main() {
     ndbridge_benches::run(&[transpose, channels, permute]);
@@ -24,6 +28,7 @@ fn transpose(criterion: &mut Criterion) {
         permuted::<u16>(criterion, "transpose/u16", name, &shape, &[1, 0]);
         permuted::<f32>(criterion, "transpose/f32", name, &shape, &[1, 0]);
         permuted::<f64>(criterion, "transpose/f64", name, &shape, &[1, 0]);
+        permuted::<Complex<f64>>(criterion, "transpose/c128", name, &shape, &[1, 0]);
     }
 }
 
@@ -51,7 +56,7 @@ fn permute(criterion: &mut Criterion) {
 }
 
 /// Axes of an array of `shape` in another order, written in C order.
-fn permuted<T: Element>(
+fn permuted<T: Element + Sync>(
     criterion: &mut Criterion,
     case: &str,
     name: &'static str,
@@ -78,6 +83,25 @@ fn permuted<T: Element>(
     group.bench_function("ndarray_assign", |bencher| {
         bencher.iter(|| destination.assign(black_box(&view)));
     });
+    group.bench_function("strided_perm_assign", |bencher| {
+        let strides = |array: &ArrayD<T>| array.strides().to_vec();
+        let source = array.as_slice().expect("contiguous");
+        let source = StridedView::<T>::new(source, shape, &strides(&array), 0);
+        let source = source.and_then(|view| view.permute(order)).expect("a view");
+        let (shape, steps) = (view.shape(), strides(&destination));
+        let memory = destination.as_slice_mut().expect("contiguous");
+        let mut destination = StridedViewMut::new(memory, shape, &steps, 0).expect("a view");
+        bencher.iter(|| {
+            copy_into(&mut destination, black_box(&source), Exec::serial()).expect("same shape");
+        });
+    });
+    #[cfg(feature = "candle")]
+    if let Some(tensor) = ndbridge_benches::candle(T::DTYPE, shape) {
+        let view = tensor.permute(order).expect("all axes");
+        group.bench_function("candle_fresh", |bencher| {
+            bencher.iter(|| black_box(&view).contiguous().expect("room"));
+        });
+    }
     let source = LazyCell::new(|| vec![1_u8; bytes + GAP_BYTES]);
     let mut destination = LazyCell::new(|| vec![2_u8; bytes]);
     group.bench_function("memcpy", |bencher| {

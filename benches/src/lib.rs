@@ -1,6 +1,6 @@
 //! What the benchmarks share: how long criterion measures, sizes, and views of both libraries.
 //!
-//! Ids read `group/case/size/contender`. The contenders are `ndbridge_*`, `ndarray_*`, and
+//! Ids read `group/case/size/contender`. The contenders are `ndbridge_*`, peers such as `ndarray_*`, and
 //! `memcpy`: the same bytes moved by `copy_from_slice`, which nothing is expected to beat.
 
 use std::time::Duration;
@@ -73,4 +73,27 @@ pub fn matrix(bytes: usize, columns_per_row: usize) -> Array2<f32> {
 /// If the array has more than 64 axes.
 pub fn tensor<D: ndarray::Dimension>(array: ndarray::Array<f32, D>) -> Tensor {
     Tensor::from_array(array).expect("few axes")
+}
+
+/// Elements of candle, all of the same bits; `None` if it has no such data type.
+///
+/// # Panics
+/// If the memory is not there.
+#[cfg(feature = "candle")]
+#[must_use]
+pub fn candle(dtype: ndbridge::DType, shape: &[usize]) -> Option<candle_core::Tensor> {
+    use candle_core::{DType, Device, Tensor};
+    let candle_dtype = match dtype {
+        ndbridge::DType::U8 => DType::U8,
+        ndbridge::DType::I32 => DType::I32,
+        ndbridge::DType::I64 => DType::I64,
+        ndbridge::DType::F16 => DType::F16,
+        ndbridge::DType::BF16 => DType::BF16,
+        ndbridge::DType::F32 => DType::F32,
+        ndbridge::DType::F64 => DType::F64,
+        _ => return None,
+    };
+    let bytes = vec![1; shape.iter().product::<usize>() * dtype.item_bytes()];
+    let tensor = Tensor::from_raw_buffer(&bytes, candle_dtype, shape, &Device::Cpu);
+    Some(tensor.expect("room for a tensor"))
 }

@@ -108,6 +108,7 @@ impl DType {
         DType::F8E5M2,
     ];
 
+    #[inline]
     const fn facts(self) -> Facts {
         match self {
             DType::Bool => facts("bool", Kind::Bool, 1, Some(["|b1"; 2])),
@@ -143,6 +144,7 @@ impl DType {
     }
 
     /// Size of an element in bytes.
+    #[inline]
     #[must_use]
     pub const fn item_bytes(self) -> usize {
         self.facts().item_bytes

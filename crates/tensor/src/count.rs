@@ -1,13 +1,13 @@
 //! The copy counter and the `no_copy` scope, both per thread.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons, Receipt};
 
 thread_local! {
-    static COUNT: Cell<CopyCount> = const { Cell::new(CopyCount::ZERO) };
+    static COUNT: RefCell<CopyCount> = const { RefCell::new(CopyCount::ZERO) };
     static FORBIDDEN: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -43,7 +43,7 @@ impl CopyCount {
 /// ```
 #[must_use]
 pub fn copies() -> CopyCount {
-    COUNT.get()
+    COUNT.with_borrow(|count| *count)
 }
 
 /// Forbids copies on this thread until the returned value is dropped.
@@ -120,13 +120,13 @@ impl PendingCopy {
     /// Counts the copy, which was made.
     pub fn finish(self) -> Receipt {
         let Self { call, reasons, bytes } = self;
-        let mut count = COUNT.get();
-        count.copies += 1;
-        count.bytes += bytes as u64;
-        for reason in reasons.iter() {
-            count.by_reason[reason as usize] += bytes as u64;
-        }
-        COUNT.set(count);
+        COUNT.with_borrow_mut(|count| {
+            count.copies += 1;
+            count.bytes += bytes as u64;
+            for reason in reasons.iter() {
+                count.by_reason[reason as usize] += bytes as u64;
+            }
+        });
         Receipt::copied(call, reasons, bytes)
     }
 }

@@ -109,7 +109,12 @@ impl CopyReasons {
 
     /// The reasons in the set.
     pub fn iter(self) -> impl Iterator<Item = CopyReason> {
-        CopyReason::ALL.into_iter().filter(move |&reason| self.contains(reason))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let reason = *CopyReason::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(reason)
+        })
     }
 }
 

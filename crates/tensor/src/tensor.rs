@@ -1,6 +1,7 @@
 //! The handle.
 
 use std::fmt;
+use std::ops::Range;
 
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{
@@ -57,14 +58,7 @@ impl Tensor {
     /// # Errors
     /// [`TensorError::OutsideStorage`] if the layout reaches past the storage.
     pub fn from_parts(storage: Storage, dtype: DType, layout: Layout) -> Result<Self, TensorError> {
-        let range = layout.byte_range(dtype.item_bytes());
-        if !layout.is_empty() && range.end > storage.len_bytes() {
-            return Err(TensorError::OutsideStorage {
-                start: range.start,
-                end: range.end,
-                storage_bytes: storage.len_bytes(),
-            });
-        }
+        check_inside(&storage, dtype, &layout)?;
         let read_only = storage.is_read_only();
         Ok(Self { storage, layout, dtype, read_only, receipt: Receipt::shared("from_parts") })
     }
@@ -82,19 +76,20 @@ impl Tensor {
     }
 
     /// The same memory through another layout.
+    #[inline]
     pub(crate) fn with_layout(&self, layout: Layout) -> Result<Self, TensorError> {
         self.with_layout_and_dtype(layout, self.dtype)
     }
 
+    #[inline]
     pub(crate) fn with_layout_and_dtype(
         &self,
         layout: Layout,
         dtype: DType,
     ) -> Result<Self, TensorError> {
-        let mut view = Self::from_parts(self.storage.clone(), dtype, layout)?;
-        view.read_only = self.read_only;
-        view.receipt = self.receipt;
-        Ok(view)
+        check_inside(&self.storage, dtype, &layout)?;
+        let Self { read_only, receipt, .. } = *self;
+        Ok(Self { storage: self.storage.clone(), layout, dtype, read_only, receipt })
     }
 
     /// The memory, and the handle's other parts.
@@ -249,6 +244,7 @@ impl Tensor {
     }
 
     /// Enters a borrow of the elements into the ledger, for host code to use them.
+    #[inline]
     #[track_caller]
     pub(crate) fn borrow(&self, kind: BorrowKind) -> Result<Borrow<'_>, TensorError> {
         let copy_bytes = self.size_bytes();
@@ -259,6 +255,7 @@ impl Tensor {
     }
 
     /// The same on whatever device: for work that is enqueued there.
+    #[inline]
     #[track_caller]
     pub(crate) fn borrow_anywhere(&self, kind: BorrowKind) -> Result<Borrow<'_>, TensorError> {
         if kind == BorrowKind::Write && self.is_read_only() {
@@ -281,6 +278,15 @@ impl Tensor {
         let at = |index: &[usize]| fetched.at(index);
         Ok(Printed { shape, dtype, device: Some(self.device()), at: &at }.repr())
     }
+}
+
+fn check_inside(storage: &Storage, dtype: DType, layout: &Layout) -> Result<(), TensorError> {
+    let Range { start, end } = layout.byte_range(dtype.item_bytes());
+    let storage_bytes = storage.len_bytes();
+    if layout.is_empty() || end <= storage_bytes {
+        return Ok(());
+    }
+    Err(TensorError::OutsideStorage { start, end, storage_bytes })
 }
 
 /// A tensor taken from its storage, which only goes back to the same one.

@@ -141,16 +141,19 @@ enum Memory {
 }
 
 impl UninitStorage {
+    #[inline]
     pub(crate) fn new(len_bytes: usize) -> Result<Self, StorageError> {
         Aligned::allocate(len_bytes, Content::Anything)
             .map(|aligned| Self(Memory::Aligned(aligned)))
     }
 
     /// First of the bytes, 64-byte aligned.
+    #[inline]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.pointer().as_ptr()
     }
 
+    #[inline]
     fn pointer(&self) -> NonNull<u8> {
         match &self.0 {
             Memory::Aligned(aligned) => aligned.pointer(),
@@ -179,6 +182,7 @@ impl UninitStorage {
     ///
     /// # Safety
     /// Every byte has been written.
+    #[inline]
     pub unsafe fn assume_init(self) -> Storage {
         match self.0 {
             Memory::Aligned(aligned) => Storage::from_aligned(aligned),
@@ -211,6 +215,7 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError::TooLarge`] or [`StorageError::OutOfMemory`]; never aborts.
+    #[inline]
     pub fn uninit(len_bytes: usize) -> Result<UninitStorage, StorageError> {
         UninitStorage::new(len_bytes)
     }
@@ -253,6 +258,7 @@ impl Storage {
         Ok(unsafe { uninit.assume_init() })
     }
 
+    #[inline]
     fn from_aligned(aligned: Aligned) -> Self {
         let (pointer, len_bytes) = (aligned.pointer(), aligned.len_bytes);
         // SAFETY: the bytes have values (promised to `assume_init`, or zeros), belong to the block

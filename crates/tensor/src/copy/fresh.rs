@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use ndbridge_dtype::{DType, Element};
 #[cfg(not(feature = "cuda"))]
 use ndbridge_storage::StorageError;
-use ndbridge_storage::{Device, Storage, UninitStorage};
+use ndbridge_storage::{Device, Storage};
 
 use super::{Side, Source, copy_elements};
 use crate::count::PendingCopy;
@@ -14,61 +14,38 @@ use crate::layout::{Layout, LayoutError, Order};
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
 
-/// New memory of a layout without gaps, and the copy into it.
-pub(super) struct Fresh {
-    memory: UninitStorage,
-    layout: Layout,
-    dtype: DType,
-    pending: PendingCopy,
-    is_filled: bool,
-    kernel: Option<&'static str>,
+/// What new memory is filled with, by which call, and why.
+pub(super) struct Copying {
+    pub(super) call: &'static str,
+    pub(super) reasons: CopyReasons,
+    pub(super) dtype: DType,
+    pub(super) order: CopyOrder,
+    pub(super) is_pinned: bool,
 }
 
 impl Source<'_> {
-    /// Allocates for a copy of the source, if copies are allowed.
-    pub(super) fn start_copy(
+    /// A copy in new memory without gaps, whose bytes `adjust` may change.
+    #[inline]
+    pub(super) fn copy(
         &self,
-        call: &'static str,
-        reasons: CopyReasons,
-        dtype: DType,
-        order: CopyOrder,
-        is_pinned: bool,
-    ) -> Result<Fresh, TensorError> {
+        copying: Copying,
+        adjust: impl FnOnce(&mut [u8]),
+    ) -> Result<Tensor, TensorError> {
+        let Copying { call, reasons, dtype, order, is_pinned } = copying;
         let layout = gapless(self.tensor, dtype.item_bytes(), order)?;
         let bytes = layout.len() * dtype.item_bytes();
         let pending = PendingCopy::begin(call, reasons, bytes)?;
-        let memory =
+        let mut memory =
             if is_pinned { Storage::uninit_pinned(bytes)? } else { Storage::uninit(bytes)? };
-        Ok(Fresh { memory, layout, dtype, pending, is_filled: false, kernel: None })
-    }
-}
-
-impl Fresh {
-    /// Copies the elements of `source`, which has the same shape.
-    pub(super) fn fill_from(&mut self, source: &Source<'_>) {
-        assert_eq!(source.tensor.shape(), self.layout.shape(), "a copy has its source's shape");
-        let (ptr, strides, dtype) = (self.memory.as_mut_ptr(), self.layout.strides(), self.dtype);
-        // SAFETY: a layout without gaps of `dtype` fits the new memory, which nobody else knows.
-        self.kernel = unsafe { copy_elements(source, Side { ptr, strides, dtype }) };
-        self.is_filled = true;
-    }
-
-    /// The bytes, once they are filled.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        assert!(self.is_filled, "new memory is filled before it is read");
-        let (ptr, len) = (self.memory.as_mut_ptr(), self.memory.len_bytes());
-        // SAFETY: the layout has no gaps, so filling it initialised every byte; `self` is the only
-        // one who knows the memory.
-        unsafe { std::slice::from_raw_parts_mut(ptr, len) }
-    }
-
-    /// The tensor, counted as copied.
-    pub(super) fn finish(self) -> Result<Tensor, TensorError> {
-        assert!(self.is_filled, "new memory is filled before it is read");
-        // SAFETY: filled, and the layout has no gaps.
-        let storage = unsafe { self.memory.assume_init() };
-        let receipt = self.pending.finish().by_kernel(self.kernel);
-        Ok(Tensor::over_all(storage, self.dtype, self.layout, receipt))
+        let ptr = memory.as_mut_ptr();
+        // SAFETY: a layout without gaps of `dtype`, of the source's shape, fits the new memory, which
+        // nobody else knows.
+        let kernel = unsafe { copy_elements(self, Side { ptr, strides: layout.strides(), dtype }) };
+        // SAFETY: the layout has no gaps, so every byte is filled; nobody else knows the memory.
+        adjust(unsafe { std::slice::from_raw_parts_mut(ptr, bytes) });
+        // SAFETY: filled, as above.
+        let storage = unsafe { memory.assume_init() };
+        Ok(Tensor::over_all(storage, dtype, layout, pending.finish().by_kernel(kernel)))
     }
 }
 
@@ -97,6 +74,7 @@ impl<'t> Source<'t> {
 }
 
 /// A layout of the tensor's shape without gaps, in `order`.
+#[inline]
 pub(crate) fn gapless(
     tensor: &Tensor,
     item_bytes: usize,
@@ -168,9 +146,7 @@ impl Tensor {
         } else {
             Source::borrow_values(self)?
         };
-        let mut fresh = source.start_copy(call, reasons, dtype, order, false)?;
-        fresh.fill_from(&source);
-        fresh.finish()
+        source.copy(Copying { call, reasons, dtype, order, is_pinned: false }, |_| ())
     }
 
     /// A copy in page-locked memory of a tensor in host memory.
@@ -183,9 +159,7 @@ impl Tensor {
         order: CopyOrder,
     ) -> Result<Self, TensorError> {
         let source = Source::borrow_values(self)?;
-        let mut fresh = source.start_copy(call, reasons, dtype, order, true)?;
-        fresh.fill_from(&source);
-        fresh.finish()
+        source.copy(Copying { call, reasons, dtype, order, is_pinned: true }, |_| ())
     }
 
     /// A copy in memory of `device`, wherever this tensor is.

@@ -17,6 +17,9 @@ pub(crate) enum Level {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     /// 64 bytes: whole cache lines.
     Avx512 = 4,
+    /// 16 bytes, with a byte shuffle.
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    Neon = 5,
 }
 
 impl Level {
@@ -28,6 +31,8 @@ impl Level {
         Self::Avx2,
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         Self::Avx512,
+        #[cfg(all(target_arch = "aarch64", not(miri)))]
+        Self::Neon,
     ];
 
     /// The highest level of this processor.
@@ -64,7 +69,12 @@ fn detect() -> Level {
     if wide { Level::Avx512 } else { Level::Avx2 }
 }
 
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+fn detect() -> Level {
+    Level::Neon
+}
+
+#[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn detect() -> Level {
     Level::Portable
 }

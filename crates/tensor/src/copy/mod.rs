@@ -54,6 +54,7 @@ pub(crate) struct Source<'t> {
 }
 
 impl<'t> Source<'t> {
+    #[inline]
     #[track_caller]
     pub(crate) fn borrow(tensor: &'t Tensor) -> Result<Self, TensorError> {
         let borrow = tensor.borrow(BorrowKind::Read)?;
@@ -61,6 +62,7 @@ impl<'t> Source<'t> {
     }
 
     /// The same, for elements that will be read as values and not only moved.
+    #[inline]
     #[track_caller]
     pub(crate) fn borrow_values(tensor: &'t Tensor) -> Result<Self, TensorError> {
         let borrow = tensor.borrow(BorrowKind::Read)?;

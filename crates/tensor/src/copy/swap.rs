@@ -3,6 +3,7 @@
 use ndbridge_dtype::{ByteOrder, DType};
 
 use super::Source;
+use super::fresh::Copying;
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
@@ -38,12 +39,12 @@ impl Tensor {
         order: CopyOrder,
     ) -> Result<Self, TensorError> {
         let source = Source::borrow(self)?;
-        let mut fresh = source.start_copy(call, reasons, self.dtype(), order, false)?;
-        fresh.fill_from(&source);
-        if stored != ByteOrder::NATIVE {
-            swap_components(fresh.bytes_mut(), self.dtype());
-        }
-        fresh.finish()
+        let dtype = self.dtype();
+        source.copy(Copying { call, reasons, dtype, order, is_pinned: false }, |bytes| {
+            if stored != ByteOrder::NATIVE {
+                swap_components(bytes, dtype);
+            }
+        })
     }
 }
 

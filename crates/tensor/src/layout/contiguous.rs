@@ -18,17 +18,20 @@ impl Layout {
     ///
     /// # Errors
     /// More than [`MAX_NDIM`](super::MAX_NDIM) axes or `isize::MAX` bytes.
+    #[inline]
     pub fn contiguous(
         shape: &[usize],
         item_bytes: usize,
         order: Order,
     ) -> Result<Self, LayoutError> {
         view::check_size(shape, item_bytes)?;
-        let mut strides = packed_strides(shape, item_bytes, order);
-        if shape.contains(&0) {
-            strides.fill(0);
+        let strides = Strides::from_elem(0, shape.len());
+        // Filled in its place: moving what was just written stalls.
+        let mut layout = Self { shape: Shape::from_slice(shape), strides, offset: 0 };
+        if !shape.contains(&0) {
+            fill_packed(&mut layout.strides, shape, item_bytes, order);
         }
-        Ok(Self { shape: Shape::from_slice(shape), strides, offset: 0 })
+        Ok(layout)
     }
 
     /// Whether the elements lie packed in `order`. As in NumPy the strides of axes of length 1 do
@@ -96,8 +99,15 @@ pub(crate) fn is_packed(
 }
 
 /// Strides of a packed array; an empty axis counts as one of length 1. The size was checked before.
+#[inline]
 pub(super) fn packed_strides(shape: &[usize], item_bytes: usize, order: Order) -> Strides {
     let mut strides = Strides::from_elem(0, shape.len());
+    fill_packed(&mut strides, shape, item_bytes, order);
+    strides
+}
+
+#[inline]
+fn fill_packed(strides: &mut [isize], shape: &[usize], item_bytes: usize, order: Order) {
     let mut step = item_bytes;
     let fill = |(stride, &len): (&mut isize, &usize)| {
         *stride = step as isize;
@@ -108,7 +118,6 @@ pub(super) fn packed_strides(shape: &[usize], item_bytes: usize, order: Order) -
         Order::C => axes.rev().for_each(fill),
         Order::F => axes.for_each(fill),
     }
-    strides
 }
 
 /// Strides of a packed array whose axes vary in the order given, the fastest first.

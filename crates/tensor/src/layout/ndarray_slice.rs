@@ -2,7 +2,7 @@
 
 use ndarray::SliceInfoElem;
 
-use super::{Layout, LayoutError};
+use super::{Layout, LayoutError, View};
 use crate::index::Index;
 
 impl Layout {
@@ -31,12 +31,11 @@ impl Layout {
             return Err(LayoutError::AxisCount { expected: self.ndim(), found: info.len() - new });
         }
         let mut axis = 0;
-        let mut indices = Vec::with_capacity(info.len());
+        let mut view = View::new(self);
         for &elem in info {
-            indices.push(self.numpy_index(elem, axis)?);
-            axis += usize::from(!matches!(elem, SliceInfoElem::NewAxis));
+            axis += self.apply(self.numpy_index(elem, axis)?, axis, 0, &mut view)?;
         }
-        self.index(&indices)
+        view.finish()
     }
 
     fn numpy_index(&self, elem: SliceInfoElem, axis: usize) -> Result<Index, LayoutError> {

@@ -73,7 +73,8 @@ impl Layout {
     }
 
     /// Applies one index from `axis` on; returns how many axes it consumed.
-    fn apply(
+    #[inline]
+    pub(super) fn apply(
         &self,
         index: Index,
         axis: usize,

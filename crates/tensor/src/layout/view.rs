@@ -66,6 +66,7 @@ impl<'a> View<'a> {
 }
 
 /// At most [`MAX_NDIM`] axes, and the bytes of all axes that are not empty fit `isize`.
+#[inline]
 pub(super) fn check_size(shape: &[usize], item_bytes: usize) -> Result<(), LayoutError> {
     if shape.len() > MAX_NDIM {
         return Err(LayoutError::TooManyAxes { found: shape.len() });
@@ -74,6 +75,11 @@ pub(super) fn check_size(shape: &[usize], item_bytes: usize) -> Result<(), Layou
     let bytes = lens.copied().try_fold(item_bytes.max(1), usize::checked_mul);
     match bytes.and_then(|bytes| isize::try_from(bytes).ok()) {
         Some(_) => Ok(()),
-        None => Err(LayoutError::TooLarge { shape: shape.into(), item_bytes }),
+        None => Err(too_large(shape, item_bytes)),
     }
+}
+
+#[cold]
+fn too_large(shape: &[usize], item_bytes: usize) -> LayoutError {
+    LayoutError::TooLarge { shape: shape.into(), item_bytes }
 }

@@ -8,6 +8,9 @@ mod channels;
 mod convert;
 #[expect(unsafe_code, reason = "loads and stores")]
 mod general;
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+#[expect(unsafe_code, reason = "loads and stores")]
+mod neon;
 #[expect(unsafe_code, reason = "loads and stores")]
 mod portable;
 #[expect(unsafe_code, reason = "loads and stores")]
@@ -36,6 +39,8 @@ macro_rules! at_level {
     ($level:expr, $module:ident::$kernel:ident $(, $generic:expr)*) => {
         match $level {
             Level::Portable => $module::$kernel::<portable::Portable $(, { $generic })*> as Kernel,
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            Level::Neon => $module::$kernel::<neon::Neon $(, { $generic })*>,
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             Level::Ssse3 => x86::ssse3::$kernel::<$({ $generic }),*>,
             #[cfg(all(target_arch = "x86_64", not(miri)))]

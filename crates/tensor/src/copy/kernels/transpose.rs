@@ -36,10 +36,11 @@ const CACHED: Tile = Tile { cols: 16, rows: 4 };
 const AHEAD: usize = 2 * LINE;
 
 /// Rows of the destination from this length on are streamed: their first and last line are not.
-const SHORTEST_STREAMED: usize = 2 * TOGETHER * LINE;
+const SHORTEST_STREAMED: usize = 16 * LINE;
 
-/// Lines that are written together where a row of the destination does not begin with one.
-const TOGETHER: usize = 8;
+/// Squares that are put together where rows of the destination do not begin with a cache line: what
+/// the first-level cache holds.
+const BAND_BYTES: usize = 32 << 10;
 
 /// A part of the plane: its first element on both sides, and the steps between its lines.
 #[derive(Clone, Copy)]
@@ -126,28 +127,29 @@ unsafe fn tiles<V: Vector, const B: usize, const STREAM: bool>(
     }
 }
 
-/// Whole squares, [`TOGETHER`] at a time into a block whose lines are then streamed.
+/// Whole squares, [`BAND_BYTES`] of them into a block whose lines are then streamed.
 ///
 /// # Safety
 /// As [`transpose`], for this part.
 #[inline(always)]
 unsafe fn bands<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
     let side = LINE / B;
-    let mut block = MaybeUninit::<[Lines; TOGETHER]>::uninit();
+    let together = BAND_BYTES / (LINE * side);
+    let mut block = MaybeUninit::<[Lines; BAND_BYTES / size_of::<Lines>()]>::uninit();
     let block = block.as_mut_ptr().cast::<u8>();
-    for row in rows.clone().step_by(TOGETHER * side) {
-        let count = (rows.end - row).min(TOGETHER * side);
+    for row in rows.clone().step_by(together * side) {
+        let count = (rows.end - row).min(together * side);
         for col in cols.clone().step_by(side) {
             let place = plane.at::<B>(row, col);
             for part in (0..count).step_by(side) {
                 let from = place.at::<B>(part, 0).from;
                 let to = block.wrapping_add(part * B);
-                let destination = (TOGETHER * LINE) as isize;
+                let destination = (together * LINE) as isize;
                 // SAFETY: a square inside of the part, to its lines of the block.
                 unsafe { square::<V, B, false>(Place { from, to, destination, ..place }) };
             }
             for line in 0..side {
-                let from = block.wrapping_add(line * TOGETHER * LINE).cast_const();
+                let from = block.wrapping_add(line * together * LINE).cast_const();
                 // SAFETY: a line that was filled, to a row of the part.
                 unsafe { stream_bytes::<V>(from, place.at::<B>(0, line).to, count * B) };
             }
