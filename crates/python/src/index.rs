@@ -2,8 +2,9 @@
 
 use ndbridge::Index;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::ffi::PySlice_Unpack;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
 
 /// The entries of a basic index.
 ///
@@ -17,16 +18,15 @@ pub fn indices(object: &Bound<'_, PyAny>) -> PyResult<Vec<Index>> {
 }
 
 fn index(entry: &Bound<'_, PyAny>) -> PyResult<Index> {
+    if let Ok(slice) = entry.cast::<PySlice>() {
+        let (start, stop, step) = unpack(slice)?;
+        return Ok(Index::Slice { start: Some(start), stop: Some(stop), step });
+    }
     if entry.is_none() {
         return Ok(Index::NewAxis);
     }
     if entry.is_instance_of::<PyEllipsis>() {
         return Ok(Index::Ellipsis);
-    }
-    if entry.cast::<PySlice>().is_ok() {
-        let bound = |name: &str| clamped(&entry.getattr(name)?);
-        let step = bound("step")?.unwrap_or(1);
-        return Ok(Index::Slice { start: bound("start")?, stop: bound("stop")?, step });
     }
     let at = integer(entry)?.ok_or_else(|| {
         PyTypeError::new_err(
@@ -39,6 +39,9 @@ fn index(entry: &Bound<'_, PyAny>) -> PyResult<Index> {
 
 /// The integer that an entry stands for; `None` if it stands for none.
 fn integer<'py>(entry: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if entry.is_exact_instance_of::<PyInt>() {
+        return Ok(Some(entry.clone()));
+    }
     if entry.is_instance_of::<PyBool>() || !entry.hasattr("__index__")? {
         return Ok(None);
     }
@@ -49,14 +52,11 @@ fn integer<'py>(entry: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>
     }
 }
 
-/// A slice bound; one that no axis is long enough for counts as the largest that is.
-fn clamped(bound: &Bound<'_, PyAny>) -> PyResult<Option<isize>> {
-    if bound.is_none() {
-        return Ok(None);
-    }
-    let integer = bound.call_method0("__index__")?;
-    if let Ok(value) = integer.extract::<isize>() {
-        return Ok(Some(value));
-    }
-    Ok(Some(if integer.lt(0)? { isize::MIN } else { isize::MAX }))
+/// Start, stop and step. Bounds that no axis is long enough for, and those that are not given, come as
+/// the smallest or largest number.
+fn unpack(slice: &Bound<'_, PySlice>) -> PyResult<(isize, isize, isize)> {
+    let (mut start, mut stop, mut step) = (0, 0, 0);
+    // SAFETY: a slice of the attached interpreter, and three places that live as long as the call.
+    let failed = unsafe { PySlice_Unpack(slice.as_ptr(), &mut start, &mut stop, &mut step) } < 0;
+    if failed { Err(PyErr::fetch(slice.py())) } else { Ok((start, stop, step)) }
 }

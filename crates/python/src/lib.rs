@@ -14,6 +14,7 @@ mod dtype;
 #[expect(unsafe_code, reason = "functions that foreign code calls with pointers")]
 mod exchange;
 mod files;
+#[expect(unsafe_code, reason = "takes slices apart")]
 mod index;
 mod interchange;
 mod memory;
