@@ -15,7 +15,7 @@ pub(crate) enum Level {
     /// 32 bytes, and conversions of `f16`.
     Avx2 = 3,
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    /// 64 bytes: whole cache lines.
+    /// 64 bytes: whole cache lines, whose bytes can be taken from anywhere in two others.
     Avx512 = 4,
     /// 16 bytes, with a byte shuffle.
     #[cfg(all(target_arch = "aarch64", not(miri)))]
@@ -65,7 +65,8 @@ fn detect() -> Level {
     let wide = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vl");
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vbmi");
     if wide { Level::Avx512 } else { Level::Avx2 }
 }
 

@@ -6,8 +6,8 @@
 //!                                                  b b b ..
 //! ```
 //!
-//! A lane of 16 bytes of one plane is put together from as many lanes of the interleaved side as
-//! there are channels, by byte shuffles, whatever the size of the items; and the other way round.
+//! A vector of one plane is put together from as many of the interleaved side as there are channels, by
+//! byte shuffles, whatever the size of the items; and the other way round.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use std::ptr;
 
 use super::super::work::Work;
 use super::stream::stream_bytes;
-use super::vector::{LINE, NOTHING, Vector};
+use super::vector::{LINE, Vector};
 
 /// Bytes of each plane that are put together before they are streamed.
 const CHUNK: usize = 32 * LINE;
@@ -25,59 +25,48 @@ struct Chunk {
     _bytes: [u8; CHUNK],
 }
 
-/// Masks: byte `to` of lane `to_lane` of one side is byte `from` of lane `from_lane` of the other.
-type Masks<const CHANNELS: usize> = [[[u8; 16]; CHANNELS]; CHANNELS];
-
-/// For each plane, what it takes from each interleaved lane.
-pub(super) fn splitting<const CHANNELS: usize>(item_bytes: usize) -> Masks<CHANNELS> {
-    let mut masks = [[[NOTHING; 16]; CHANNELS]; CHANNELS];
-    for at in 0..16 * CHANNELS {
-        let (item, byte) = (at / item_bytes, at % item_bytes);
-        let (pixel, plane) = (item / CHANNELS, item % CHANNELS);
-        masks[plane][at / 16][pixel * item_bytes + byte] = (at % 16) as u8;
-    }
-    masks
+/// Where the items of some pixels lie, the bytes of a group for each channel.
+#[derive(Clone, Copy)]
+struct Pixels {
+    channels: usize,
+    group: usize,
+    /// Binary logarithm of the size of an item.
+    item: u32,
 }
 
-/// For each interleaved lane, what it takes from each plane.
-fn merging<const CHANNELS: usize>(item_bytes: usize) -> Masks<CHANNELS> {
-    let mut masks = [[[NOTHING; 16]; CHANNELS]; CHANNELS];
-    for at in 0..16 * CHANNELS {
-        let (item, byte) = (at / item_bytes, at % item_bytes);
-        let (pixel, plane) = (item / CHANNELS, item % CHANNELS);
-        masks[at / 16][plane][at % 16] = (pixel * item_bytes + byte) as u8;
+impl Pixels {
+    /// Where byte `at` of a plane is among the interleaved bytes.
+    #[inline(always)]
+    fn interleaved(self, plane: usize, at: usize) -> usize {
+        let (pixel, byte) = (at >> self.item, at & ((1 << self.item) - 1));
+        ((pixel * self.channels + plane) << self.item) + byte
     }
-    masks
+
+    /// Where interleaved byte `at` is among the planes, which lie one after the other.
+    #[inline(always)]
+    fn in_planes(self, at: usize) -> usize {
+        let (item, byte) = (at >> self.item, at & ((1 << self.item) - 1));
+        let (pixel, plane) = (item / self.channels, item % self.channels);
+        plane * self.group + (pixel << self.item) + byte
+    }
 }
 
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn in_registers<V: Vector, const CHANNELS: usize>(
-    masks: &Masks<CHANNELS>,
-) -> [[V; CHANNELS]; CHANNELS] {
+unsafe fn picks<V: Vector, const CHANNELS: usize>(
+    from: impl Fn(Pixels, usize, usize) -> usize,
+    item_bytes: usize,
+) -> [V::Pick<CHANNELS>; CHANNELS] {
+    let item = item_bytes.trailing_zeros();
+    let pixels = Pixels { channels: CHANNELS, group: V::GROUP, item };
     // SAFETY: promised by the caller.
-    let mut registers = [[unsafe { V::repeat(masks[0][0]) }; CHANNELS]; CHANNELS];
-    for (registers, masks) in registers.iter_mut().zip(masks) {
-        for (register, &mask) in registers.iter_mut().zip(masks) {
-            // SAFETY: promised by the caller.
-            *register = unsafe { V::repeat(mask) };
-        }
+    let mut picks = [unsafe { V::pick(|at| from(pixels, 0, at)) }; CHANNELS];
+    for (number, pick) in picks.iter_mut().enumerate().skip(1) {
+        // SAFETY: promised by the caller.
+        *pick = unsafe { V::pick(|at| from(pixels, number, at)) };
     }
-    registers
-}
-
-/// What `masks` take from `lanes`.
-#[inline(always)]
-pub(super) fn gathered<V: Vector, const CHANNELS: usize>(
-    lanes: &[V; CHANNELS],
-    masks: &[V; CHANNELS],
-) -> V {
-    let mut all = lanes[0].shuffle(masks[0]);
-    for (lane, &mask) in lanes.iter().zip(masks).skip(1) {
-        all = all.or(lane.shuffle(mask));
-    }
-    all
+    picks
 }
 
 /// How many units of `unit_bytes` to put together in `room` bytes, for a run that goes on at `to` with
@@ -108,11 +97,11 @@ pub(super) unsafe fn split<V: Vector, const CHANNELS: usize>(
 ) {
     let (item, plane) = (work.item_bytes, work.col.destination);
     // SAFETY: promised by the caller.
-    let masks = unsafe { in_registers(&splitting::<CHANNELS>(item)) };
+    let picks = unsafe { picks::<V, CHANNELS>(Pixels::interleaved, item) };
     if !work.stream {
         let (from, to) = work.row.at(from, to, pixels.start);
         // SAFETY: promised by the caller.
-        return unsafe { split_run::<V, CHANNELS>(&masks, item, from, (to, plane), pixels.len()) };
+        return unsafe { split_run::<V, CHANNELS>(&picks, item, from, (to, plane), pixels.len()) };
     }
     let mut chunks = [const { MaybeUninit::<Chunk>::uninit() }; CHANNELS];
     let chunks = chunks.as_mut_ptr().cast::<u8>();
@@ -122,7 +111,7 @@ pub(super) unsafe fn split<V: Vector, const CHANNELS: usize>(
         let len = chunk_len(CHUNK, to, item, pixels.end - pixel);
         let planes = (chunks, CHUNK as isize);
         // SAFETY: pixels of the range, to room for as many in each chunk.
-        unsafe { split_run::<V, CHANNELS>(&masks, item, from, planes, len) };
+        unsafe { split_run::<V, CHANNELS>(&picks, item, from, planes, len) };
         for channel in 0..CHANNELS {
             let chunk = chunks.wrapping_add(channel * CHUNK).cast_const();
             let to = to.wrapping_offset(plane.wrapping_mul(channel as isize));
@@ -137,7 +126,7 @@ pub(super) unsafe fn split<V: Vector, const CHANNELS: usize>(
 /// As [`split`], for `len` pixels; the planes begin at the pointer, that many bytes apart.
 #[inline(always)]
 unsafe fn split_run<V: Vector, const CHANNELS: usize>(
-    masks: &[[V; CHANNELS]; CHANNELS],
+    picks: &[V::Pick<CHANNELS>; CHANNELS],
     item: usize,
     from: *const u8,
     (to, plane): (*mut u8, isize),
@@ -146,17 +135,17 @@ unsafe fn split_run<V: Vector, const CHANNELS: usize>(
     let whole = len * item / V::BYTES * V::BYTES;
     for at in (0..whole).step_by(V::BYTES) {
         let from = from.wrapping_add(at * CHANNELS);
-        let lane_step = (16 * CHANNELS) as isize;
-        // SAFETY: the first lanes of these pixels.
-        let mut lanes = [unsafe { V::load_lanes(from, lane_step) }; CHANNELS];
-        for (number, lane) in lanes.iter_mut().enumerate().skip(1) {
+        let step = (V::GROUP * CHANNELS) as isize;
+        // SAFETY: the first groups of these pixels.
+        let mut groups = [unsafe { V::load_groups(from, step) }; CHANNELS];
+        for (number, group) in groups.iter_mut().enumerate().skip(1) {
             // SAFETY: the following ones.
-            *lane = unsafe { V::load_lanes(from.wrapping_add(16 * number), lane_step) };
+            *group = unsafe { V::load_groups(from.wrapping_add(V::GROUP * number), step) };
         }
-        for (channel, masks) in masks.iter().enumerate() {
+        for (channel, &pick) in picks.iter().enumerate() {
             let to = to.wrapping_offset(plane.wrapping_mul(channel as isize)).wrapping_add(at);
             // SAFETY: as many bytes of one plane.
-            unsafe { gathered(&lanes, masks).store(to) };
+            unsafe { V::picked(&groups, pick).store(to) };
         }
     }
     for pixel in whole / item..len {
@@ -183,11 +172,13 @@ pub(super) unsafe fn merge<V: Vector, const CHANNELS: usize>(
 ) {
     let (item, plane) = (work.item_bytes, work.row.source);
     // SAFETY: promised by the caller.
-    let masks = unsafe { in_registers(&merging::<CHANNELS>(item)) };
+    let picks = unsafe {
+        picks::<V, CHANNELS>(|pixels, number, at| pixels.in_planes(number * V::GROUP + at), item)
+    };
     if !work.stream {
         let (from, to) = work.col.at(from, to, pixels.start);
         // SAFETY: promised by the caller.
-        return unsafe { merge_run::<V, CHANNELS>(&masks, item, (from, plane), to, pixels.len()) };
+        return unsafe { merge_run::<V, CHANNELS>(&picks, item, (from, plane), to, pixels.len()) };
     }
     let mut chunk = MaybeUninit::<Chunk>::uninit();
     let chunk = chunk.as_mut_ptr().cast::<u8>();
@@ -196,7 +187,7 @@ pub(super) unsafe fn merge<V: Vector, const CHANNELS: usize>(
         let (from, to) = work.col.at(from, to, pixel);
         let len = chunk_len(CHUNK, to, item * CHANNELS, pixels.end - pixel);
         // SAFETY: pixels of the range, to a chunk with room for as many.
-        unsafe { merge_run::<V, CHANNELS>(&masks, item, (from, plane), chunk, len) };
+        unsafe { merge_run::<V, CHANNELS>(&picks, item, (from, plane), chunk, len) };
         // SAFETY: the filled part of the chunk.
         unsafe { stream_bytes::<V>(chunk, to, len * item * CHANNELS) };
         pixel += len;
@@ -207,7 +198,7 @@ pub(super) unsafe fn merge<V: Vector, const CHANNELS: usize>(
 /// As [`merge`], for `len` pixels; the planes begin at the pointer, that many bytes apart.
 #[inline(always)]
 unsafe fn merge_run<V: Vector, const CHANNELS: usize>(
-    masks: &[[V; CHANNELS]; CHANNELS],
+    picks: &[V::Pick<CHANNELS>; CHANNELS],
     item: usize,
     (from, plane): (*const u8, isize),
     to: *mut u8,
@@ -223,10 +214,11 @@ unsafe fn merge_run<V: Vector, const CHANNELS: usize>(
             // SAFETY: the following ones.
             *bytes = unsafe { V::load(from) };
         }
-        for (number, masks) in masks.iter().enumerate() {
-            let to = to.wrapping_add(at * CHANNELS + 16 * number);
-            // SAFETY: a lane of each group of pixels.
-            unsafe { gathered(&planes, masks).store_lanes(to, (16 * CHANNELS) as isize) };
+        for (number, &pick) in picks.iter().enumerate() {
+            let to = to.wrapping_add(at * CHANNELS + V::GROUP * number);
+            let step = (V::GROUP * CHANNELS) as isize;
+            // SAFETY: a group of each so many pixels.
+            unsafe { V::picked(&planes, pick).store_groups(to, step) };
         }
     }
     for pixel in whole / item..len {

@@ -81,10 +81,6 @@ pub(super) fn rows(level: Level) -> Kernel {
 
 pub(super) fn transpose(level: Level, item_bytes: usize) -> Kernel {
     match item_bytes {
-        // Vectors of 64 bytes of bytes need more registers than there are.
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        1 => at_level!(level.min(Level::Avx2), transpose::transpose, 1),
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
         1 => at_level!(level, transpose::transpose, 1),
         2 => at_level!(level, transpose::transpose, 2),
         4 => at_level!(level, transpose::transpose, 4),

@@ -3,14 +3,31 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::vector::Vector;
+use super::vector::{Vector, pick_by_lane};
 
 #[derive(Clone, Copy)]
 pub(super) struct Neon(uint8x16_t);
 
+impl Neon {
+    #[inline(always)]
+    fn shuffle(self, mask: Self) -> Self {
+        // A number past the table gives 0.
+        // SAFETY: every aarch64 has NEON.
+        Self(unsafe { vqtbl1q_u8(self.0, mask.0) })
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        // SAFETY: every aarch64 has NEON.
+        Self(unsafe { vorrq_u8(self.0, other.0) })
+    }
+}
+
 impl Vector for Neon {
     const BYTES: usize = 16;
     type Lane = Self;
+
+    pick_by_lane!();
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
@@ -37,8 +54,8 @@ impl Vector for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_lanes(self, to: *mut u8, _step: isize) {
-        // SAFETY: promised by the caller; there is one lane.
+    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
+        // SAFETY: promised by the caller; a group is the vector.
         unsafe { self.store(to) }
     }
 
@@ -59,19 +76,6 @@ impl Vector for Neon {
     fn zip_high<const B: usize>(self, other: Self) -> Self {
         // SAFETY: every aarch64 has NEON.
         Self(unsafe { zip_high::<B>(self.0, other.0) })
-    }
-
-    #[inline(always)]
-    fn shuffle(self, mask: Self) -> Self {
-        // A number past the table gives 0.
-        // SAFETY: every aarch64 has NEON.
-        Self(unsafe { vqtbl1q_u8(self.0, mask.0) })
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        // SAFETY: every aarch64 has NEON.
-        Self(unsafe { vorrq_u8(self.0, other.0) })
     }
 
     #[inline(always)]

@@ -1,13 +1,27 @@
 //! Vectors of 16 bytes in plain Rust: for other processors, and for Miri.
 
-use super::vector::Vector;
+use super::vector::{Vector, pick_by_lane};
 
 #[derive(Clone, Copy)]
 pub(super) struct Portable([u8; 16]);
 
+impl Portable {
+    #[inline(always)]
+    fn shuffle(self, mask: Self) -> Self {
+        Self(mask.0.map(|from| if from < 16 { self.0[usize::from(from)] } else { 0 }))
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        Self((u128::from_ne_bytes(self.0) | u128::from_ne_bytes(other.0)).to_ne_bytes())
+    }
+}
+
 impl Vector for Portable {
     const BYTES: usize = 16;
     type Lane = Self;
+
+    pick_by_lane!();
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
@@ -33,8 +47,8 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    unsafe fn store_lanes(self, to: *mut u8, _step: isize) {
-        // SAFETY: promised by the caller; there is one lane.
+    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
+        // SAFETY: promised by the caller; a group is the vector.
         unsafe { self.store(to) }
     }
 
@@ -52,16 +66,6 @@ impl Vector for Portable {
     #[inline(always)]
     fn zip_high<const B: usize>(self, other: Self) -> Self {
         zip::<B>(self, other, if B < 16 { 8 } else { 0 })
-    }
-
-    #[inline(always)]
-    fn shuffle(self, mask: Self) -> Self {
-        Self(mask.0.map(|from| if from < 16 { self.0[usize::from(from)] } else { 0 }))
-    }
-
-    #[inline(always)]
-    fn or(self, other: Self) -> Self {
-        Self((u128::from_ne_bytes(self.0) | u128::from_ne_bytes(other.0)).to_ne_bytes())
     }
 
     #[inline(always)]

@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::ptr;
 
 use super::super::work::Work;
-use super::channels::{chunk_len, gathered};
+use super::channels::chunk_len;
 use super::stream::stream_bytes;
-use super::vector::{LINE, NOTHING, Vector};
+use super::vector::{LINE, Vector};
 
 /// Bytes that are put together before they are streamed.
 const CHUNK: usize = 32 * LINE;
@@ -17,17 +17,12 @@ struct Chunk {
     _bytes: [u8; CHUNK],
 }
 
-/// What a lane takes from the `STEP` lanes that its elements lie in.
-fn masks<const STEP: usize, const BACK: bool>(item_bytes: usize) -> [[u8; 16]; STEP] {
-    let mut masks = [[NOTHING; 16]; STEP];
-    let items = 16 / item_bytes;
-    for byte in 0..16 {
-        let (item, within) = (byte / item_bytes, byte % item_bytes);
-        let to = if BACK { items - 1 - item } else { item } * item_bytes + within;
-        let from = item * STEP * item_bytes + within;
-        masks[from / 16][to] = (from % 16) as u8;
-    }
-    masks
+/// Where byte `at` of a group lies from the lowest of its elements on.
+#[inline(always)]
+fn spread<const STEP: usize, const BACK: bool>(at: usize, group: usize, item: u32) -> usize {
+    let (element, byte) = (at >> item, at & ((1 << item) - 1));
+    let element = if BACK { (group >> item) - 1 - element } else { element };
+    ((element * STEP) << item) + byte
 }
 
 /// The elements of the range of `row`, each `STEP` items after the one before, or before it.
@@ -44,17 +39,13 @@ pub(super) unsafe fn step<V: Vector, const STEP: usize, const BACK: bool>(
     range: Range<usize>,
 ) {
     let item = work.item_bytes;
-    let masks = masks::<STEP, BACK>(item);
+    let spread = |at| spread::<STEP, BACK>(at, V::GROUP, item.trailing_zeros());
     // SAFETY: promised by the caller.
-    let mut registers = [unsafe { V::repeat(masks[0]) }; STEP];
-    for (register, &mask) in registers.iter_mut().zip(&masks).skip(1) {
-        // SAFETY: promised by the caller.
-        *register = unsafe { V::repeat(mask) };
-    }
+    let pick = unsafe { V::pick::<STEP>(spread) };
     if !work.stream {
         let (from, to) = work.row.at(from, to, range.start);
         // SAFETY: promised by the caller.
-        return unsafe { run::<V, STEP, BACK>(&registers, item, from, to, range.len()) };
+        return unsafe { run::<V, STEP, BACK>(pick, item, from, to, range.len()) };
     }
     let mut chunk = MaybeUninit::<Chunk>::uninit();
     let chunk = chunk.as_mut_ptr().cast::<u8>();
@@ -63,7 +54,7 @@ pub(super) unsafe fn step<V: Vector, const STEP: usize, const BACK: bool>(
         let (from, to) = work.row.at(from, to, start);
         let len = chunk_len(CHUNK, to, item, range.end - start);
         // SAFETY: elements of the range, to a chunk with room for as many.
-        unsafe { run::<V, STEP, BACK>(&registers, item, from, chunk, len) };
+        unsafe { run::<V, STEP, BACK>(pick, item, from, chunk, len) };
         // SAFETY: the filled part of the chunk.
         unsafe { stream_bytes::<V>(chunk, to, len * item) };
         start += len;
@@ -74,34 +65,35 @@ pub(super) unsafe fn step<V: Vector, const STEP: usize, const BACK: bool>(
 /// As [`step`], for `len` elements.
 #[inline(always)]
 unsafe fn run<V: Vector, const STEP: usize, const BACK: bool>(
-    masks: &[V; STEP],
+    pick: V::Pick<STEP>,
     item: usize,
     from: *const u8,
     to: *mut u8,
     len: usize,
 ) {
     let source = if BACK { -((STEP * item) as isize) } else { (STEP * item) as isize };
-    let lane_step = if BACK { -(16 * STEP as isize) } else { 16 * STEP as isize };
+    let step = (V::GROUP * STEP) as isize;
+    let step = if BACK { -step } else { step };
     // What a vector reads ends where the next element begins, backwards where the former one does:
     // there must be one.
     let first = usize::from(BACK && STEP > 1).min(len);
     let spare = usize::from(!BACK && STEP > 1).min(len);
-    let (items, lane_items) = (V::BYTES / item, 16 / item);
+    let (items, group_items) = (V::BYTES / item, V::GROUP / item);
     let end = len - (len - first - spare) % items - spare;
     // SAFETY: the first elements.
     unsafe { one_by_one(item, source, (from, to), 0..first) };
     for at in (first..end).step_by(items) {
-        // The lowest address that the first lane is made of.
-        let lowest = if BACK { at + lane_items - 1 } else { at };
+        // The lowest address that the first group is made of.
+        let lowest = if BACK { at + group_items - 1 } else { at };
         let from = from.wrapping_offset(source.wrapping_mul(lowest as isize));
-        // SAFETY: the elements of the lane and what lies between them.
-        let mut lanes = [unsafe { V::load_lanes(from, lane_step) }; STEP];
-        for (number, lane) in lanes.iter_mut().enumerate().skip(1) {
+        // SAFETY: the elements of the group and what lies between them.
+        let mut groups = [unsafe { V::load_groups(from, step) }; STEP];
+        for (number, group) in groups.iter_mut().enumerate().skip(1) {
             // SAFETY: as above.
-            *lane = unsafe { V::load_lanes(from.wrapping_add(16 * number), lane_step) };
+            *group = unsafe { V::load_groups(from.wrapping_add(V::GROUP * number), step) };
         }
         // SAFETY: as many elements of the destination.
-        unsafe { gathered(&lanes, masks).store(to.wrapping_add(at * item)) };
+        unsafe { V::picked(&groups, pick).store(to.wrapping_add(at * item)) };
     }
     // SAFETY: the last elements.
     unsafe { one_by_one(item, source, (from, to), end..len) };

@@ -32,15 +32,19 @@ const STREAMED: Tile = Tile { cols: 64, rows: 1 };
 /// What stays in the cache until its neighbours are written: the lines of few pages on both sides.
 const CACHED: Tile = Tile { cols: 16, rows: 4 };
 
+/// Lines so far apart share few sets of the first-level cache: there it is best to write along the rows
+/// of the destination.
+const FEW_SETS: isize = 2048;
+const IN_FEW_SETS: Tile = Tile { cols: 1, rows: 16 };
+
 /// How far the source is asked for ahead of the reads, in bytes.
 const AHEAD: usize = 2 * LINE;
 
 /// Rows of the destination from this length on are streamed: their first and last line are not.
 const SHORTEST_STREAMED: usize = 16 * LINE;
 
-/// Squares that are put together where rows of the destination do not begin with a cache line: what
-/// the first-level cache holds.
-const BAND_BYTES: usize = 32 << 10;
+/// Squares that are put together where rows of the destination do not begin with a cache line.
+const BAND_BYTES: usize = 64 << 10;
 
 /// A part of the plane: its first element on both sides, and the steps between its lines.
 #[derive(Clone, Copy)]
@@ -79,26 +83,39 @@ pub(super) unsafe fn transpose<V: Vector, const B: usize>(
     let (source, destination) = (work.row.source, work.col.destination);
     let plane = Place { from, to, source, destination };
     let (rows, side) = (work.row.len, LINE / B);
-    let until_line = to.addr().wrapping_neg() % LINE;
     let stream = work.stream && rows * B >= SHORTEST_STREAMED;
-    let aligned = destination.unsigned_abs().is_multiple_of(LINE) && until_line.is_multiple_of(B);
-    let first = if stream && aligned { until_line / B } else { 0 };
-    let (last, last_col) = (rows - (rows - first) % side, cols.end - cols.len() % side);
-    let (inner_rows, inner_cols) = (first..last, cols.start..last_col);
-    match (stream, aligned) {
+    let first = until_line::<B>(to.cast_const(), destination);
+    let first_row = first.unwrap_or(0).min(rows);
+    let first_col = until_line::<B>(from.wrapping_add(cols.start * B), source).unwrap_or(0);
+    let first_col = cols.start + if cols.len() < 8 * side { 0 } else { first_col };
+    let last_row = rows - (rows - first_row) % side;
+    let last_col = cols.end - (cols.end - first_col) % side;
+    let (inner_rows, inner_cols) = (first_row..last_row, first_col..last_col);
+    let tile = if destination % FEW_SETS == 0 { IN_FEW_SETS } else { CACHED };
+    match (stream, first) {
         // SAFETY: a part of the plane, whole squares of it.
-        (false, _) => unsafe { tiles::<V, B, false>(plane, inner_rows, inner_cols, CACHED) },
+        (false, _) => unsafe { tiles::<V, B, false>(plane, inner_rows, inner_cols, tile) },
         // SAFETY: as above; every line of the destination begins with a cache line.
-        (true, true) => unsafe { tiles::<V, B, true>(plane, inner_rows, inner_cols, STREAMED) },
+        (true, Some(_)) => unsafe { tiles::<V, B, true>(plane, inner_rows, inner_cols, STREAMED) },
         // SAFETY: as above.
-        (true, false) => unsafe { bands::<V, B>(plane, inner_rows, inner_cols) },
+        (true, None) => unsafe { bands::<V, B>(plane, inner_rows, inner_cols) },
     }
-    // SAFETY: a part of the plane.
-    unsafe { rim::<V, B>(plane, 0..first, cols.clone()) };
-    // SAFETY: a part of the plane.
-    unsafe { rim::<V, B>(plane, last..rows, cols.start..last_col) };
-    // SAFETY: a part of the plane.
-    unsafe { rim::<V, B>(plane, first..rows, last_col..cols.end) };
+    for (rows, cols) in [
+        (0..first_row, cols.clone()),
+        (last_row..rows, first_col..last_col),
+        (first_row..rows, cols.start..first_col),
+        (first_row..rows, last_col..cols.end),
+    ] {
+        // SAFETY: a part of the plane.
+        unsafe { rim::<V, B>(plane, rows, cols) };
+    }
+}
+
+/// Items before each line of a side begins a cache line, if all lines do at the same item.
+fn until_line<const B: usize>(start: *const u8, step: isize) -> Option<usize> {
+    let bytes = start.addr().wrapping_neg() % LINE;
+    let is_same = step.unsigned_abs().is_multiple_of(LINE) && bytes.is_multiple_of(B);
+    is_same.then_some(bytes / B)
 }
 
 /// Whole squares, tile by tile.
@@ -127,7 +144,9 @@ unsafe fn tiles<V: Vector, const B: usize, const STREAM: bool>(
     }
 }
 
-/// Whole squares, [`BAND_BYTES`] of them into a block whose lines are then streamed.
+/// Whole squares, bands of [`BAND_BYTES`] of them into a block whose lines are then streamed. What a band
+/// writes ends with a cache line, in each row of the destination at another place: so it reads one
+/// square more than it is high.
 ///
 /// # Safety
 /// As [`transpose`], for this part.
@@ -135,23 +154,30 @@ unsafe fn tiles<V: Vector, const B: usize, const STREAM: bool>(
 unsafe fn bands<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
     let side = LINE / B;
     let together = BAND_BYTES / (LINE * side);
-    let mut block = MaybeUninit::<[Lines; BAND_BYTES / size_of::<Lines>()]>::uninit();
+    let mut block = MaybeUninit::<[Lines; BAND_BYTES / size_of::<Lines>() + 1]>::uninit();
     let block = block.as_mut_ptr().cast::<u8>();
+    let line_step = (together + 1) * LINE;
     for row in rows.clone().step_by(together * side) {
-        let count = (rows.end - row).min(together * side);
+        let end = rows.end.min(row + together * side);
+        let read_end = rows.end.min(end + side);
         for col in cols.clone().step_by(side) {
             let place = plane.at::<B>(row, col);
-            for part in (0..count).step_by(side) {
+            let inner = Place { destination: line_step as isize, ..place };
+            for part in (0..read_end - row).step_by(side) {
                 let from = place.at::<B>(part, 0).from;
                 let to = block.wrapping_add(part * B);
-                let destination = (together * LINE) as isize;
                 // SAFETY: a square inside of the part, to its lines of the block.
-                unsafe { square::<V, B, false>(Place { from, to, destination, ..place }) };
+                unsafe { square::<V, B, false>(Place { from, to, ..inner }) };
             }
             for line in 0..side {
-                let from = block.wrapping_add(line * together * LINE).cast_const();
-                // SAFETY: a line that was filled, to a row of the part.
-                unsafe { stream_bytes::<V>(from, place.at::<B>(0, line).to, count * B) };
+                let to = place.at::<B>(0, line).to;
+                let until_line = to.addr().wrapping_neg() % LINE;
+                let first = if row == rows.start { 0 } else { until_line };
+                let last = if read_end == end { 0 } else { until_line };
+                let (start, bytes) = (line * line_step + first, (end - row) * B + last - first);
+                let from = block.wrapping_add(start).cast_const();
+                // SAFETY: a part of a line that was filled, to a row of the part.
+                unsafe { stream_bytes::<V>(from, to.wrapping_add(first), bytes) };
             }
         }
     }
@@ -170,34 +196,55 @@ struct Lines {
 unsafe fn square<V: Vector, const B: usize, const STREAM: bool>(place: Place) {
     let mut block = MaybeUninit::<Lines>::uninit();
     let block = block.as_mut_ptr().cast::<u8>();
+    let rows = 16 / B;
     for row in 0..LINE / B {
         let from = place.at::<B>(row, 0).from;
         V::prefetch(from.wrapping_add(AHEAD));
-        for part in (0..LINE).step_by(V::BYTES) {
-            // SAFETY: a part of a row of the square.
-            let bytes = unsafe { V::load(from.wrapping_add(part)) };
-            // SAFETY: the block has room for that row.
-            unsafe { bytes.store(block.wrapping_add(row * LINE + part)) };
+        if lies_by_strips::<B>() {
+            let to = block.wrapping_add(row % rows * LINE + row / rows * 16);
+            for strip in 0..LINE / 16 {
+                // SAFETY: a part of a row of the square.
+                let bytes = unsafe { V::Lane::load(from.wrapping_add(16 * strip)) };
+                // SAFETY: the block has room for it.
+                unsafe { bytes.store(to.wrapping_add(strip * rows * LINE)) };
+            }
+        } else {
+            for part in (0..LINE).step_by(V::BYTES) {
+                // SAFETY: a part of a row of the square.
+                let bytes = unsafe { V::load(from.wrapping_add(part)) };
+                // SAFETY: the block has room for it.
+                unsafe { bytes.store(block.wrapping_add(row * LINE + part)) };
+            }
         }
     }
-    let block = Place { from: block, source: LINE as isize, ..place };
-    for strip in (0..LINE / B).step_by(16 / B) {
+    for strip in 0..LINE / 16 {
+        let start = if lies_by_strips::<B>() { strip * rows * LINE } else { strip * 16 };
+        let place = Place { from: block.wrapping_add(start), ..place.at::<B>(0, strip * rows) };
         // SAFETY: four strips are the square.
-        unsafe { strip_of_square::<V, B, STREAM>(block.at::<B>(0, strip)) };
+        unsafe { strip_of_square::<V, B, STREAM>(place) };
     }
 }
 
-/// As many columns as 16 bytes hold, to whole cache lines.
+/// Whether the block holds strip after strip, of each the lanes of a vector side by side. That takes four
+/// stores for each line, and saves putting vectors together, which is most of what few rows cost.
+const fn lies_by_strips<const B: usize>() -> bool {
+    B >= 4
+}
+
+/// As many columns as 16 bytes hold, from the block to whole cache lines.
 ///
 /// # Safety
 /// As [`square`], for this strip.
 #[inline(always)]
 unsafe fn strip_of_square<V: Vector, const B: usize, const STREAM: bool>(place: Place) {
+    let rows_of_lane = 16 / B * LINE;
     // SAFETY: the strip's first rows.
-    let mut parts = [unsafe { turned::<V, B>(place) }; 4];
+    let mut parts = [unsafe { turned::<V, B>(place.from, LINE as isize, rows_of_lane) }; 4];
     for (part, start) in (V::BYTES..LINE).step_by(V::BYTES).enumerate() {
+        let lanes = if lies_by_strips::<B>() { start } else { start / 16 * rows_of_lane };
+        let from = place.from.wrapping_add(lanes);
         // SAFETY: the rows from there on.
-        parts[part + 1] = unsafe { turned::<V, B>(place.at::<B>(start / B, 0)) };
+        parts[part + 1] = unsafe { turned::<V, B>(from, LINE as isize, rows_of_lane) };
     }
     for col in 0..16 / B {
         let to = place.at::<B>(0, col).to;
@@ -214,21 +261,28 @@ unsafe fn strip_of_square<V: Vector, const B: usize, const STREAM: bool>(place: 
     }
 }
 
-/// As many columns as 16 bytes hold, each a vector of the rows from `place` on.
+/// As many columns as 16 bytes hold, each a vector of rows `step` bytes apart.
 ///
 /// Zipping the halves of a list of rows, and of the result, and so on, turns them.
 ///
 /// # Safety
 /// The rows of 16 bytes are readable; the processor has the instructions of `V`.
 #[inline(always)]
-unsafe fn turned<V: Vector, const B: usize>(place: Place) -> [V; 16] {
+unsafe fn turned<V: Vector, const B: usize>(from: *const u8, step: isize, lanes: usize) -> [V; 16] {
     let side = 16 / B;
-    let lanes = place.source.wrapping_mul(side as isize);
-    // SAFETY: the first row of each lane.
-    let mut rows = [unsafe { V::load_lanes(place.from, lanes) }; 16];
+    let load = |row: usize| {
+        let from = from.wrapping_offset(step.wrapping_mul(row as isize));
+        if lies_by_strips::<B>() {
+            // SAFETY: a row of each lane, side by side.
+            unsafe { V::load(from) }
+        } else {
+            // SAFETY: a row of each lane.
+            unsafe { V::load_lanes(from, lanes as isize) }
+        }
+    };
+    let mut rows = [load(0); 16];
     for (row, bytes) in rows.iter_mut().enumerate().take(side).skip(1) {
-        // SAFETY: one row further in each lane.
-        *bytes = unsafe { V::load_lanes(place.at::<B>(row, 0).from, lanes) };
+        *bytes = load(row);
     }
     let mut zipped = 1;
     while zipped < side {
@@ -261,7 +315,7 @@ unsafe fn rim<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols:
         for row in rows.clone().step_by(side) {
             let place = plane.at::<B>(row.min(rows.end - side), col.min(cols.end - side));
             // SAFETY: a square inside of the part.
-            let lines = unsafe { turned::<V::Lane, B>(place) };
+            let lines = unsafe { turned::<V::Lane, B>(place.from, place.source, 0) };
             for (col, line) in lines.iter().enumerate().take(side) {
                 // SAFETY: a line of that square.
                 unsafe { line.store(place.at::<B>(0, col).to) };

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use ndbridge_dtype::{DType, Element};
 
-use super::vector::Vector;
+use super::vector::{Vector, pick_by_lane};
 
 /// 16 bytes; needs SSSE3.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub(super) struct Ssse3(__m128i);
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(__m256i);
 
-/// 64 bytes; needs AVX-512 F and BW.
+/// 64 bytes; needs AVX-512 F, BW and VBMI.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512i);
 
@@ -40,8 +40,7 @@ unsafe fn two_lanes(low: *const u8, high: *const u8) -> __m256i {
 
 /// The methods of a register that differ by the names of intrinsics alone.
 macro_rules! methods {
-    ($load:ident, $store:ident, $stream:ident, $shuffle:ident, $or:ident,
-     $($B:literal: $low:ident $high:ident),*) => {
+    ($load:ident, $store:ident, $stream:ident, $($B:literal: $low:ident $high:ident),*) => {
         #[inline(always)]
         unsafe fn load(from: *const u8) -> Self {
             // SAFETY: promised by the caller.
@@ -79,18 +78,6 @@ macro_rules! methods {
         }
 
         #[inline(always)]
-        fn shuffle(self, mask: Self) -> Self {
-            // SAFETY: a vector exists, so the processor has its instructions.
-            Self(unsafe { $shuffle(self.0, mask.0) })
-        }
-
-        #[inline(always)]
-        fn or(self, other: Self) -> Self {
-            // SAFETY: a vector exists, so the processor has its instructions.
-            Self(unsafe { $or(self.0, other.0) })
-        }
-
-        #[inline(always)]
         fn prefetch(at: *const u8) {
             // SAFETY: every x86-64 has it, and it takes any address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
@@ -98,12 +85,33 @@ macro_rules! methods {
     };
 }
 
+macro_rules! shuffle_and_or {
+    ($V:ident: $shuffle:ident $or:ident) => {
+        impl $V {
+            #[inline(always)]
+            fn shuffle(self, mask: Self) -> Self {
+                // SAFETY: a vector exists, so the processor has its instructions.
+                Self(unsafe { $shuffle(self.0, mask.0) })
+            }
+
+            #[inline(always)]
+            fn or(self, other: Self) -> Self {
+                // SAFETY: a vector exists, so the processor has its instructions.
+                Self(unsafe { $or(self.0, other.0) })
+            }
+        }
+    };
+}
+shuffle_and_or!(Ssse3: _mm_shuffle_epi8 _mm_or_si128);
+shuffle_and_or!(Avx2: _mm256_shuffle_epi8 _mm256_or_si256);
+
 impl Vector for Ssse3 {
     const BYTES: usize = 16;
     type Lane = Self;
 
+    pick_by_lane!();
     methods!(
-        _mm_loadu_si128, _mm_storeu_si128, _mm_stream_si128, _mm_shuffle_epi8, _mm_or_si128,
+        _mm_loadu_si128, _mm_storeu_si128, _mm_stream_si128,
         1: _mm_unpacklo_epi8 _mm_unpackhi_epi8, 2: _mm_unpacklo_epi16 _mm_unpackhi_epi16,
         4: _mm_unpacklo_epi32 _mm_unpackhi_epi32, 8: _mm_unpacklo_epi64 _mm_unpackhi_epi64
     );
@@ -121,7 +129,7 @@ impl Vector for Ssse3 {
     }
 
     #[inline(always)]
-    unsafe fn store_lanes(self, to: *mut u8, _step: isize) {
+    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
         // SAFETY: promised by the caller.
         unsafe { self.store(to) }
     }
@@ -131,9 +139,9 @@ impl Vector for Avx2 {
     const BYTES: usize = 32;
     type Lane = Ssse3;
 
+    pick_by_lane!();
     methods!(
-        _mm256_loadu_si256, _mm256_storeu_si256, _mm256_stream_si256, _mm256_shuffle_epi8,
-        _mm256_or_si256,
+        _mm256_loadu_si256, _mm256_storeu_si256, _mm256_stream_si256,
         1: _mm256_unpacklo_epi8 _mm256_unpackhi_epi8,
         2: _mm256_unpacklo_epi16 _mm256_unpackhi_epi16,
         4: _mm256_unpacklo_epi32 _mm256_unpackhi_epi32,
@@ -154,20 +162,28 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_lanes(self, to: *mut u8, step: isize) {
+    unsafe fn store_groups(self, to: *mut u8, step: isize) {
         let high = to.wrapping_offset(step);
         // SAFETY: promised by the caller.
         unsafe { _mm256_storeu2_m128i(high.cast(), to.cast(), self.0) }
     }
 }
 
+/// For each byte, its number in the first or second pair of vectors, and whether it is the second.
+#[derive(Clone, Copy)]
+pub(super) struct Pick {
+    numbers: __m512i,
+    late: u64,
+}
+
 impl Vector for Avx512 {
     const BYTES: usize = 64;
+    const GROUP: usize = 64;
+    type Pick<const N: usize> = Pick;
     type Lane = Ssse3;
 
     methods!(
-        _mm512_loadu_si512, _mm512_storeu_si512, _mm512_stream_si512, _mm512_shuffle_epi8,
-        _mm512_or_si512,
+        _mm512_loadu_si512, _mm512_storeu_si512, _mm512_stream_si512,
         1: _mm512_unpacklo_epi8 _mm512_unpackhi_epi8,
         2: _mm512_unpacklo_epi16 _mm512_unpackhi_epi16,
         4: _mm512_unpacklo_epi32 _mm512_unpackhi_epi32,
@@ -194,15 +210,46 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_lanes(self, to: *mut u8, step: isize) {
-        // SAFETY: a vector exists, so the processor has its instructions.
-        let low = Avx2(unsafe { _mm512_castsi512_si256(self.0) });
-        // SAFETY: a vector exists, so the processor has its instructions.
-        let high = Avx2(unsafe { _mm512_extracti64x4_epi64::<1>(self.0) });
-        // SAFETY: promised by the caller.
-        unsafe { low.store_lanes(to, step) };
-        // SAFETY: promised by the caller.
-        unsafe { high.store_lanes(to.wrapping_offset(step.wrapping_mul(2)), step) }
+    unsafe fn load_groups(from: *const u8, _step: isize) -> Self {
+        // SAFETY: promised by the caller; a group is the vector.
+        unsafe { Self::load(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
+        // SAFETY: promised by the caller; a group is the vector.
+        unsafe { self.store(to) }
+    }
+
+    #[inline(always)]
+    unsafe fn pick<const N: usize>(from: impl Fn(usize) -> usize) -> Pick {
+        let (mut numbers, mut late) = ([0_u8; 64], 0);
+        for (at, number) in numbers.iter_mut().enumerate() {
+            let from = from(at);
+            *number = (from % 128) as u8;
+            late |= u64::from(from >= 128) << at;
+        }
+        // SAFETY: an array of as many bytes; the instructions are promised by the caller.
+        Pick { numbers: unsafe { _mm512_loadu_si512(numbers.as_ptr().cast()) }, late }
+    }
+
+    #[inline(always)]
+    fn picked<const N: usize>(vectors: &[Self; N], Pick { numbers, late }: Pick) -> Self {
+        let early = vectors[1 % N];
+        // SAFETY: a vector exists, so the processor has its instructions, here and below.
+        let early = unsafe { _mm512_permutex2var_epi8(vectors[0].0, numbers, early.0) };
+        Self(match N {
+            // SAFETY: as above; of the numbers it takes the bits within a vector.
+            3 => unsafe { _mm512_mask_permutexvar_epi8(early, late, numbers, vectors[2].0) },
+            4 => {
+                let (third, fourth) = (vectors[2].0, vectors[3].0);
+                // SAFETY: as above.
+                let rest = unsafe { _mm512_permutex2var_epi8(third, numbers, fourth) };
+                // SAFETY: as above.
+                unsafe { _mm512_mask_blend_epi8(late, early, rest) }
+            }
+            _ => early,
+        })
     }
 }
 
@@ -255,7 +302,7 @@ macro_rules! level {
 }
 level!(ssse3, Ssse3, "ssse3");
 level!(avx2, Avx2, "avx2");
-level!(avx512, Avx512, "avx512f,avx512bw");
+level!(avx512, Avx512, "avx512f,avx512bw,avx512vbmi");
 
 /// The conversions, compiled with the instructions of a level.
 macro_rules! convert {
