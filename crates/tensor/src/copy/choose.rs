@@ -7,7 +7,7 @@ use super::kernels;
 use super::level::Level;
 use super::pair::Axis;
 use super::plan::Kernel;
-use super::work::Cast;
+use super::work::{Cast, Stage};
 
 /// A kernel, and which axes it takes.
 pub(super) struct Choice {
@@ -126,6 +126,54 @@ fn plane(row: Axis, col: Axis, item_bytes: usize, level: Level) -> Option<Choice
             return None;
         };
     Some(Choice { name, kernel, row, col, units, whole_units, cast: None })
+}
+
+/// Rows of the destination from this length on are streamed as they are.
+const SHORT_ROW: usize = 1024;
+
+/// Planes that are one run of the destination are put together up to this size.
+const SHORT_PLANE: usize = 16 << 10;
+
+/// Puts short rows together, if the destination goes on where they end.
+pub(super) fn stage(
+    axes: &mut Axes,
+    mut choice: Choice,
+    item_bytes: usize,
+    level: Level,
+) -> (Choice, Option<Stage>) {
+    let is_rows = choice.name == "rows";
+    let row_bytes = choice.row.len * if is_rows { 1 } else { item_bytes };
+    if !is_rows && choice.name != "transpose" || row_bytes >= SHORT_ROW {
+        return (choice, None);
+    }
+    if is_rows {
+        axes.push(choice.col);
+    }
+    let plane_bytes = row_bytes * choice.col.len;
+    let is_one_run = !is_rows && choice.col.destination == row_bytes as isize;
+    let run = if is_one_run { plane_bytes } else { row_bytes };
+    let at = axes.iter().position(|axis| axis.destination == run as isize);
+    let mid = match at {
+        Some(at) if run <= SHORT_PLANE => axes.remove(at),
+        None if is_one_run && run <= SHORT_PLANE => Axis::ONE,
+        _ => {
+            if is_rows {
+                axes.pop();
+            }
+            return (choice, None);
+        }
+    };
+    if is_rows {
+        // Whatever is nearest in the source.
+        let nearest = (0..axes.len()).min_by_key(|&at| axes[at].source.unsigned_abs());
+        choice.col = nearest.map_or(Axis::ONE, |at| axes.remove(at));
+    }
+    let col_bytes = if is_rows { row_bytes } else { item_bytes };
+    let stage = Stage { gather: choice.kernel, mid, row_bytes, col_bytes };
+    (
+        Choice { kernel: kernels::staged(level), units: mid.len, whole_units: 1, ..choice },
+        Some(stage),
+    )
 }
 
 /// Element by element, whatever the steps.

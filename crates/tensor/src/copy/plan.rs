@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndbridge_dtype::DType;
 
 use super::Side;
-use super::choose::{Axes, Choice, by_distance, choose, choose_cast, choose_general, widen};
+use super::choose::{Axes, Choice, by_distance, choose, choose_cast, choose_general, stage, widen};
 use super::kernels;
 use super::level::Level;
 use super::pair::Pair;
@@ -118,10 +118,15 @@ impl Plan {
         } else {
             choose_cast(&mut axes, &mut source, &mut destination, (from, to), tuning.level)
         };
+        let stream = bytes >= tuning.stream_from_bytes;
+        let (choice, stage) = if stream {
+            stage(&mut axes, choice, item_bytes, tuning.level)
+        } else {
+            (choice, None)
+        };
         let Choice { name, kernel, row, col, units, whole_units, cast } = choice;
         by_distance(&mut axes);
-        let stream = bytes >= tuning.stream_from_bytes;
-        let work = Work { row, col, item_bytes, stream, cast };
+        let work = Work { row, col, item_bytes, stream, cast, stage };
         let calls: usize = axes.iter().map(|axis| axis.len).product();
         let unit_bytes = (bytes / calls / units).max(1);
         let grain = (PART_BYTES / unit_bytes).max(1).next_multiple_of(whole_units);

@@ -17,6 +17,21 @@ pub(super) struct Work {
     pub(super) stream: bool,
     /// The change of data type.
     pub(super) cast: Option<Cast>,
+    /// How short rows are put together before they are streamed.
+    pub(super) stage: Option<Stage>,
+}
+
+/// How planes are put together until the destination has long runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stage {
+    /// Moves a plane.
+    pub(super) gather: Kernel,
+    /// The axis along which the destination goes on where a row, or a plane, ends.
+    pub(super) mid: Axis,
+    /// Size of a row of the destination.
+    pub(super) row_bytes: usize,
+    /// What is dense at each index of `col` in the source: an item, or a row.
+    pub(super) col_bytes: usize,
 }
 
 /// How the data type changes.

@@ -16,6 +16,8 @@ mod portable;
 #[expect(unsafe_code, reason = "loads and stores")]
 mod rows;
 #[expect(unsafe_code, reason = "loads and stores")]
+mod staged;
+#[expect(unsafe_code, reason = "loads and stores")]
 mod step;
 #[expect(unsafe_code, reason = "loads and stores")]
 mod stream;
@@ -73,6 +75,10 @@ pub(super) fn cast_run(level: Level) -> Kernel {
 
 pub(super) fn cast_plane(level: Level) -> Kernel {
     at_level!(level, cast::cast_plane)
+}
+
+pub(super) fn staged(level: Level) -> Kernel {
+    at_level!(level, staged::staged)
 }
 
 pub(super) fn rows(level: Level) -> Kernel {

@@ -82,7 +82,7 @@ impl Vector for Neon {
     fn prefetch(at: *const u8) {
         // SAFETY: a hint, which takes any address.
         unsafe {
-            asm!("prfm pldl1keep, [{}]", in(reg) at, options(nostack, readonly, preserves_flags))
+            asm!("prfm pldl2keep, [{}]", in(reg) at, options(nostack, readonly, preserves_flags))
         };
     }
 }

@@ -76,7 +76,9 @@ pub(super) trait Vector: Copy {
     /// The same of the second halves.
     fn zip_high<const B: usize>(self, other: Self) -> Self;
 
-    /// Says that the line at `at` will be read soon; an address that is none does no harm.
+    /// Says that the line at `at` will be read soon; an address that is none does no harm. It goes to the
+    /// second-level cache: in the first, lines of an array often share few sets and drive out what is
+    /// being read.
     fn prefetch(at: *const u8);
 }
 

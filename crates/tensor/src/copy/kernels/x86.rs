@@ -80,7 +80,7 @@ macro_rules! methods {
         #[inline(always)]
         fn prefetch(at: *const u8) {
             // SAFETY: every x86-64 has it, and it takes any address.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
         }
     };
 }
@@ -295,6 +295,7 @@ macro_rules! level {
             merge in channels<const CHANNELS: usize>,
             step in step<const STEP: usize, const BACK: bool>,
             repeat in step<>,
+            staged in staged<>,
             cast_run in cast<>,
             cast_plane in cast<>,
         );
