@@ -5,16 +5,23 @@ use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::ffi::PySlice_Unpack;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
+use smallvec::SmallVec;
 
 /// The entries of a basic index.
 ///
 /// # Errors
 /// `TypeError` for lists, arrays and bools, which select by copying.
-pub fn indices(object: &Bound<'_, PyAny>) -> PyResult<Vec<Index>> {
+pub fn indices(object: &Bound<'_, PyAny>) -> PyResult<SmallVec<[Index; 4]>> {
+    let mut indices = SmallVec::new();
     match object.cast::<PyTuple>() {
-        Ok(entries) => entries.iter().map(|entry| index(&entry)).collect(),
-        Err(_) => Ok(vec![index(object)?]),
+        Ok(entries) => {
+            for entry in entries.iter_borrowed() {
+                indices.push(index(&entry)?);
+            }
+        }
+        Err(_) => indices.push(index(object)?),
     }
+    Ok(indices)
 }
 
 fn index(entry: &Bound<'_, PyAny>) -> PyResult<Index> {

@@ -185,15 +185,23 @@ impl Footprint {
     /// If shape and strides have different numbers of axes, or the bytes do not fit the address
     /// space.
     pub fn of(region: &Region<'_>) -> Result<Self, RegionError> {
+        let span = Self::span_of(region)?;
+        if span.is_empty() {
+            return Ok(Self::none_at(region.start));
+        }
+        Ok(Self { span, axes: steps(region.item_bytes, &region.long_axes()) })
+    }
+
+    /// First to past-the-last address of the bytes that `region` reaches.
+    pub(crate) fn span_of(region: &Region<'_>) -> Result<Span, RegionError> {
         let (shape, strides) = (region.shape.len(), region.strides.len());
         if shape != strides {
             return Err(RegionError::AxesDiffer { shape, strides });
         }
         if region.is_empty() {
-            return Ok(Self::none_at(region.start));
+            return Ok(Span { start: region.start, end: region.start });
         }
-        let span = region.span().ok_or_else(|| region.overflow())?;
-        Ok(Self { span, axes: steps(region.item_bytes, &region.long_axes()) })
+        region.span().ok_or_else(|| region.overflow())
     }
 
     /// The span of a region that is contiguous in C order: it needs no axes, so no footprint.

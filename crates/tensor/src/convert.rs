@@ -26,7 +26,9 @@ impl Tensor {
     /// [`TensorError::Refused`] where the plan refuses; where it copies, as [`copy`](Self::copy).
     #[track_caller]
     pub fn convert(&self, request: &Request) -> Result<Self, TensorError> {
-        self.convert_from(&self.facts(), request)
+        // Whether it can be written takes a search, for the strides of a view.
+        let writable = request.writable && self.can_be_written();
+        self.convert_from(&Facts { writable, ..self.facts_but_writable() }, request)
     }
 
     /// As [`convert`](Self::convert), for elements that came from elsewhere: `facts` are the

@@ -211,6 +211,11 @@ impl Tensor {
     /// What a [`plan`](crate::plan()) needs to know of this tensor.
     #[must_use]
     pub fn facts(&self) -> Facts {
+        Facts { writable: self.can_be_written(), ..self.facts_but_writable() }
+    }
+
+    /// The facts, which say that the tensor cannot be written.
+    pub(crate) fn facts_but_writable(&self) -> Facts {
         Facts {
             dtype: self.dtype,
             byte_order: ByteOrder::NATIVE,
@@ -218,7 +223,7 @@ impl Tensor {
             c_contiguous: self.is_contiguous(Order::C),
             f_contiguous: self.is_contiguous(Order::F),
             aligned: self.is_aligned(),
-            writable: self.can_be_written(),
+            writable: false,
             device: self.device(),
             is_array: true,
         }
@@ -226,7 +231,7 @@ impl Tensor {
 
     /// Whether a writer could be had if nobody held a borrow: the memory is known to be writable,
     /// and no byte is reached twice.
-    fn can_be_written(&self) -> bool {
+    pub(crate) fn can_be_written(&self) -> bool {
         let known = self.storage.check_writable(BorrowKind::Write).is_ok();
         known
             && !self.read_only

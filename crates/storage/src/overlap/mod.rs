@@ -66,6 +66,10 @@ impl Overlap {
 /// assert_eq!(may_overlap(&a, &all, DEFAULT_BUDGET), Overlap::Overlapping);
 /// ```
 pub fn may_overlap(a: &Region<'_>, b: &Region<'_>, budget: u64) -> Overlap {
+    match (Footprint::span_of(a), Footprint::span_of(b)) {
+        (Ok(a), Ok(b)) if !a.meets(b) => return Overlap::Disjoint,
+        _ => {}
+    }
     match (Footprint::of(a), Footprint::of(b)) {
         (Ok(a), Ok(b)) => footprints_overlap(&a, b.span, &b.axes, budget),
         _ => Overlap::Unknown,
@@ -111,9 +115,12 @@ fn all_of(span: Span) -> Axis {
 /// assert_eq!(reaches_a_byte_twice(&region(&[0, 4]), DEFAULT_BUDGET), Overlap::Overlapping); // broadcast
 /// ```
 pub fn reaches_a_byte_twice(region: &Region<'_>, budget: u64) -> Overlap {
-    match Footprint::of(region) {
+    if Footprint::contiguous_span(region).is_some() {
+        return Overlap::Disjoint;
+    }
+    match Footprint::span_of(region) {
         Err(_) => Overlap::Unknown,
-        Ok(footprint) if footprint.is_empty() => Overlap::Disjoint,
+        Ok(span) if span.is_empty() => Overlap::Disjoint,
         Ok(_) => items_overlap(region, budget),
     }
 }

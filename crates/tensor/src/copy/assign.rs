@@ -64,15 +64,21 @@ impl Tensor {
         if !can_cast(from, to, casting) {
             return Err(TensorError::LossyWrite { from, to, casting });
         }
-        let wide = source.broadcast_to(self.shape())?;
+        let broadcast;
+        let wide = if source.shape() == self.shape() {
+            source
+        } else {
+            broadcast = source.broadcast_to(self.shape())?;
+            &broadcast
+        };
         let reasons = CopyReasons::from(CopyReason::Requested);
         let pending = PendingCopy::begin("assign", reasons, self.size_bytes())?;
-        // What cannot be written is refused before anything is set aside.
-        drop(self.borrow_anywhere(BorrowKind::Write)?);
         // Searched no further than the ledger does: what it would take for a conflict is set aside.
         if may_overlap(&wide.region(), &self.region(), DEFAULT_BUDGET).is_disjoint() {
-            self.assign_apart(&wide, non_blocking)?;
+            self.assign_apart(wide, non_blocking)?;
         } else {
+            // What cannot be written is refused before anything is set aside.
+            drop(self.borrow_anywhere(BorrowKind::Write)?);
             let aside = CopyReason::Overlap.into();
             let copy = source.copy_for("assign", aside, from, CopyOrder::Keep)?;
             self.assign_disjoint(&copy.broadcast_to(self.shape())?)?;

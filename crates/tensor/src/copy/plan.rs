@@ -8,7 +8,7 @@ use super::Side;
 use super::choose::{Axes, Choice, by_distance, choose, choose_cast, choose_general, stage, widen};
 use super::kernels;
 use super::level::Level;
-use super::pair::Pair;
+use super::pair::{Axis, Pair};
 use super::walk::Walk;
 use super::work::Work;
 use crate::team;
@@ -110,7 +110,9 @@ impl Plan {
         let mut item_bytes = from.item_bytes();
         let choice = if from == to {
             widen(&mut axes, &mut item_bytes);
-            if bytes < FEW_BYTES && axes.len() > 1 {
+            let item = item_bytes as isize;
+            let is_dense = |axis: &Axis| axis.source == item && axis.destination == item;
+            if bytes < FEW_BYTES && !axes.iter().all(is_dense) {
                 choose_general(&mut axes, item_bytes)
             } else {
                 choose(&mut axes, &mut source, &mut destination, item_bytes, tuning.level)
