@@ -46,7 +46,7 @@ pub(super) fn choose(
 ) -> Choice {
     let item = item_bytes as isize;
     let Some(row) = axes.pop() else {
-        return block(item_bytes);
+        return block(item_bytes, level);
     };
     if row.destination != item {
         return general(axes, row, item_bytes);
@@ -84,9 +84,9 @@ fn along_the_source(axis: Axis, start: (*const u8, *mut u8)) -> (Axis, (*const u
     (Axis { source, destination, ..axis }, axis.at(start.0, start.1, axis.len - 1))
 }
 
-fn block(bytes: usize) -> Choice {
+fn block(bytes: usize, level: Level) -> Choice {
     let row = Axis { len: bytes, source: 1, destination: 1 };
-    let kernel = kernels::block();
+    let kernel = kernels::block(level);
     Choice { name: "block", kernel, row, col: Axis::ONE, units: bytes, whole_units: 64, cast: None }
 }
 
@@ -104,7 +104,7 @@ fn dense(axes: &mut Axes, row: Axis, item_bytes: usize, level: Level) -> Choice 
     let bytes = row.len * item_bytes;
     by_distance(axes);
     let Some(col) = axes.pop() else {
-        return block(bytes);
+        return block(bytes, level);
     };
     let row = Axis { len: bytes, source: 1, destination: 1 };
     let kernel = kernels::rows(level);

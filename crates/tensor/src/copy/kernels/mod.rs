@@ -32,10 +32,6 @@ mod x86;
 use super::level::Level;
 use super::plan::Kernel;
 
-pub(super) fn block() -> Kernel {
-    rows::block
-}
-
 /// The kernel of this name for a level.
 macro_rules! at_level {
     ($level:expr, $module:ident::$kernel:ident $(, $generic:expr)*) => {
@@ -79,6 +75,10 @@ pub(super) fn cast_plane(level: Level) -> Kernel {
 
 pub(super) fn staged(level: Level) -> Kernel {
     at_level!(level, staged::staged)
+}
+
+pub(super) fn block(level: Level) -> Kernel {
+    at_level!(level, rows::block)
 }
 
 pub(super) fn rows(level: Level) -> Kernel {

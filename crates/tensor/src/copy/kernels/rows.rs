@@ -13,11 +13,23 @@ const SHORTEST_STREAMED: usize = 512;
 /// One block; the range is one of its bytes.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), with bytes that are dense on both sides.
-pub(super) unsafe fn block(_: &Work, from: *const u8, to: *mut u8, bytes: Range<usize>) {
+/// As [`Kernel`](super::super::plan::Kernel), with bytes that are dense on both sides. The processor
+/// has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn block<V: Vector>(
+    work: &Work,
+    from: *const u8,
+    to: *mut u8,
+    bytes: Range<usize>,
+) {
     let (from, to) = (from.wrapping_add(bytes.start), to.wrapping_add(bytes.start));
-    // SAFETY: promised by the caller; the sides do not overlap.
-    unsafe { ptr::copy_nonoverlapping(from, to, bytes.len()) }
+    if work.stream {
+        // SAFETY: promised by the caller; the sides do not overlap.
+        unsafe { stream_bytes::<V>(from, to, bytes.len()) }
+    } else {
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(from, to, bytes.len()) }
+    }
 }
 
 /// The rows of the range, `row.len` bytes each.

@@ -290,6 +290,7 @@ macro_rules! level {
         level!(
             $level, $V, $features:
             transpose in transpose<const B: usize>,
+            block in rows<>,
             rows in rows<>,
             split in channels<const CHANNELS: usize>,
             merge in channels<const CHANNELS: usize>,
