@@ -8,6 +8,7 @@ use super::level::Level;
 use super::pair::Axis;
 use super::plan::Kernel;
 use super::work::{Cast, Stage};
+use crate::team::num_threads;
 
 /// A kernel, and which axes it takes.
 pub(super) struct Choice {
@@ -121,7 +122,7 @@ fn plane(row: Axis, col: Axis, item_bytes: usize, level: Level) -> Option<Choice
         } else if few.contains(&row.len) && col.destination == pixel(row.len) {
             ("merge", kernels::merge(level, row.len), col.len, 64)
         } else if row.len * item_bytes >= 16 && col.len * item_bytes >= 16 {
-            ("transpose", kernels::transpose(level, item_bytes), col.len, 64 / item_bytes)
+            ("transpose", kernels::transpose(level, item_bytes), col.len, wide(col.len, item_bytes))
         } else {
             return None;
         };
@@ -174,6 +175,13 @@ pub(super) fn stage(
         Choice { kernel: kernels::staged(level), units: mid.len, whole_units: 1, ..choice },
         Some(stage),
     )
+}
+
+/// How many columns a part of a transpose has at least: rows of the source are read faster the longer they
+/// are, as long as there are parts for every thread.
+fn wide(cols: usize, item_bytes: usize) -> usize {
+    let line = 64 / item_bytes;
+    (cols / line / (2 * num_threads())).clamp(1, 32) * line
 }
 
 /// Element by element, whatever the steps.

@@ -93,6 +93,10 @@ pub(crate) unsafe fn copy_elements(
         // destination's promised by the caller.
         return Some(unsafe { plan::copy_dense(from, destination, len) });
     }
+    if from.dtype == destination.dtype && shape.iter().product::<usize>() <= FEW {
+        // SAFETY: the elements of both sides, as above.
+        return Some(unsafe { plan::copy_few(shape, from, destination) });
+    }
     let pair = Pair::simplify(shape, from, destination);
     let plan = Plan::new(pair, from.dtype, destination.dtype, Tuning::of_this_machine());
     // SAFETY: a plan reaches the elements of both sides; both are good for that: the source is
@@ -103,6 +107,9 @@ pub(crate) unsafe fn copy_elements(
 
 /// Up to so many elements without gaps on both sides are copied without a plan.
 const SMALL_LEN: usize = 1024;
+
+/// Up to so many elements are moved one by one, without a plan, wherever they lie.
+const FEW: usize = 16;
 
 /// The number of elements, if both sides are packed in C order.
 fn dense_len(shape: &[usize], source: Side<'_>, destination: Side<'_>) -> Option<usize> {

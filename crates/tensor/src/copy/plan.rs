@@ -23,8 +23,9 @@ pub(super) const STREAM_FROM_BYTES: usize = 12 << 20;
 /// Results from this size on are written by several threads, if there are several.
 ///
 /// A helper that still looks for work comes at once, one that sleeps after 5 to 50 us, in which one
-/// thread copies half a megabyte.
-pub(super) const SHARED_FROM_BYTES: usize = 1 << 20;
+/// thread copies half a megabyte. At 1 MB the copy gains a third, and who reads the result at once loses
+/// as much: half of it lies in the cache of another core.
+pub(super) const SHARED_FROM_BYTES: usize = 2 << 20;
 
 /// Times that each thread comes for more work: often enough that one without a core holds nobody up.
 const TURNS: usize = 16;
@@ -77,6 +78,29 @@ pub(super) unsafe fn copy_dense(
     // SAFETY: promised by the caller.
     unsafe { convert(from, to, len) };
     "cast"
+}
+
+/// Moves elements one by one; the name of the kernel.
+///
+/// # Safety
+/// With the shape and its steps both sides reach live elements of one data type; those of the
+/// destination can be written, and have no byte in common with the source.
+pub(super) unsafe fn copy_few(
+    shape: &[usize],
+    source: Side<'_>,
+    destination: Side<'_>,
+) -> &'static str {
+    let steps = source.strides.iter().zip(destination.strides);
+    let axis = |(&len, (&source, &destination))| Axis { len, source, destination };
+    let axes: Axes = shape.iter().zip(steps).map(axis).collect();
+    let mut walk = Walk::new(source.ptr, destination.ptr, &axes, 0);
+    for _ in 0..shape.iter().product() {
+        let (from, to) = (walk.source, walk.destination);
+        // SAFETY: one element of each side, promised by the caller.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, source.dtype.item_bytes()) };
+        walk.advance(&axes);
+    }
+    "general"
 }
 
 /// Fewer bytes than this are moved one by one: the other kernels begin with tables of masks.

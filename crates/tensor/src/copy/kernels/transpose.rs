@@ -35,7 +35,7 @@ const CACHED: Tile = Tile { cols: 16, rows: 4 };
 /// Lines so far apart share few sets of the first-level cache: there it is best to write along the rows
 /// of the destination.
 const FEW_SETS: isize = 2048;
-const IN_FEW_SETS: Tile = Tile { cols: 1, rows: 16 };
+const IN_FEW_SETS: Tile = Tile { cols: 1, rows: 64 };
 
 /// How far the source is asked for ahead of the reads, in bytes.
 const AHEAD: usize = 2 * LINE;
