@@ -73,7 +73,17 @@ pub(super) fn choose(
         -1 => "reverse",
         _ => "step",
     };
-    Choice { name, kernel, row, col: Axis::ONE, units: row.len, whole_units: 64, cast: None }
+    let choice =
+        Choice { name, kernel, row, col: Axis::ONE, units: row.len, whole_units: 64, cast: None };
+    if row.source == 0 || row.len * item_bytes >= SHORT_ROW {
+        return choice;
+    }
+    // What the kernel prepares is for many rows.
+    by_distance(axes);
+    match axes.pop() {
+        Some(col) => Choice { col, units: col.len, whole_units: 1, ..choice },
+        None => choice,
+    }
 }
 
 /// The axis walked upwards in the source, and where both sides begin then.

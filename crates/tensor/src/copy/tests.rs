@@ -259,10 +259,14 @@ fn steps_of_every_length_keep_every_byte() {
         [("step", &[2, 3, 4, -2, -3, -4][..]), ("reverse", &[-1]), ("repeat", &[BROADCAST])]
     {
         check_all(&mut dice, name, 200, |dice, item| {
-            let (b, shape) =
-                (item.item_bytes(), vec![dice.below(long(3000) / item.item_bytes()) + 2]);
-            let from = Lay::new(&shape, b, &[0], &[dice.of(gaps)], start(dice, b));
-            let to = Lay::new(&shape, b, &[0], &[1], start(dice, b));
+            let b = item.item_bytes();
+            let most = dice.of(&[long(3000), 200]);
+            let len = dice.below(most / b) + 2;
+            let shape = vec![dice.below(4) + 1, len];
+            let from_gaps = [dice.of(gaps), dice.of(&[1, 2])];
+            let from = Lay::new(&shape, b, &[1, 0], &from_gaps, start(dice, b));
+            let to_gaps = [1, dice.of(&[1, 2])];
+            let to = Lay::new(&shape, b, &[1, 0], &to_gaps, start(dice, b));
             plain(shape, item, from, to)
         });
     }

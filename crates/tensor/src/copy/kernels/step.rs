@@ -25,7 +25,8 @@ fn spread<const STEP: usize, const BACK: bool>(at: usize, group: usize, item: u3
     ((element * STEP) << item) + byte
 }
 
-/// The elements of the range of `row`, each `STEP` items after the one before, or before it.
+/// The elements of the range of `row`, each `STEP` items after the one before, or before it; of all
+/// `row` for each of the range of `col`, if there is one.
 ///
 /// # Safety
 /// As [`Kernel`](super::super::plan::Kernel), for a dense destination. What lies between two
@@ -42,6 +43,14 @@ pub(super) unsafe fn step<V: Vector, const STEP: usize, const BACK: bool>(
     let spread = |at| spread::<STEP, BACK>(at, V::GROUP, item.trailing_zeros());
     // SAFETY: promised by the caller.
     let pick = unsafe { V::pick::<STEP>(spread) };
+    if work.col.len > 1 {
+        for col in range {
+            let (from, to) = work.col.at(from, to, col);
+            // SAFETY: promised by the caller.
+            unsafe { run::<V, STEP, BACK>(pick, item, from, to, work.row.len) };
+        }
+        return;
+    }
     if !work.stream {
         let (from, to) = work.row.at(from, to, range.start);
         // SAFETY: promised by the caller.
