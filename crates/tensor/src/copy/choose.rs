@@ -191,7 +191,7 @@ pub(super) fn stage(
 /// are, as long as there are parts for every thread.
 fn wide(cols: usize, item_bytes: usize) -> usize {
     let line = 64 / item_bytes;
-    (cols / line / (2 * num_threads())).clamp(1, 32) * line
+    (cols / line / (2 * num_threads())).clamp(1, 128) * line
 }
 
 /// Element by element, whatever the steps.

@@ -25,9 +25,9 @@ struct Tile {
     rows: usize,
 }
 
-/// Streamed lines are gone at once: it is best to read the source along its rows, which the
-/// processor does ahead, until the destination has touched a thousand pages.
-const STREAMED: Tile = Tile { cols: 64, rows: 1 };
+/// Streamed lines are gone at once: a few of a row of the destination, one after the other, and then the
+/// next row of the source's lines, which were asked for.
+const STREAMED: Tile = Tile { cols: 1, rows: 4 };
 
 /// What stays in the cache until its neighbours are written: the lines of few pages on both sides.
 const CACHED: Tile = Tile { cols: 16, rows: 4 };
