@@ -36,27 +36,9 @@ impl Vector for Neon {
     }
 
     #[inline(always)]
-    unsafe fn load_lanes(from: *const u8, _step: isize) -> Self {
-        // SAFETY: promised by the caller; there is one lane.
-        unsafe { Self::load(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn repeat(lane: [u8; 16]) -> Self {
-        // SAFETY: an array of as many bytes.
-        unsafe { Self::load(lane.as_ptr()) }
-    }
-
-    #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
         // SAFETY: 16 writable bytes, promised by the caller.
         unsafe { vst1q_u8(to, self.0) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
-        // SAFETY: promised by the caller; a group is the vector.
-        unsafe { self.store(to) }
     }
 
     // Processors of aarch64 see that whole lines are written, and do not read them first.

@@ -30,26 +30,9 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    unsafe fn load_lanes(from: *const u8, _step: isize) -> Self {
-        // SAFETY: promised by the caller; there is one lane.
-        unsafe { Self::load(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn repeat(lane: [u8; 16]) -> Self {
-        Self(lane)
-    }
-
-    #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
         // SAFETY: 16 writable bytes, promised by the caller.
         unsafe { to.cast::<[u8; 16]>().write_unaligned(self.0) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
-        // SAFETY: promised by the caller; a group is the vector.
-        unsafe { self.store(to) }
     }
 
     #[inline(always)]

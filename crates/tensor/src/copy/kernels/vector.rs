@@ -29,13 +29,21 @@ pub(super) trait Vector: Copy {
     ///
     /// # Safety
     /// The processor has the instructions; each address is good for reading 16 bytes.
-    unsafe fn load_lanes(from: *const u8, step: isize) -> Self;
+    #[inline(always)]
+    unsafe fn load_lanes(from: *const u8, _step: isize) -> Self {
+        // SAFETY: promised by the caller; there is one lane, unless the implementation says more.
+        unsafe { Self::load(from) }
+    }
 
     /// The same bytes in each lane.
     ///
     /// # Safety
     /// The processor has the instructions.
-    unsafe fn repeat(lane: [u8; 16]) -> Self;
+    #[inline(always)]
+    unsafe fn repeat(lane: [u8; 16]) -> Self {
+        // SAFETY: each lane is read from the array of as many bytes.
+        unsafe { Self::load_lanes(lane.as_ptr(), 0) }
+    }
 
     /// # Safety
     /// `to` is good for writing `BYTES`.
@@ -46,14 +54,18 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// The processor has the instructions; each address is good for reading `GROUP` bytes.
     #[inline(always)]
-    unsafe fn load_groups(from: *const u8, step: isize) -> Self {
-        // SAFETY: promised by the caller; a group is a lane, unless the implementation says more.
-        unsafe { Self::load_lanes(from, step) }
+    unsafe fn load_groups(from: *const u8, _step: isize) -> Self {
+        // SAFETY: promised by the caller; a group is the vector, unless the implementation says more.
+        unsafe { Self::load(from) }
     }
 
     /// # Safety
     /// `to`, `to + step`, .. are good for writing `GROUP` bytes each.
-    unsafe fn store_groups(self, to: *mut u8, step: isize);
+    #[inline(always)]
+    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
+        // SAFETY: promised by the caller; a group is the vector, unless the implementation says more.
+        unsafe { self.store(to) }
+    }
 
     /// Byte `at` of a group is byte `from(at)` of the groups of `N` vectors, one after the other.
     ///

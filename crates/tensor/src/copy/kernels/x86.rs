@@ -18,16 +18,6 @@ pub(super) struct Avx2(__m256i);
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512i);
 
-/// 16 bytes at `from`.
-///
-/// # Safety
-/// They are readable.
-#[inline(always)]
-unsafe fn lane(from: *const u8) -> __m128i {
-    // SAFETY: promised by the caller; every x86-64 has SSE2.
-    unsafe { _mm_loadu_si128(from.cast()) }
-}
-
 /// Two lanes.
 ///
 /// # Safety
@@ -115,24 +105,6 @@ impl Vector for Ssse3 {
         1: _mm_unpacklo_epi8 _mm_unpackhi_epi8, 2: _mm_unpacklo_epi16 _mm_unpackhi_epi16,
         4: _mm_unpacklo_epi32 _mm_unpackhi_epi32, 8: _mm_unpacklo_epi64 _mm_unpackhi_epi64
     );
-
-    #[inline(always)]
-    unsafe fn load_lanes(from: *const u8, _step: isize) -> Self {
-        // SAFETY: promised by the caller.
-        Self(unsafe { lane(from) })
-    }
-
-    #[inline(always)]
-    unsafe fn repeat(bytes: [u8; 16]) -> Self {
-        // SAFETY: an array of as many bytes.
-        Self(unsafe { lane(bytes.as_ptr()) })
-    }
-
-    #[inline(always)]
-    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
-        // SAFETY: promised by the caller.
-        unsafe { self.store(to) }
-    }
 }
 
 impl Vector for Avx2 {
@@ -155,10 +127,9 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn repeat(bytes: [u8; 16]) -> Self {
-        let from = bytes.as_ptr();
-        // SAFETY: an array of as many bytes, twice; the instructions are promised by the caller.
-        Self(unsafe { two_lanes(from, from) })
+    unsafe fn load_groups(from: *const u8, step: isize) -> Self {
+        // SAFETY: promised by the caller; a group is a lane.
+        unsafe { Self::load_lanes(from, step) }
     }
 
     #[inline(always)]
@@ -201,24 +172,6 @@ impl Vector for Avx512 {
         let low = unsafe { _mm512_castsi256_si512(low) };
         // SAFETY: the instructions are promised by the caller.
         Self(unsafe { _mm512_inserti64x4::<1>(low, high) })
-    }
-
-    #[inline(always)]
-    unsafe fn repeat(bytes: [u8; 16]) -> Self {
-        // SAFETY: each lane is read from the array of as many bytes.
-        unsafe { Self::load_lanes(bytes.as_ptr(), 0) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_groups(from: *const u8, _step: isize) -> Self {
-        // SAFETY: promised by the caller; a group is the vector.
-        unsafe { Self::load(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_groups(self, to: *mut u8, _step: isize) {
-        // SAFETY: promised by the caller; a group is the vector.
-        unsafe { self.store(to) }
     }
 
     #[inline(always)]
