@@ -75,7 +75,7 @@ pub(super) fn choose(
     };
     let choice =
         Choice { name, kernel, row, col: Axis::ONE, units: row.len, whole_units: 64, cast: None };
-    if row.source == 0 || row.len * item_bytes >= SHORT_ROW {
+    if row.source == 0 || row.len * item_bytes >= kernels::SHORT_ROW {
         return choice;
     }
     // What the kernel prepares is for many rows.
@@ -139,9 +139,6 @@ fn plane(row: Axis, col: Axis, item_bytes: usize, level: Level) -> Option<Choice
     Some(Choice { name, kernel, row, col, units, whole_units, cast: None })
 }
 
-/// Rows of the destination from this length on are streamed as they are.
-const SHORT_ROW: usize = 1024;
-
 /// Planes that are one run of the destination are put together up to this size.
 const SHORT_PLANE: usize = 16 << 10;
 
@@ -154,7 +151,7 @@ pub(super) fn stage(
 ) -> (Choice, Option<Stage>) {
     let is_rows = choice.name == "rows";
     let row_bytes = choice.row.len * if is_rows { 1 } else { item_bytes };
-    if !is_rows && choice.name != "transpose" || row_bytes >= SHORT_ROW {
+    if !is_rows && choice.name != "transpose" || row_bytes >= kernels::SHORT_ROW {
         return (choice, None);
     }
     if is_rows {

@@ -95,6 +95,8 @@ pub(super) fn transpose(level: Level, item_bytes: usize) -> Kernel {
     }
 }
 
+pub(super) use stream::SHORT_ROW;
+
 /// The most channels that [`split`] and [`merge`] know.
 pub(super) const MAX_CHANNELS: usize = 4;
 

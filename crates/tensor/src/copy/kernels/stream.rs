@@ -2,6 +2,10 @@
 
 use super::vector::{LINE, Vector};
 
+/// Rows of the destination from this length on are streamed as they are: their first and last line go
+/// through the caches.
+pub(in super::super) const SHORT_ROW: usize = 16 * LINE;
+
 /// Copies bytes: whole cache lines of the destination past the caches, what is left through them.
 ///
 /// # Safety

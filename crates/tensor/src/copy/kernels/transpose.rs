@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::super::work::Work;
-use super::stream::stream_bytes;
+use super::stream::{SHORT_ROW, stream_bytes};
 use super::vector::{LINE, Vector};
 
 /// Squares of a tile along a row of the source and of the destination.
@@ -39,9 +39,6 @@ const IN_FEW_SETS: Tile = Tile { cols: 1, rows: 64 };
 
 /// How far the source is asked for ahead of the reads, in bytes.
 const AHEAD: usize = 2 * LINE;
-
-/// Rows of the destination from this length on are streamed: their first and last line are not.
-const SHORTEST_STREAMED: usize = 16 * LINE;
 
 /// Squares that are put together where rows of the destination do not begin with a cache line.
 const BAND_BYTES: usize = 64 << 10;
@@ -83,7 +80,7 @@ pub(super) unsafe fn transpose<V: Vector, const B: usize>(
     let (source, destination) = (work.row.source, work.col.destination);
     let plane = Place { from, to, source, destination };
     let (rows, side) = (work.row.len, LINE / B);
-    let stream = work.stream && rows * B >= SHORTEST_STREAMED;
+    let stream = work.stream && rows * B >= SHORT_ROW;
     let first = until_line::<B>(to.cast_const(), destination);
     let first_row = first.unwrap_or(0).min(rows);
     let first_col = until_line::<B>(from.wrapping_add(cols.start * B), source).unwrap_or(0);
