@@ -1,6 +1,9 @@
 //! Views that reorder, reverse, drop or add whole axes.
 
-use super::{Layout, LayoutError, MAX_NDIM, View, normalize_axis, normalize_distinct};
+use crate::error::LayoutError;
+use crate::layout::{Layout, normalize_axis, normalize_distinct};
+use crate::shape::MAX_NDIM;
+use crate::view::View;
 
 impl Layout {
     /// Axis `i` of the view is axis `axes[i]` (`np.transpose(a, axes)`).

@@ -1,6 +1,12 @@
 //! Axes of length 1 stretched without a copy.
 
-use super::{Layout, LayoutError, MAX_NDIM, Shape, View};
+use alloc::boxed::Box;
+
+use crate::error::LayoutError;
+use crate::layout::Layout;
+use crate::shape::{MAX_NDIM, Shape};
+use crate::size::check_size;
+use crate::view::View;
 
 impl Layout {
     /// The view of shape `shape` in which axes of length 1, and missing leading ones, are repeated
@@ -43,9 +49,9 @@ impl Layout {
 /// The shape that all `shapes` broadcast to (`np.broadcast_shapes`); `[]` for none.
 ///
 /// ```
-/// use ndbridge_tensor::broadcast_shapes;
+/// use ndbridge_layout::broadcast_shapes;
 /// assert_eq!(*broadcast_shapes(&[&[3, 1], &[4], &[1, 1, 1]])?, [1, 3, 4]);
-/// # Ok::<(), ndbridge_tensor::LayoutError>(())
+/// # Ok::<(), ndbridge_layout::LayoutError>(())
 /// ```
 ///
 /// # Errors
@@ -57,7 +63,7 @@ pub fn broadcast_shapes(shapes: &[&[usize]]) -> Result<Box<[usize]>, LayoutError
             return Err(LayoutError::TooManyAxes { found: shape.len() });
         }
         let missing = shape.len().saturating_sub(all.len());
-        all.insert_many(0, std::iter::repeat_n(1, missing));
+        all.insert_many(0, core::iter::repeat_n(1, missing));
         let first = all.len() - shape.len();
         for axis in 0..shape.len() {
             match (all[first + axis], shape[axis]) {
@@ -72,6 +78,6 @@ pub fn broadcast_shapes(shapes: &[&[usize]]) -> Result<Box<[usize]>, LayoutError
             }
         }
     }
-    super::view::check_size(&all, 1)?;
+    check_size(&all, 1)?;
     Ok(all.as_slice().into())
 }

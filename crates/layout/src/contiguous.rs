@@ -1,6 +1,11 @@
 //! Packed layouts: their strides, and whether a layout is one.
 
-use super::{Layout, LayoutError, Shape, Strides, view};
+use alloc::boxed::Box;
+
+use crate::error::LayoutError;
+use crate::layout::Layout;
+use crate::shape::{Shape, Strides};
+use crate::size::check_size;
 
 /// Which axis of a packed array has its elements side by side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,14 +22,14 @@ impl Layout {
     /// are no elements.
     ///
     /// # Errors
-    /// More than [`MAX_NDIM`](super::MAX_NDIM) axes or `isize::MAX` bytes.
+    /// More than [`MAX_NDIM`](crate::MAX_NDIM) axes or `isize::MAX` bytes.
     #[inline]
     pub fn contiguous(
         shape: &[usize],
         item_bytes: usize,
         order: Order,
     ) -> Result<Self, LayoutError> {
-        view::check_size(shape, item_bytes)?;
+        check_size(shape, item_bytes)?;
         let strides = Strides::from_elem(0, shape.len());
         // Filled in its place: moving what was just written stalls.
         let mut layout = Self { shape: Shape::from_slice(shape), strides, offset: 0 };
@@ -56,7 +61,7 @@ impl Layout {
         if self.is_contiguous(Order::F, item_bytes) {
             return Self::contiguous(&self.shape, new_item_bytes, Order::F);
         }
-        view::check_size(&self.shape, new_item_bytes)?;
+        check_size(&self.shape, new_item_bytes)?;
         let strides = nested_strides(&self.shape, &self.axes_by_stride(), new_item_bytes);
         Ok(Self { shape: self.shape.clone(), strides, offset: 0 })
     }
@@ -77,13 +82,15 @@ impl Layout {
     }
 }
 
-/// Whether elements of these lengths and steps lie packed in `order`, by NumPy's rule.
-pub(crate) fn is_packed(
-    shape: &[usize],
-    strides: &[isize],
-    order: Order,
-    item_bytes: usize,
-) -> bool {
+/// Whether elements of these lengths and steps lie packed in `order`, by NumPy's rule: strides of axes
+/// of length 1 do not matter, and what has no elements is packed in both orders.
+///
+/// ```
+/// use ndbridge_layout::{Order, is_packed};
+/// assert!(is_packed(&[2, 1, 3], &[12, 99, 4], Order::C, 4));
+/// assert!(!is_packed(&[2, 3], &[12, 4], Order::F, 4));
+/// ```
+pub fn is_packed(shape: &[usize], strides: &[isize], order: Order, item_bytes: usize) -> bool {
     let mut expected = Some(item_bytes);
     let mut packed = |(&len, &stride): (&usize, &isize)| {
         let fits = len == 1 || expected.is_some_and(|bytes| usize::try_from(stride) == Ok(bytes));
@@ -100,7 +107,7 @@ pub(crate) fn is_packed(
 
 /// Strides of a packed array; an empty axis counts as one of length 1. The size was checked before.
 #[inline]
-pub(super) fn packed_strides(shape: &[usize], item_bytes: usize, order: Order) -> Strides {
+pub(crate) fn packed_strides(shape: &[usize], item_bytes: usize, order: Order) -> Strides {
     let mut strides = Strides::from_elem(0, shape.len());
     fill_packed(&mut strides, shape, item_bytes, order);
     strides

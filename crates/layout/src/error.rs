@@ -1,8 +1,10 @@
 //! Why a layout cannot be made.
 
-use std::fmt;
+use alloc::boxed::Box;
+use core::fmt;
 
-use super::MAX_NDIM;
+use crate::shape::MAX_NDIM;
+use crate::tuple::write_tuple;
 
 /// Why a layout, or a view of one, cannot be made. Axes count from 0 unless the caller's own number
 /// is repeated.
@@ -273,6 +275,6 @@ struct Tuple<'a, T>(&'a [T]);
 
 impl<T: fmt::Display> fmt::Display for Tuple<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::print::write_tuple(f, self.0)
+        write_tuple(f, self.0)
     }
 }

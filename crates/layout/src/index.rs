@@ -1,6 +1,6 @@
 //! One entry of a NumPy index.
 
-use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
+use core::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
 /// One entry of a basic NumPy index, as in `a[3, 1:8:2, None, ...]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

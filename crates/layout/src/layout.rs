@@ -1,8 +1,7 @@
-//! Where the elements of an n-dimensional array lie: shape, byte strides, byte offset.
+//! Shape, byte strides and byte offset.
 //!
-//! A [`Layout`] is data without a pointer. NumPy's own terms are kept: a stride is a signed number
-//! of **bytes**, so a field of a record, a reversed axis, a broadcast axis and an unaligned view
-//! are all layouts. Every view operation returns the shape and strides that NumPy returns.
+//! A [`Layout`] is data without a pointer. A stride is a signed number of **bytes**. Every view
+//! operation returns the shape and strides that NumPy returns.
 //!
 //! ```text
 //! shape (2, 3), strides (12, -4), offset 8, items of 4 bytes
@@ -10,37 +9,13 @@
 //! element [0,2][0,1][0,0][1,2][1,1][1,0]
 //! ```
 
-use std::ops::Range;
+use core::ops::Range;
 
 use smallvec::SmallVec;
 
-mod axes;
-mod broadcast;
-mod contiguous;
-mod error;
-mod ndarray_slice;
-mod offsets;
-mod reinterpret;
-mod reshape;
-mod slice;
-mod split;
-mod view;
-mod windows;
-
-pub use broadcast::broadcast_shapes;
-pub use contiguous::Order;
-pub(crate) use contiguous::is_packed;
-pub use error::LayoutError;
-pub use offsets::Offsets;
-pub use split::{Parts, Split};
-
-use view::View;
-
-/// The largest number of axes, NumPy's own limit.
-pub const MAX_NDIM: usize = 64;
-
-type Shape = SmallVec<[usize; 4]>;
-type Strides = SmallVec<[isize; 4]>;
+use crate::error::LayoutError;
+use crate::shape::{Shape, Strides};
+use crate::size::check_size;
 
 /// Shape, byte strides and byte offset of an n-dimensional array in its storage.
 ///
@@ -48,28 +23,28 @@ type Strides = SmallVec<[isize; 4]>;
 /// without elements keeps the offset of what it was taken from.
 ///
 /// ```
-/// use ndbridge_tensor::{Layout, Order};
+/// use ndbridge_layout::{Layout, Order};
 /// let layout = Layout::contiguous(&[2, 3], 4, Order::C)?;
 /// let mirrored = layout.flip(&[-1])?;
 /// assert_eq!((mirrored.strides(), mirrored.offset()), (&[12, -4][..], 8));
 /// assert_eq!(mirrored.offsets().collect::<Vec<_>>(), [8, 4, 0, 20, 16, 12]);
-/// # Ok::<(), ndbridge_tensor::LayoutError>(())
+/// # Ok::<(), ndbridge_layout::LayoutError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
-    // INVARIANT: as many strides as lengths, at most MAX_NDIM; the product of the non-zero lengths
+    // INVARIANT: as many strides as lengths, at most `MAX_NDIM`; the product of the non-zero lengths
     // fits isize; if there are elements, the offset of each (and every partial sum towards it) fits
     // 0..=isize::MAX.
-    shape: Shape,
-    strides: Strides,
-    offset: usize,
+    pub(crate) shape: Shape,
+    pub(crate) strides: Strides,
+    pub(crate) offset: usize,
 }
 
 impl Layout {
     /// A layout from its parts, `strides` and `offset` in bytes.
     ///
     /// # Errors
-    /// If lengths differ, there are more than [`MAX_NDIM`] axes, the shape has more than
+    /// If lengths differ, there are more than [`MAX_NDIM`](crate::MAX_NDIM) axes, the shape has more than
     /// `isize::MAX` bytes, or an element would start before byte 0 or end past `isize::MAX`.
     pub fn new(
         shape: &[usize],
@@ -81,7 +56,7 @@ impl Layout {
             let (shape, strides) = (shape.len(), strides.len());
             return Err(LayoutError::LengthMismatch { shape, strides });
         }
-        view::check_size(shape, item_bytes)?;
+        check_size(shape, item_bytes)?;
         let layout =
             Self { shape: Shape::from_slice(shape), strides: Strides::from_slice(strides), offset };
         match layout.checked_reach(item_bytes) {
@@ -133,7 +108,7 @@ impl Layout {
     /// # Errors
     /// If that exceeds `isize::MAX`, as it can for a broadcast layout.
     pub fn size_bytes(&self, item_bytes: usize) -> Result<usize, LayoutError> {
-        view::check_size(&self.shape, item_bytes)?;
+        check_size(&self.shape, item_bytes)?;
         Ok(self.len() * item_bytes)
     }
 
@@ -164,13 +139,8 @@ impl Layout {
         })
     }
 
-    /// Byte offsets of all elements in C order (the last axis fastest).
-    pub fn offsets(&self) -> Offsets<'_> {
-        Offsets::new(self)
-    }
-
     /// `(first, past last)` byte, `None` if it does not fit `0..=isize::MAX`.
-    fn checked_reach(&self, item_bytes: usize) -> Option<(usize, usize)> {
+    pub(crate) fn checked_reach(&self, item_bytes: usize) -> Option<(usize, usize)> {
         let mut low = isize::try_from(self.offset).ok()?;
         let mut high = low;
         if self.is_empty() {
@@ -185,7 +155,7 @@ impl Layout {
         Some((usize::try_from(low).ok()?, end as usize))
     }
 
-    fn out_of_range(&self) -> LayoutError {
+    pub(crate) fn out_of_range(&self) -> LayoutError {
         LayoutError::OutOfRange {
             shape: self.shape.as_slice().into(),
             strides: self.strides.as_slice().into(),
@@ -200,18 +170,21 @@ fn extent(len: usize, stride: isize) -> usize {
 }
 
 /// The axis counted from 0, where a negative one counts from the end.
-fn normalize_axis(axis: isize, ndim: usize) -> Result<usize, LayoutError> {
+pub(crate) fn normalize_axis(axis: isize, ndim: usize) -> Result<usize, LayoutError> {
     normalize(axis, ndim).ok_or(LayoutError::AxisOutOfBounds { axis, ndim })
 }
 
 /// `index` counted from 0, `None` outside `-len..len`.
-fn normalize(index: isize, len: usize) -> Option<usize> {
+pub(crate) fn normalize(index: isize, len: usize) -> Option<usize> {
     let from_start = if index < 0 { len.checked_add_signed(index)? } else { index as usize };
     (from_start < len).then_some(from_start)
 }
 
 /// The axes counted from 0, each named at most once.
-fn normalize_distinct(axes: &[isize], ndim: usize) -> Result<SmallVec<[usize; 4]>, LayoutError> {
+pub(crate) fn normalize_distinct(
+    axes: &[isize],
+    ndim: usize,
+) -> Result<SmallVec<[usize; 4]>, LayoutError> {
     let mut seen = 0u64; // one bit for each of at most MAX_NDIM axes
     let mut normalized = SmallVec::new();
     for &axis in axes {

@@ -1,8 +1,16 @@
 //! Byte offsets of all elements, one by one: the slow obvious walk that others are tested against.
 
-use std::iter::FusedIterator;
+use core::iter::FusedIterator;
 
-use super::{Layout, Shape};
+use crate::layout::Layout;
+use crate::shape::Shape;
+
+impl Layout {
+    /// Byte offsets of all elements in C order (the last axis fastest).
+    pub fn offsets(&self) -> Offsets<'_> {
+        Offsets::new(self)
+    }
+}
 
 /// Byte offsets of the elements of a layout in C order, from [`Layout::offsets`].
 #[derive(Clone, Debug)]
@@ -14,7 +22,7 @@ pub struct Offsets<'a> {
 }
 
 impl<'a> Offsets<'a> {
-    pub(super) fn new(layout: &'a Layout) -> Self {
+    fn new(layout: &'a Layout) -> Self {
         let index = Shape::from_elem(0, layout.ndim());
         Self { layout, index, offset: layout.offset, remaining: layout.len() }
     }

@@ -1,6 +1,6 @@
 //! The bytes that an array reaches.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -100,38 +100,45 @@ impl Region<'_> {
     }
 }
 
-/// Addresses from `start` to before `end`; two words, so it is passed in registers. Part of
-/// the ledger's table, as [`Axis`] is.
+/// Addresses from `start` to before `end`; two words, so it is passed in registers. In C's layout, as
+/// [`Axis`] is, since it passes between modules in tables of C functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+pub struct Span {
+    /// First address.
+    pub start: usize,
+    /// Past-the-last address, at least `start`.
+    pub end: usize,
 }
 
 impl Span {
+    /// Whether there are no addresses.
     #[inline(always)]
-    pub(crate) fn is_empty(self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.start == self.end
     }
 
+    /// Whether both have an address in common.
     #[inline(always)]
-    pub(crate) fn meets(self, other: Span) -> bool {
+    pub fn meets(self, other: Span) -> bool {
         self.start < other.end && other.start < self.end && !self.is_empty() && !other.is_empty()
     }
 
+    /// Whether no address of `other` is outside.
     #[inline(always)]
-    pub(crate) fn contains(self, other: Span) -> bool {
+    pub fn contains(self, other: Span) -> bool {
         self.start <= other.start && other.end <= self.end
     }
 
+    /// How many addresses there are.
     #[inline(always)]
-    pub(crate) fn len_bytes(self) -> usize {
+    pub fn len_bytes(self) -> usize {
         self.end - self.start
     }
 
+    /// The same as a range.
     #[inline]
-    pub(crate) fn addresses(self) -> Range<usize> {
+    pub fn addresses(self) -> Range<usize> {
         self.start..self.end
     }
 }
@@ -139,9 +146,11 @@ impl Span {
 /// `len` places, `stride` bytes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub(crate) struct Axis {
-    pub(crate) len: usize,
-    pub(crate) stride: usize,
+pub struct Axis {
+    /// Count of places, at least 1.
+    pub len: usize,
+    /// Bytes from a place to the next.
+    pub stride: usize,
 }
 
 impl Axis {
@@ -161,21 +170,21 @@ pub(crate) type Axes = SmallVec<[Axis; 3]>;
 /// it is reversed, transposed or broadcast; every other column of a matrix is one axis.
 ///
 /// ```
-/// use ndbridge_storage::{Footprint, Region};
+/// use ndbridge_layout::{Footprint, Region};
 ///
 /// let region = Region { start: 0x1000, item_bytes: 4, shape: &[2, 3], strides: &[16, 4] };
 /// assert_eq!(Footprint::of(&region)?.addresses(), 0x1000..0x101c);
 /// let reversed = Region { start: 0x100c, item_bytes: 4, shape: &[4], strides: &[-4] };
 /// assert_eq!(Footprint::of(&reversed)?.addresses(), 0x1000..0x1010);
-/// # Ok::<(), ndbridge_storage::RegionError>(())
+/// # Ok::<(), ndbridge_layout::RegionError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footprint {
     // INVARIANT: at most isize::MAX long, so sums over two footprints fit 64 bits.
-    pub(crate) span: Span,
+    span: Span,
     // Bytes are reached by steps along these, from the start of the span. None: all of the span.
     // INVARIANT: lengths are positive, strides ascend; the first is the run, its stride 1.
-    pub(crate) axes: Axes,
+    axes: Axes,
 }
 
 impl Footprint {
@@ -193,7 +202,10 @@ impl Footprint {
     }
 
     /// First to past-the-last address of the bytes that `region` reaches.
-    pub(crate) fn span_of(region: &Region<'_>) -> Result<Span, RegionError> {
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn span_of(region: &Region<'_>) -> Result<Span, RegionError> {
         let (shape, strides) = (region.shape.len(), region.strides.len());
         if shape != strides {
             return Err(RegionError::AxesDiffer { shape, strides });
@@ -206,7 +218,7 @@ impl Footprint {
 
     /// The span of a region that is contiguous in C order: it needs no axes, so no footprint.
     #[inline(always)]
-    pub(crate) fn contiguous_span(region: &Region<'_>) -> Option<Span> {
+    pub fn contiguous_span(region: &Region<'_>) -> Option<Span> {
         if region.shape.len() != region.strides.len() {
             return None;
         }
@@ -215,11 +227,35 @@ impl Footprint {
     }
 
     /// Footprint of no bytes.
-    pub(crate) fn none_at(start: usize) -> Self {
+    pub fn none_at(start: usize) -> Self {
         Self { span: Span { start, end: start }, axes: Axes::new() }
     }
 
     /// First to past-the-last address.
+    #[inline(always)]
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The steps along which runs of bytes repeat, by ascending stride, the run itself first; none if
+    /// all bytes of the span are reached.
+    #[inline(always)]
+    pub fn axes(&self) -> &[Axis] {
+        &self.axes
+    }
+
+    /// Becomes the footprint of these parts, which another footprint had; axes move only if there are
+    /// any, which most footprints have not.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn overwrite(&mut self, span: Span, axes: &[Axis]) {
+        self.span = span;
+        if !(axes.is_empty() && self.axes.is_empty()) {
+            self.axes = Axes::from_slice(axes);
+        }
+    }
+
+    /// First to past-the-last address, as a range.
     pub fn addresses(&self) -> Range<usize> {
         self.span.addresses()
     }

@@ -1,17 +1,19 @@
 //! The same bytes as items of another size.
 
-use super::{Layout, LayoutError, view};
+use crate::error::LayoutError;
+use crate::layout::Layout;
+use crate::size::check_size;
 
 impl Layout {
     /// The view of the same bytes as items of `new_item_bytes` (`a.view(dtype)`): the last axis
     /// grows or shrinks.
     ///
     /// ```
-    /// use ndbridge_tensor::{Layout, Order};
+    /// use ndbridge_layout::{Layout, Order};
     /// let floats = Layout::contiguous(&[2, 3], 4, Order::C)?;
     /// let bytes = floats.reinterpret(4, 1)?;
     /// assert_eq!((bytes.shape(), bytes.strides()), (&[2, 12][..], &[12, 1][..]));
-    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// # Ok::<(), ndbridge_layout::LayoutError>(())
     /// ```
     ///
     /// # Errors
@@ -34,7 +36,7 @@ impl Layout {
         let mut reinterpreted = self.clone();
         reinterpreted.shape[last] = len;
         reinterpreted.strides[last] = new_item_bytes as isize;
-        view::check_size(&reinterpreted.shape, new_item_bytes)?;
+        check_size(&reinterpreted.shape, new_item_bytes)?;
         Ok(reinterpreted)
     }
 

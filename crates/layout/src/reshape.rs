@@ -1,14 +1,20 @@
 //! Another shape over the same memory.
 
-use super::contiguous::{Order, packed_strides};
-use super::{Layout, LayoutError, Shape, Strides, view};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::contiguous::{Order, packed_strides};
+use crate::error::LayoutError;
+use crate::layout::Layout;
+use crate::shape::{Shape, Strides};
+use crate::size::check_size;
 
 impl Layout {
     /// The view with the same elements, in C order, in another shape (`a.reshape(shape)`); one
     /// length may be `-1`.
     ///
     /// ```
-    /// use ndbridge_tensor::{Layout, LayoutError, Order};
+    /// use ndbridge_layout::{Layout, LayoutError, Order};
     /// let columns = Layout::contiguous(&[2, 6], 4, Order::C)?.transpose();
     /// assert_eq!(columns.reshape(&[3, -1, 2], 4)?.strides(), [8, 4, 24]);
     /// assert!(matches!(columns.reshape(&[12], 4), Err(LayoutError::NeedsCopy { .. })));
@@ -47,7 +53,7 @@ impl Layout {
                 Err(_) => unknown = Some(axis),
             }
         }
-        view::check_size(&known, 1).map_err(|error| match error {
+        check_size(&known, 1).map_err(|error| match error {
             LayoutError::TooLarge { .. } => wrong_len(),
             other => other,
         })?;
@@ -63,10 +69,10 @@ impl Layout {
     }
 
     /// As [`reshape`](Self::reshape) to a shape with as many elements.
-    pub(super) fn reshaped(&self, shape: &[usize], item_bytes: usize) -> Result<Self, LayoutError> {
-        view::check_size(shape, 1)?;
+    pub(crate) fn reshaped(&self, shape: &[usize], item_bytes: usize) -> Result<Self, LayoutError> {
+        check_size(shape, 1)?;
         let strides = if self.is_contiguous(Order::C, item_bytes) {
-            view::check_size(shape, item_bytes)?;
+            check_size(shape, item_bytes)?;
             packed_strides(shape, item_bytes, Order::C)
         } else {
             self.regroup(shape).ok_or_else(|| LayoutError::NeedsCopy {

@@ -1,17 +1,19 @@
 //! Basic indexing: integers, slices, new axes, the ellipsis.
 
-use super::{Layout, LayoutError, View, normalize, normalize_axis};
+use crate::error::LayoutError;
 use crate::index::Index;
+use crate::layout::{Layout, normalize, normalize_axis};
+use crate::view::View;
 
 impl Layout {
     /// The view `a[indices]` of NumPy's basic indexing; axes that are not named are kept whole.
     ///
     /// ```
-    /// use ndbridge_tensor::{Index, Layout, Order};
+    /// use ndbridge_layout::{Index, Layout, Order};
     /// let layout = Layout::contiguous(&[2, 3], 4, Order::C)?;
     /// let view = layout.index(&[Index::At(-1), Index::NewAxis, (1..9).into()])?; // [-1, None, 1:9]
     /// assert_eq!((view.shape(), view.strides(), view.offset()), (&[1, 2][..], &[0, 4][..], 16));
-    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// # Ok::<(), ndbridge_layout::LayoutError>(())
     /// ```
     ///
     /// # Errors
@@ -74,7 +76,7 @@ impl Layout {
 
     /// Applies one index from `axis` on; returns how many axes it consumed.
     #[inline]
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &self,
         index: Index,
         axis: usize,
@@ -112,7 +114,7 @@ impl Layout {
 }
 
 /// A slice brought into the bounds of its axis.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     start: usize,
     len: usize,
     step: isize,

@@ -1,6 +1,7 @@
 //! One axis cut into parts.
 
-use super::{Layout, LayoutError, normalize_axis};
+use crate::error::LayoutError;
+use crate::layout::{Layout, normalize_axis};
 
 /// How to cut an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +26,11 @@ impl Layout {
     /// The parts of one axis, as views (`np.array_split`).
     ///
     /// ```
-    /// use ndbridge_tensor::{Layout, Order, Parts};
+    /// use ndbridge_layout::{Layout, Order, Parts};
     /// let layout = Layout::contiguous(&[7], 1, Order::C)?;
     /// let lens = layout.split(Parts::Sections(3), 0)?.map(|part| part.len());
     /// assert_eq!(lens.collect::<Vec<_>>(), [3, 2, 2]);
-    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// # Ok::<(), ndbridge_layout::LayoutError>(())
     /// ```
     ///
     /// # Errors

@@ -1,9 +1,12 @@
 //! The one place where a view of a layout is put together and checked.
 
-use super::{Layout, LayoutError, MAX_NDIM, Shape, Strides};
+use crate::error::LayoutError;
+use crate::layout::Layout;
+use crate::shape::{Shape, Strides};
+use crate::size::check_size;
 
 /// A view of a layout under construction.
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     base: &'a Layout,
     shape: Shape,
     strides: Strides,
@@ -14,37 +17,37 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// No axes yet, at the offset of `base`.
-    pub(super) fn new(base: &'a Layout) -> Self {
+    pub(crate) fn new(base: &'a Layout) -> Self {
         Self { base, shape: Shape::new(), strides: Strides::new(), offset: Some(base.offset) }
     }
 
     /// All axes of `base`.
-    pub(super) fn whole(base: &'a Layout) -> Self {
+    pub(crate) fn whole(base: &'a Layout) -> Self {
         Self { shape: base.shape.clone(), strides: base.strides.clone(), ..Self::new(base) }
     }
 
-    pub(super) fn push(&mut self, len: usize, stride: isize) {
+    pub(crate) fn push(&mut self, len: usize, stride: isize) {
         self.shape.push(len);
         self.strides.push(stride);
     }
 
     /// Appends an axis of `base` as it is.
-    pub(super) fn push_axis(&mut self, axis: usize) {
+    pub(crate) fn push_axis(&mut self, axis: usize) {
         self.push(self.base.shape[axis], self.base.strides[axis]);
     }
 
-    pub(super) fn replace(&mut self, axis: usize, len: usize, stride: isize) {
+    pub(crate) fn replace(&mut self, axis: usize, len: usize, stride: isize) {
         self.shape[axis] = len;
         self.strides[axis] = stride;
     }
 
-    pub(super) fn remove(&mut self, axis: usize) {
+    pub(crate) fn remove(&mut self, axis: usize) {
         self.shape.remove(axis);
         self.strides.remove(axis);
     }
 
     /// Moves the first element by `steps` strides.
-    pub(super) fn advance(&mut self, stride: isize, steps: usize) {
+    pub(crate) fn advance(&mut self, stride: isize, steps: usize) {
         self.offset = self.offset.and_then(|offset| {
             let bytes = stride.checked_mul(isize::try_from(steps).ok()?)?;
             offset.checked_add_signed(bytes)
@@ -52,7 +55,7 @@ impl<'a> View<'a> {
     }
 
     /// The layout, checked anew although every operation argues that it stays within its base.
-    pub(super) fn finish(self) -> Result<Layout, LayoutError> {
+    pub(crate) fn finish(self) -> Result<Layout, LayoutError> {
         check_size(&self.shape, 1)?;
         let empty = self.shape.contains(&0);
         let offset = if empty { Some(self.base.offset) } else { self.offset };
@@ -63,23 +66,4 @@ impl<'a> View<'a> {
             None => Err(layout.out_of_range()),
         }
     }
-}
-
-/// At most [`MAX_NDIM`] axes, and the bytes of all axes that are not empty fit `isize`.
-#[inline]
-pub(super) fn check_size(shape: &[usize], item_bytes: usize) -> Result<(), LayoutError> {
-    if shape.len() > MAX_NDIM {
-        return Err(LayoutError::TooManyAxes { found: shape.len() });
-    }
-    let lens = shape.iter().filter(|&&len| len != 0);
-    let bytes = lens.copied().try_fold(item_bytes.max(1), usize::checked_mul);
-    match bytes.and_then(|bytes| isize::try_from(bytes).ok()) {
-        Some(_) => Ok(()),
-        None => Err(too_large(shape, item_bytes)),
-    }
-}
-
-#[cold]
-fn too_large(shape: &[usize], item_bytes: usize) -> LayoutError {
-    LayoutError::TooLarge { shape: shape.into(), item_bytes }
 }

@@ -1,6 +1,9 @@
 //! Sliding windows.
 
-use super::{Layout, LayoutError, Shape, View, normalize_axis};
+use crate::error::LayoutError;
+use crate::layout::{Layout, normalize_axis};
+use crate::shape::Shape;
+use crate::view::View;
 
 impl Layout {
     /// All windows of the given lengths over `axes` (over all axes in order if `None`): the
@@ -8,11 +11,11 @@ impl Layout {
     /// (`np.lib.stride_tricks.sliding_window_view`). An axis may be windowed more than once.
     ///
     /// ```
-    /// use ndbridge_tensor::{Layout, Order};
+    /// use ndbridge_layout::{Layout, Order};
     /// let signal = Layout::contiguous(&[10], 4, Order::C)?;
     /// let windows = signal.sliding_windows(&[3], None)?;
     /// assert_eq!((windows.shape(), windows.strides()), (&[8, 3][..], &[4, 4][..]));
-    /// # Ok::<(), ndbridge_tensor::LayoutError>(())
+    /// # Ok::<(), ndbridge_layout::LayoutError>(())
     /// ```
     ///
     /// # Errors

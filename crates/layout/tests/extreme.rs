@@ -1,7 +1,6 @@
 //! Huge lengths, strides and indices: an error or a sound view, never a panic.
 
-use ndarray::SliceInfoElem;
-use ndbridge_tensor::{Index, Layout, LayoutError, MAX_NDIM, Order, Parts, broadcast_shapes};
+use ndbridge_layout::{Index, Layout, LayoutError, MAX_NDIM, Order, Parts, broadcast_shapes};
 use proptest::prelude::*;
 
 const MAX: usize = isize::MAX as usize;
@@ -55,15 +54,6 @@ fn entry() -> impl Strategy<Value = Index> {
     ]
 }
 
-fn ndarray_entry() -> impl Strategy<Value = SliceInfoElem> {
-    prop_oneof![
-        signed().prop_map(SliceInfoElem::Index),
-        (signed(), prop::option::of(signed()), signed())
-            .prop_map(|(start, end, step)| SliceInfoElem::Slice { start, end, step }),
-        Just(SliceInfoElem::NewAxis),
-    ]
-}
-
 /// Every view reaches bytes of its base only, and its own parts are a layout again.
 fn check(base: &Layout, item: usize, view: Result<Layout, LayoutError>) {
     check_items(base, item, view, item);
@@ -86,7 +76,6 @@ proptest! {
     fn any_operation_on_any_layout(
         base in bases(),
         entries in prop::collection::vec(entry(), 0..5),
-        info in prop::collection::vec(ndarray_entry(), 0..5),
         numbers in prop::collection::vec(signed(), 0..5),
         (a, b, c) in (signed(), signed(), signed()),
         shape in shapes(),
@@ -95,7 +84,6 @@ proptest! {
         let Some((base, item)) = base else { return Ok(()) };
         let check = |view| check(&base, item, view);
         check(base.index(&entries));
-        check(base.slice_ndarray(&info));
         check(base.select(a, b));
         check(base.slice_axis(a, Some(b), None, c));
         check(base.permute(&numbers));

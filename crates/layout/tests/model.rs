@@ -1,7 +1,7 @@
 //! A slow obvious model of every view operation: which element of the base stands at each index of
 //! the view.
 
-use ndbridge_tensor::{Index, Layout, LayoutError, Order, Parts, broadcast_shapes};
+use ndbridge_layout::{Index, Layout, LayoutError, Order, Parts, broadcast_shapes};
 use proptest::prelude::*;
 
 fn cases() -> ProptestConfig {

@@ -1,11 +1,11 @@
 //! Every view operation gives NumPy's shape, strides and offset, cell by cell:
-//! `layout_cases/generate.py` asked NumPy.
+//! `numpy_cases/generate.py` asked NumPy.
 
 use std::str::FromStr;
 
-use ndbridge_tensor::{Index, Layout, LayoutError, Order, Parts, broadcast_shapes};
+use ndbridge_layout::{Index, Layout, LayoutError, Order, Parts, broadcast_shapes};
 
-const CASES: &str = include_str!("layout_cases/views.txt");
+const CASES: &str = include_str!("numpy_cases/views.txt");
 
 fn number<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect(text)

@@ -5,13 +5,10 @@ use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
+use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Region, Span, reaches_a_byte_twice};
+
 use crate::ledger::{self, CallSite, Held, Token};
-use crate::overlap::items_overlap;
-use crate::region::{Axis, Span};
-use crate::{
-    Access, BorrowError, BorrowKind, DEFAULT_BUDGET, Footprint, Gate, GateError, Mutability,
-    Region, Storage,
-};
+use crate::{Access, BorrowError, BorrowKind, Gate, GateError, Mutability, Storage};
 
 /// A live borrow of some bytes of a storage; dropping it, also in a panic, releases them.
 ///
@@ -169,7 +166,7 @@ impl LentBorrow {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = footprint_for(kind, region)?;
-        enter_in_lent(kind, bytes.span, &bytes.axes, at)
+        enter_in_lent(kind, bytes.span(), bytes.axes(), at)
     }
 }
 
@@ -308,7 +305,7 @@ impl Storage {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = footprint_for(kind, region)?;
-        self.enter_bytes(kind, bytes.span, &bytes.axes, at)
+        self.enter_bytes(kind, bytes.span(), bytes.axes(), at)
     }
 
     #[inline(always)]
@@ -396,8 +393,8 @@ fn conflict(wanted: BorrowKind, wanted_at: CallSite, held: Held) -> Box<BorrowEr
 /// The bytes of `region`; an error if they are to be written and one is reached twice.
 fn footprint_for(wanted: BorrowKind, region: &Region<'_>) -> Result<Footprint, BorrowError> {
     let bytes = Footprint::of(region)?;
-    let is_written = wanted == BorrowKind::Write && !bytes.is_empty();
-    if is_written && !items_overlap(region, DEFAULT_BUDGET).is_disjoint() {
+    let is_written = wanted == BorrowKind::Write;
+    if is_written && !reaches_a_byte_twice(region, DEFAULT_BUDGET).is_disjoint() {
         return Err(BorrowError::ReachesTwice { wanted });
     }
     Ok(bytes)

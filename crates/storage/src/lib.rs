@@ -14,9 +14,7 @@ pub mod gate;
 pub mod ledger;
 #[expect(unsafe_code, reason = "a file mapping is memory that the file system can change")]
 mod map;
-mod overlap;
 mod owner;
-mod region;
 #[expect(unsafe_code, reason = "holds the pointer: shares it between threads, looks at its bytes")]
 mod storage;
 #[cfg_attr(not(loom), expect(unsafe_code, reason = "has the interface of loom's cell"))]
@@ -32,6 +30,9 @@ pub use error::{BorrowError, DeviceError, StorageError};
 pub use foreign::{Foreign, ForeignAccess};
 pub use gate::{Gate, GateError};
 pub use map::MapMode;
-pub use overlap::{DEFAULT_BUDGET, Overlap, may_overlap, reaches_a_byte_twice};
-pub use region::{Footprint, Region, RegionError};
 pub use storage::{Storage, WeakStorage};
+
+pub use ndbridge_layout::{
+    self as layout, DEFAULT_BUDGET, Footprint, Overlap, Region, RegionError, may_overlap,
+    reaches_a_byte_twice,
+};

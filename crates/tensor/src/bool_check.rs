@@ -1,11 +1,11 @@
 //! `bool` memory is looked at before it is read as `bool`.
 
 use ndbridge_dtype::DType;
+use ndbridge_layout::{Layout, LayoutError};
 use ndbridge_storage::Borrow;
 
 use crate::element_access::{byte_at, gapless_bytes};
 use crate::error::TensorError;
-use crate::layout::{Layout, LayoutError};
 use crate::tensor::Tensor;
 
 /// An error that names the first element of a `bool` tensor that is neither 0 nor 1.

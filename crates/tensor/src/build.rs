@@ -1,11 +1,11 @@
 //! Tensors from values, and values out of tensors.
 
 use ndbridge_dtype::{DType, Element, Scalar, match_dtype};
+use ndbridge_layout::{Layout, Order};
 use ndbridge_storage::{Storage, StorageError};
 
 use crate::element_access::{Elements, is_inside};
 use crate::error::TensorError;
-use crate::layout::{Layout, Order};
 use crate::receipt::Receipt;
 use crate::tensor::Tensor;
 

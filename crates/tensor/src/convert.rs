@@ -1,9 +1,9 @@
 //! Plans carried out.
 
 use ndbridge_dtype::ByteOrder;
+use ndbridge_layout::Order;
 
 use crate::error::TensorError;
-use crate::layout::Order;
 use crate::plan::{Facts, Plan, Request, plan};
 use crate::receipt::Receipt;
 use crate::tensor::{CopyOrder, Tensor};

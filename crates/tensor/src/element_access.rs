@@ -1,11 +1,11 @@
 //! One element at a time, of whatever data type.
 
 use ndbridge_dtype::{Element, Scalar, match_dtype};
+use ndbridge_layout::Order;
 use ndbridge_storage::{Borrow, BorrowKind};
 
 use crate::bool_check;
 use crate::error::TensorError;
-use crate::layout::Order;
 use crate::tensor::Tensor;
 
 /// The element at `ptr`, which need not be aligned. Bits that are no value of `T` give zero.

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use ndbridge_dtype::{Casting, DType, DTypeError};
+use ndbridge_layout::LayoutError;
 use ndbridge_storage::{BorrowError, Device, StorageError};
 
-use crate::layout::LayoutError;
 use crate::plan::Refusal;
 use crate::receipt::CopyReasons;
 

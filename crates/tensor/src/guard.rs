@@ -7,11 +7,11 @@ use std::ops::{Deref, DerefMut};
 
 use ndarray::{ArrayRef, ArrayViewD, ArrayViewMutD, IxDyn};
 use ndbridge_dtype::Element;
+use ndbridge_layout::Order;
 use ndbridge_storage::{Borrow, BorrowKind};
 
 use crate::bool_check;
 use crate::error::TensorError;
-use crate::layout::Order;
 use crate::raw_elements::RawElements;
 use crate::tensor::Tensor;
 

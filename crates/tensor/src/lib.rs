@@ -17,10 +17,9 @@ mod equal;
 mod error;
 #[expect(unsafe_code, reason = "builds ndarray views over storage that is borrowed for them")]
 mod guard;
-mod index;
-mod layout;
 #[expect(unsafe_code, reason = "shares the memory behind ndarray's owned and shared arrays")]
 mod ndarray_io;
+mod ndarray_slice;
 mod overlap;
 mod plan;
 mod print;
@@ -37,8 +36,6 @@ pub use count::{CopyCount, NoCopy, PendingCopy, copies, no_copy};
 pub use equal::array_equal;
 pub use error::{Bytes, TensorError};
 pub use guard::{BytesGuard, ReadGuard, WriteGuard};
-pub use index::Index;
-pub use layout::{Layout, LayoutError, MAX_NDIM, Offsets, Order, Parts, Split, broadcast_shapes};
 pub use ndarray_io::IntoArrayError;
 pub use overlap::shares_memory;
 pub use plan::{CopyRule, Facts, Plan, Refusal, Request, plan};
@@ -49,4 +46,8 @@ pub use team::{num_threads, set_num_threads};
 pub use tensor::{CopyOrder, Tensor};
 
 pub use ndbridge_dtype::{self as dtype, DType, Element, Scalar};
+pub use ndbridge_layout::{
+    self as layout, Index, Layout, LayoutError, MAX_NDIM, Offsets, Order, Parts, Split,
+    broadcast_shapes,
+};
 pub use ndbridge_storage::{self as storage, Device, Storage};

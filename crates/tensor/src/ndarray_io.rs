@@ -4,13 +4,13 @@ use std::fmt;
 
 use ndarray::{ArcArray, Array, Array1, ArrayD, ArrayRef, Axis, Dimension, IxDyn, s};
 use ndbridge_dtype::Element;
+use ndbridge_layout::Layout;
 use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
 use smallvec::SmallVec;
 
 use crate::copy::Source;
 use crate::count::PendingCopy;
 use crate::error::TensorError;
-use crate::layout::Layout;
 use crate::receipt::{CopyReason, CopyReasons, Receipt};
 use crate::tensor::Tensor;
 

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use ndbridge_dtype::{ByteOrder, Casting, DType, can_cast};
+use ndbridge_layout::Order;
 use ndbridge_storage::Device;
 
 use crate::error::Bytes;
-use crate::layout::Order;
 use crate::receipt::{CopyReason, CopyReasons};
 
 /// What is known of a source before it is touched.

@@ -13,9 +13,8 @@ mod float;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 use ndbridge_dtype::{DType, Scalar};
+use ndbridge_layout::write_tuple;
 use ndbridge_storage::Device;
 
 use element::ElementFormat;
@@ -114,14 +113,4 @@ fn is_elided(shape: &[usize]) -> bool {
 /// Whether `...` stands for the middle of an axis.
 fn is_gapped(len: usize, is_elided: bool) -> bool {
     is_elided && len > 2 * EDGE_ITEMS
-}
-
-/// Writes `(2, 3)`, `(2,)` or `()` as Python does.
-pub(crate) fn write_tuple<T: fmt::Display>(f: &mut impl fmt::Write, items: &[T]) -> fmt::Result {
-    f.write_str("(")?;
-    for (i, item) in items.iter().enumerate() {
-        let before = if i == 0 { "" } else { ", " };
-        write!(f, "{before}{item}")?;
-    }
-    f.write_str(if items.len() == 1 { ",)" } else { ")" })
 }

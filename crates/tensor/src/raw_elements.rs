@@ -7,11 +7,11 @@ use ndarray::{
     StrideShape,
 };
 use ndbridge_dtype::{DType, Element};
+use ndbridge_layout::{Order, is_packed};
 use ndbridge_storage::Region;
 use smallvec::SmallVec;
 
 use crate::error::TensorError;
-use crate::layout::{Order, is_packed};
 
 /// Where elements lie: what a guard is made of, and what makes a view of memory for which there is
 /// no tensor, such as a function's argument.

@@ -4,13 +4,13 @@ use std::fmt;
 use std::ops::Range;
 
 use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_layout::{Layout, Order};
 use ndbridge_storage::{
     Borrow, BorrowKind, DEFAULT_BUDGET, Device, Mutability, Region, Storage, reaches_a_byte_twice,
 };
 
 use crate::element_access::Elements;
 use crate::error::TensorError;
-use crate::layout::{Layout, Order};
 use crate::plan::Facts;
 use crate::print::{Fetched, Printed};
 use crate::receipt::Receipt;

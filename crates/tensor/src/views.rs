@@ -2,10 +2,10 @@
 
 use ndarray::SliceInfoElem;
 use ndbridge_dtype::DType;
+use ndbridge_layout::{Index, Parts};
 
 use crate::error::TensorError;
-use crate::index::Index;
-use crate::layout::Parts;
+use crate::ndarray_slice::sliced;
 use crate::tensor::Tensor;
 
 /// A view: shares the memory, keeps data type, read-only flag and receipt.
@@ -28,7 +28,7 @@ impl Tensor {
     /// # Errors
     /// If an index or range is out of bounds, or there are more indices than axes.
     pub fn slice(&self, info: impl AsRef<[SliceInfoElem]>) -> View {
-        self.with_layout(self.layout().slice_ndarray(info.as_ref())?)
+        self.with_layout(sliced(self.layout(), info.as_ref())?)
     }
 
     /// Part of the tensor, by NumPy's basic indexing.

@@ -5,14 +5,18 @@ use crate::workspace::{Package, Workspace};
 
 /// Each crate of the workspace and the crates of the workspace that it may name. `dtype`,
 /// `storage` and `cuda-lazy` stand side by side and never name each other.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("ndbridge-dtype", &[]),
+    ("ndbridge-layout", &[]),
     ("ndbridge-cuda-lazy", &[]),
     ("ndbridge-cuda-kernels", &["ndbridge-dtype"]),
     ("ndbridge-cuda-emulator", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
     ("ndbridge-cuda-emulator-driver", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
-    ("ndbridge-storage", &["ndbridge-cuda-lazy"]),
-    ("ndbridge-tensor", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-cuda-kernels"]),
+    ("ndbridge-storage", &["ndbridge-layout", "ndbridge-cuda-lazy"]),
+    (
+        "ndbridge-tensor",
+        &["ndbridge-dtype", "ndbridge-layout", "ndbridge-storage", "ndbridge-cuda-kernels"],
+    ),
     ("ndbridge-numpy", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor"]),
     ("ndbridge", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy"]),
     ("ndbridge-python", &ALL_LIBRARIES),

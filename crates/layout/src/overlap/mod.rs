@@ -56,7 +56,7 @@ impl Overlap {
 /// A region that overflows the address space gives [`Overlap::Unknown`].
 ///
 /// ```
-/// use ndbridge_storage::{DEFAULT_BUDGET, Overlap, Region, may_overlap};
+/// use ndbridge_layout::{DEFAULT_BUDGET, Overlap, Region, may_overlap};
 ///
 /// // Columns 0, 3, 6, 9 and 1, 4, 7 of a 5 x 10 array of f64: interleaved, no byte in common.
 /// let a = Region { start: 0x1000, item_bytes: 8, shape: &[5, 4], strides: &[80, 24] };
@@ -71,18 +71,19 @@ pub fn may_overlap(a: &Region<'_>, b: &Region<'_>, budget: u64) -> Overlap {
         _ => {}
     }
     match (Footprint::of(a), Footprint::of(b)) {
-        (Ok(a), Ok(b)) => footprints_overlap(&a, b.span, &b.axes, budget),
+        (Ok(a), Ok(b)) => footprints_overlap(&a, b.span(), b.axes(), budget),
         _ => Overlap::Unknown,
     }
 }
 
-/// Whether a footprint and that of `span` and `axes` share a byte.
+/// Whether a footprint and that of `span` and `axes` share a byte; as [`may_overlap`] for those who
+/// keep footprints.
 #[inline(always)]
-pub(crate) fn footprints_overlap(a: &Footprint, span: Span, axes: &[Axis], budget: u64) -> Overlap {
-    if !a.span.meets(span) {
+pub fn footprints_overlap(a: &Footprint, span: Span, axes: &[Axis], budget: u64) -> Overlap {
+    if !a.span().meets(span) {
         return Overlap::Disjoint;
     }
-    if a.axes.is_empty() && axes.is_empty() {
+    if a.axes().is_empty() && axes.is_empty() {
         return Overlap::Overlapping;
     }
     strided_overlap(a, span, axes, budget)
@@ -90,11 +91,11 @@ pub(crate) fn footprints_overlap(a: &Footprint, span: Span, axes: &[Axis], budge
 
 #[cold]
 fn strided_overlap(a: &Footprint, span: Span, axes: &[Axis], budget: u64) -> Overlap {
-    let (a_run, run) = (all_of(a.span), all_of(span));
-    let a_axes = if a.axes.is_empty() { std::slice::from_ref(&a_run) } else { &a.axes };
-    let axes = if axes.is_empty() { std::slice::from_ref(&run) } else { axes };
+    let (a_run, run) = (all_of(a.span()), all_of(span));
+    let a_axes = if a.axes().is_empty() { core::slice::from_ref(&a_run) } else { a.axes() };
+    let axes = if axes.is_empty() { core::slice::from_ref(&run) } else { axes };
     let terms = a_axes.iter().chain(axes).map(|axis| Term::of(axis.stride, axis.len - 1));
-    let distance = (span.end - 1 - a.span.start) as u64;
+    let distance = (span.end - 1 - a.span().start) as u64;
     Overlap::from_found(solve(terms.collect(), distance, distance, &mut Budget(budget)))
 }
 
@@ -107,7 +108,7 @@ fn all_of(span: Span) -> Axis {
 /// A region that overflows the address space gives [`Overlap::Unknown`].
 ///
 /// ```
-/// use ndbridge_storage::{DEFAULT_BUDGET, Overlap, Region, reaches_a_byte_twice};
+/// use ndbridge_layout::{DEFAULT_BUDGET, Overlap, Region, reaches_a_byte_twice};
 ///
 /// let region = |strides| Region { start: 0x1000, item_bytes: 4, shape: &[4, 3], strides };
 /// assert_eq!(reaches_a_byte_twice(&region(&[12, 4]), DEFAULT_BUDGET), Overlap::Disjoint);
@@ -126,7 +127,7 @@ pub fn reaches_a_byte_twice(region: &Region<'_>, budget: u64) -> Overlap {
 }
 
 /// Whether two items share a byte, of a region that has items and a footprint.
-pub(crate) fn items_overlap(region: &Region<'_>, budget: u64) -> Overlap {
+fn items_overlap(region: &Region<'_>, budget: u64) -> Overlap {
     let axes = region.long_axes();
     if each_step_clears_the_rest(region.item_bytes, &axes) {
         return Overlap::Disjoint;
@@ -178,6 +179,3 @@ fn items_meet_from(
     let terms = terms.chain([Term::of(first.stride, first.len - 2)]).collect();
     solve(terms, hi.saturating_sub(2 * (item_bytes - 1) as u64), hi, budget)
 }
-
-#[cfg(test)]
-mod tests;

@@ -49,7 +49,7 @@ pub(super) fn solve(mut terms: Terms, lo: u64, hi: u64, budget: &mut Budget) -> 
 /// Leaves terms of different steps, longest first.
 fn join_equal_steps(terms: &mut Terms) {
     terms.retain(|term| term.bound > 0);
-    terms.sort_unstable_by_key(|term| std::cmp::Reverse(term.step));
+    terms.sort_unstable_by_key(|term| core::cmp::Reverse(term.step));
     terms.dedup_by(|next, kept| {
         let equal = next.step == kept.step;
         if equal {
@@ -195,6 +195,8 @@ fn gcd(mut a: u64, mut b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]

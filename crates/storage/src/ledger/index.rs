@@ -10,10 +10,11 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use ndbridge_layout::{Axis, Span};
+
 use super::record::Record;
 use super::{CallSite, Held};
 use crate::BorrowKind;
-use crate::region::{Axis, Span};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {

@@ -49,6 +49,8 @@ mod table;
 
 use std::ops::Range;
 
+use ndbridge_layout::{Axis, Footprint, Span};
+
 pub use call_site::CallSite;
 pub use shared::SharedLedger;
 pub use table::{AdoptError, LedgerTable, TABLE_VERSION};
@@ -57,9 +59,8 @@ use index::Index;
 use record::Record;
 use spin::Spin;
 
-use crate::region::{Axis, Span};
+use crate::BorrowKind;
 use crate::sync::{AtomicBool, Ordering};
-use crate::{BorrowKind, Footprint};
 
 const SLOTS: usize = 4;
 
@@ -148,7 +149,7 @@ impl Ledger {
         bytes: &Footprint,
         at: impl Into<CallSite>,
     ) -> Result<Token, Held> {
-        let entered = self.enter_bytes(kind, bytes.span, &bytes.axes, at.into());
+        let entered = self.enter_bytes(kind, bytes.span(), bytes.axes(), at.into());
         entered.map_err(|held| *held)
     }
 

@@ -1,9 +1,9 @@
 //! One borrow, as the ledger writes it down.
 
+use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Span, footprints_overlap};
+
 use super::{CallSite, Held};
-use crate::overlap::{DEFAULT_BUDGET, footprints_overlap};
-use crate::region::{Axes, Axis, Span};
-use crate::{BorrowKind, Footprint};
+use crate::BorrowKind;
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -19,13 +19,10 @@ impl Record {
         Self { kind, bytes, at: CallSite::named(c"nowhere") }
     }
 
-    /// Overwrites a record; axes move only if there are any, which most borrows have not.
     #[inline(always)]
     pub(super) fn fill(&mut self, kind: BorrowKind, span: Span, axes: &[Axis], at: CallSite) {
-        (self.kind, self.bytes.span, self.at) = (kind, span, at);
-        if !(axes.is_empty() && self.bytes.axes.is_empty()) {
-            self.bytes.axes = Axes::from_slice(axes);
-        }
+        (self.kind, self.at) = (kind, at);
+        self.bytes.overwrite(span, axes);
     }
 
     #[inline(always)]

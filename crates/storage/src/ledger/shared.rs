@@ -3,11 +3,12 @@
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
+use ndbridge_layout::{Axis, Footprint, Span};
+
 use super::table::{AdoptError, LedgerTable};
 use super::{CallSite, Held, Ledger, Token};
-use crate::region::{Axis, Span};
+use crate::BorrowKind;
 use crate::sync::{AtomicPtr, Ordering};
-use crate::{BorrowKind, Footprint};
 
 /// A ledger that a module keeps itself, or that it shares with the other modules of the process.
 ///
@@ -104,7 +105,7 @@ impl SharedLedger {
         bytes: &Footprint,
         at: impl Into<CallSite>,
     ) -> Result<Token, Held> {
-        let entered = self.enter_bytes(kind, bytes.span, &bytes.axes, at.into());
+        let entered = self.enter_bytes(kind, bytes.span(), bytes.axes(), at.into());
         entered.map_err(|held| *held)
     }
 

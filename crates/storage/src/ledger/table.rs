@@ -16,9 +16,10 @@ use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use ndbridge_layout::{Axis, Span};
+
 use super::{CallSite, Held, Ledger, Token};
 use crate::BorrowKind;
-use crate::region::{Axis, Span};
 
 /// Version of the functions of a [`LedgerTable`], and of what they are given.
 pub const TABLE_VERSION: u32 = 1;

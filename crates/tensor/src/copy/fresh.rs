@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use ndbridge_dtype::{DType, Element};
+use ndbridge_layout::{Layout, LayoutError, Order};
 #[cfg(not(feature = "cuda"))]
 use ndbridge_storage::StorageError;
 use ndbridge_storage::{Device, Storage};
@@ -10,7 +11,6 @@ use ndbridge_storage::{Device, Storage};
 use super::{Side, Source, copy_elements};
 use crate::count::PendingCopy;
 use crate::error::TensorError;
-use crate::layout::{Layout, LayoutError, Order};
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
 

@@ -1,6 +1,7 @@
 //! Copies into new memory, from one place to the same or another.
 
 use ndbridge_dtype::DType;
+use ndbridge_layout::Layout;
 use ndbridge_storage::cuda::{Job, Stream, current_stream};
 use ndbridge_storage::{Borrow, BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
@@ -8,7 +9,6 @@ use super::launch;
 use crate::copy::{Side, Source, gapless};
 use crate::count::PendingCopy;
 use crate::error::TensorError;
-use crate::layout::Layout;
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
 

@@ -1,8 +1,10 @@
 //! Slices by ndarray's own `s![]` give what ndarray gives, and errors where it panics.
 
 use ndarray::{ArrayD, IxDyn, SliceInfo, SliceInfoElem, s};
-use ndbridge_tensor::{Layout, LayoutError, Order};
+use ndbridge_layout::{Layout, LayoutError, Order};
 use proptest::prelude::*;
+
+use super::sliced;
 
 fn counting(shape: &[usize]) -> ArrayD<usize> {
     let values = (0..shape.iter().product()).collect();
@@ -11,7 +13,7 @@ fn counting(shape: &[usize]) -> ArrayD<usize> {
 
 /// The view's shape and elements over an array that counts its elements.
 fn seen(shape: &[usize], info: &[SliceInfoElem]) -> Result<(Vec<usize>, Vec<usize>), LayoutError> {
-    let view = Layout::contiguous(shape, 1, Order::C)?.slice_ndarray(info)?;
+    let view = sliced(&Layout::contiguous(shape, 1, Order::C)?, info)?;
     Ok((view.shape().to_vec(), view.offsets().collect()))
 }
 
@@ -68,4 +70,50 @@ fn bounds_are_not_clamped() {
     assert_eq!(past, LayoutError::SliceOutOfBounds { axis: 0, bound: 4, len: 3 });
     let missing = seen(&[3, 2], s![..].as_ref()).unwrap_err();
     assert_eq!(missing, LayoutError::AxisCount { expected: 2, found: 1 });
+}
+
+fn signed() -> impl Strategy<Value = isize> {
+    let extreme =
+        [isize::MIN, isize::MIN + 1, isize::MAX, isize::MAX - 1, 1 << 62, -1 << 62, 1 << 32];
+    prop_oneof![6 => -5isize..6, 2 => prop::sample::select(extreme.to_vec()), 1 => any::<isize>()]
+}
+
+fn extreme_entry() -> impl Strategy<Value = SliceInfoElem> {
+    prop_oneof![
+        signed().prop_map(SliceInfoElem::Index),
+        (signed(), prop::option::of(signed()), signed())
+            .prop_map(|(start, end, step)| SliceInfoElem::Slice { start, end, step }),
+        Just(SliceInfoElem::NewAxis),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 4 } else { 3000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn shr_6_extreme_slices_stay_inside(
+        len in 0usize..5,
+        stride in signed(),
+        info in prop::collection::vec(extreme_entry(), 1..4),
+    ) {
+        let Ok(base) = Layout::new(&[len], &[stride], 1 << 40, 4) else { return Ok(()) };
+        let Ok(view) = sliced(&base, &info) else { return Ok(()) };
+        let (outer, inner) = (base.byte_range(4), view.byte_range(4));
+        let is_inside = outer.start <= inner.start && inner.end <= outer.end;
+        prop_assert!(is_inside || view.is_empty() && view.offset() == base.offset(), "{:?}", view);
+    }
+}
+
+#[test]
+fn the_refusal_names_the_bounds() {
+    let refused = seen(&[2, 3], s![..3, ..].as_ref()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "slice bound 3 is out of bounds for axis 0 of length 2: expected -2 <= bound <= 2 \
+         (`index` with `Index::Slice` clamps instead)"
+    );
 }

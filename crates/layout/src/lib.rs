@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+extern crate alloc;
+
+mod axes;
+mod broadcast;
+mod contiguous;
+mod error;
+mod index;
+mod layout;
+mod offsets;
+mod overlap;
+mod region;
+mod reinterpret;
+mod reshape;
+mod shape;
+mod size;
+mod slice;
+mod split;
+mod tuple;
+mod view;
+mod windows;
+
+pub use broadcast::broadcast_shapes;
+pub use contiguous::{Order, is_packed};
+pub use error::LayoutError;
+pub use index::Index;
+pub use layout::Layout;
+pub use offsets::Offsets;
+pub use overlap::{DEFAULT_BUDGET, Overlap, footprints_overlap, may_overlap, reaches_a_byte_twice};
+pub use region::{Axis, Footprint, Region, RegionError, Span};
+pub use shape::MAX_NDIM;
+pub use split::{Parts, Split};
+pub use tuple::write_tuple;
