@@ -1,18 +1,22 @@
-//! Cuts `kernels.ptx` into its kernels and compresses each, to a fifth of its length.
+//! Cuts `kernels.ptx.z` into its kernels and compresses each, to a fifth of its length.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use flate2::Compression;
+use flate2::read::ZlibDecoder;
 use flate2::write::DeflateEncoder;
 
 const ENTRY: &str = ".visible .entry ";
 const END: &str = "\n}\n";
 
 fn main() {
-    println!("cargo::rerun-if-changed=kernels.ptx");
-    let ptx = std::fs::read_to_string("kernels.ptx").expect("kernels.ptx beside the build script");
+    println!("cargo::rerun-if-changed=kernels.ptx.z");
+    let packed =
+        std::fs::File::open("kernels.ptx.z").expect("kernels.ptx.z beside the build script");
+    let mut ptx = String::new();
+    ZlibDecoder::new(packed).read_to_string(&mut ptx).expect("compressed text");
     let mut entries = ptx.split_inclusive(END);
     // The header ends where the first kernel begins.
     let first = entries.next().expect("a kernel");

@@ -1,7 +1,7 @@
 //! CUDA kernels that copy, transpose, fill and convert arrays.
 //!
 //! One source is compiled twice. Nightly compiles it for the GPU, to the PTX text that is checked in
-//! as `kernels.ptx` (`cargo xtask ptx`); users need neither nightly nor CUDA's tools. The same
+//! as `kernels.ptx.z`, compressed by zlib (`cargo xtask ptx`); users need neither nightly nor CUDA's tools. The same
 //! functions are compiled for the host, where [`host::Kernel::run`] runs them thread by thread over
 //! any [`host::Memory`]: so an emulated driver can check every access, and tests run without a GPU.
 //!

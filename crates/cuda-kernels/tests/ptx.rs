@@ -1,8 +1,17 @@
 //! The PTX that is checked in, as text: what a driver and the host's launches rely on.
 
+use std::io::Read;
+use std::sync::LazyLock;
+
+use flate2::read::ZlibDecoder;
 use ndbridge_cuda_kernels::{KERNELS, module_text};
 
-const PTX: &str = include_str!("../kernels.ptx");
+static PTX: LazyLock<String> = LazyLock::new(|| {
+    let mut text = String::new();
+    let packed = include_bytes!("../kernels.ptx.z");
+    ZlibDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+    text
+});
 
 #[test]
 fn it_is_for_every_gpu_since_volta() {

@@ -44,7 +44,7 @@ cargo xtask TASK
                              them without Rust or a network; in target/gpu-kit unless said
   lint                       formatting, clippy, docs
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
-  ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx
+  ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx.z
   ci                         lint, test --peers, demo, sanitize --quick
   layers | rules | safety | hygiene
                              one structure check (`test` runs all four)";

@@ -1,14 +1,19 @@
 //! `cargo xtask ptx`: the CUDA kernels, compiled by a nightly toolchain to PTX that is checked in.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 use crate::error::Error;
 use crate::nightly;
 use crate::steps::{Steps, execute, output};
 use crate::workspace::Workspace;
 
-const PTX: &str = "crates/cuda-kernels/kernels.ptx";
+/// Compressed by zlib: an eighth of its length.
+const PTX: &str = "crates/cuda-kernels/kernels.ptx.z";
 
 /// What the GPU's code is made of.
 const SOURCES: [&str; 2] = ["crates/cuda-kernels/src/", "crates/dtype/src/convert/"];
@@ -46,7 +51,11 @@ fn write(workspace: &Workspace) -> Result<(), Error> {
         kernels_alone(&workspace.read(&assembly)?)
     );
     let path = workspace.root.join(PTX);
-    std::fs::write(&path, text).map_err(|source| Error::File { path, source })
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
+    let packed = packed.write_all(text.as_bytes()).and_then(|()| packed.finish());
+    packed
+        .and_then(|packed| std::fs::write(&path, packed))
+        .map_err(|source| Error::File { path, source })
 }
 
 /// Without comments, and without functions of the host that the compiler writes as well.
@@ -104,14 +113,20 @@ impl Fnv {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+
+    use flate2::read::ZlibDecoder;
+
     use super::*;
 
     #[test]
     fn the_ptx_is_that_of_the_sources() {
         let workspace = Workspace::load().unwrap();
-        let ptx = workspace.read(Path::new(PTX)).unwrap();
+        let packed = std::fs::File::open(workspace.root.join(PTX)).unwrap();
+        let mut first = String::new();
+        BufReader::new(ZlibDecoder::new(packed)).read_line(&mut first).unwrap();
         let expected = hash_line(&workspace).unwrap();
-        assert_eq!(ptx.lines().next(), Some(expected.as_str()), "run `cargo xtask ptx`");
+        assert_eq!(first.trim_end(), expected, "run `cargo xtask ptx`");
     }
 
     #[test]
