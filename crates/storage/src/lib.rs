@@ -10,6 +10,7 @@ mod device;
 mod error;
 #[expect(unsafe_code, reason = "takes the word of the caller for a pointer")]
 mod foreign;
+pub mod fork;
 pub mod gate;
 pub mod ledger;
 #[expect(unsafe_code, reason = "a file mapping is memory that the file system can change")]
