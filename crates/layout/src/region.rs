@@ -161,7 +161,7 @@ impl Axis {
     }
 }
 
-pub(crate) type Axes = SmallVec<[Axis; 3]>;
+pub(crate) type Axes = SmallVec<[Axis; Footprint::INLINE_AXES]>;
 
 /// The set of bytes that a [`Region`] reaches, in the simplest terms found: runs of bytes, repeated
 /// along as few axes as possible.
@@ -188,6 +188,9 @@ pub struct Footprint {
 }
 
 impl Footprint {
+    /// A footprint of so many axes has no memory of its own.
+    pub const INLINE_AXES: usize = 3;
+
     /// The bytes that `region` reaches.
     ///
     /// # Errors
@@ -227,8 +230,8 @@ impl Footprint {
     }
 
     /// Footprint of no bytes.
-    pub fn none_at(start: usize) -> Self {
-        Self { span: Span { start, end: start }, axes: Axes::new() }
+    pub const fn none_at(start: usize) -> Self {
+        Self { span: Span { start, end: start }, axes: Axes::new_const() }
     }
 
     /// First to past-the-last address.

@@ -14,7 +14,7 @@ use crate::cuda::Noted;
 use crate::ledger::Ledger;
 use crate::owner::{Owner, short_name};
 use crate::sync::{AtomicBool, AtomicU8, Ordering};
-use crate::{Access, Device, Gate, Mutability, StorageError};
+use crate::{Access, Device, Gate, Mutability, StorageError, fork};
 
 /// Bytes, kept alive by an owner, with a record of who borrows them.
 ///
@@ -385,7 +385,8 @@ impl Storage {
 
     #[cold]
     fn new_ledger(&self) -> Option<&Ledger> {
-        self.inner.ledger.get_or_init(|| Some(Box::new(Ledger::new()))).as_deref()
+        let make = || Some(Box::new(Ledger::new()));
+        fork::get_or_init(&self.inner.ledger, make).as_deref()
     }
 
     /// The own ledger, if anything was ever entered there.
@@ -399,14 +400,16 @@ impl Storage {
         if self.inner.ledger.get().is_some() {
             return false;
         }
-        // First: who finds no ledger asks the gate. (Should a borrow come in between, this gate is
-        // that of a later loan.)
-        self.inner.gate.get_or_init(|| Arc::clone(gate));
-        let closed = self.inner.ledger.set(None).is_ok();
-        if closed {
-            self.inner.access.store(Access::Lent as u8, Ordering::Release);
-        }
-        closed
+        fork::held_off(|| {
+            // First: who finds no ledger asks the gate. (Should a borrow come in between, this gate
+            // is that of a later loan.)
+            self.inner.gate.get_or_init(|| Arc::clone(gate));
+            let closed = self.inner.ledger.set(None).is_ok();
+            if closed {
+                self.inner.access.store(Access::Lent as u8, Ordering::Release);
+            }
+            closed
+        })
     }
 
     /// Whether the access is `Private` now; lasts while the lock of the ledger is held.
@@ -417,7 +420,7 @@ impl Storage {
 
     /// Lends, unless that was done already: the first gate stays. Call under the lock of the ledger.
     pub(crate) fn set_lent(&self, gate: Arc<dyn Gate>) {
-        self.inner.gate.get_or_init(|| gate);
+        fork::get_or_init(&self.inner.gate, || gate);
         self.inner.access.store(Access::Lent as u8, Ordering::Release);
     }
 

@@ -2,7 +2,7 @@
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
     /// `std::cell::UnsafeCell` with the interface of loom's.
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -46,7 +46,7 @@ mod imp {
 #[cfg(loom)]
 mod imp {
     pub(crate) use loom::cell::{MutPtr, UnsafeCell};
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
     pub(crate) fn relax(_spins: u32) {
         loom::thread::yield_now();
@@ -54,3 +54,16 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+
+/// A `const fn`; in a model, whose atomics are made at run time, a plain one.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $visible:vis const fn $($rest:tt)*) => {
+        #[cfg(not(loom))]
+        $(#[$meta])*
+        $visible const fn $($rest)*
+        #[cfg(loom)]
+        $(#[$meta])*
+        $visible fn $($rest)*
+    };
+}
+pub(crate) use const_fn;

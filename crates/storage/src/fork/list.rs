@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 /// A lock, held until this is dropped.
 pub(super) type Held = Box<dyn Any>;
@@ -62,6 +62,16 @@ pub(super) fn add_hook(hook: fn()) {
 pub(super) fn calm() -> RwLockReadGuard<'static, ()> {
     have_handlers();
     CALM.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`calm`], but `None` where that would wait.
+pub(super) fn try_calm() -> Option<RwLockReadGuard<'static, ()>> {
+    have_handlers();
+    match CALM.try_read() {
+        Ok(calm) => Some(calm),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 static HAS_HANDLERS: AtomicBool = AtomicBool::new(false);

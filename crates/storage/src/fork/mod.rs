@@ -104,6 +104,12 @@ pub fn held_off<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// As [`held_off`], but never waits; `None` if somebody is about to fork.
+pub(crate) fn try_held_off<R>(work: impl FnOnce() -> R) -> Option<R> {
+    let _held_off = HeldOff::try_new()?;
+    Some(work())
+}
+
 struct HeldOff {
     // Of the outermost only: to wait for a second one could be to wait for a fork that waits for the
     // first.
@@ -116,9 +122,15 @@ thread_local! {
 
 impl HeldOff {
     fn new() -> Self {
-        let depth = DEPTH.get();
-        DEPTH.set(depth + 1);
-        Self { _calm: (depth == 0).then(list::calm) }
+        let calm = (DEPTH.get() == 0).then(list::calm);
+        DEPTH.set(DEPTH.get() + 1);
+        Self { _calm: calm }
+    }
+
+    fn try_new() -> Option<Self> {
+        let calm = if DEPTH.get() == 0 { Some(list::try_calm()?) } else { None };
+        DEPTH.set(DEPTH.get() + 1);
+        Some(Self { _calm: calm })
     }
 }
 

@@ -13,7 +13,8 @@ use std::ops::RangeInclusive;
 use ndbridge_layout::{Axis, Span};
 
 use super::record::Record;
-use super::{CallSite, Held};
+use super::search::Search;
+use super::{CallSite, Held, mark};
 use crate::BorrowKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,68 +37,90 @@ impl Key {
 pub(super) struct Index {
     // INVARIANT: the id of a key is its place, and a place with a key has a record.
     keys: BTreeSet<Key>,
-    places: Vec<(Option<Key>, Record)>,
+    places: Vec<Place>,
     free: Vec<u64>,
     /// For each kind, a bit for each class that has records.
     classes: [u64; BorrowKind::ALL.len()],
 }
 
+#[derive(Debug)]
+struct Place {
+    key: Option<Key>,
+    /// Mark of the thread that entered the record.
+    mark: u64,
+    record: Record,
+}
+
 impl Index {
-    pub(super) fn new() -> Self {
-        let (keys, classes) = (BTreeSet::new(), [0; BorrowKind::ALL.len()]);
-        Self { keys, places: Vec::new(), free: Vec::new(), classes }
+    pub(super) const fn new() -> Self {
+        let classes = [0; BorrowKind::ALL.len()];
+        Self { keys: BTreeSet::new(), places: Vec::new(), free: Vec::new(), classes }
     }
 
+    #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Not to be seen half done: call it while forks are held off, as all that changes the index.
     #[cold]
     pub(super) fn insert(
         &mut self,
+        mark: u64,
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
         at: CallSite,
     ) -> u64 {
         let id = self.free.pop().unwrap_or_else(|| {
-            self.places.push((None, Record::none()));
+            self.places.push(Place { key: None, mark, record: Record::none() });
             self.places.len() as u64 - 1
         });
         let class = span.len_bytes().ilog2();
         let key = Key { kind, class, start: span.start, id };
-        let (place, record) = &mut self.places[id as usize];
-        record.fill(kind, span, axes, at);
-        *place = Some(key);
+        let place = &mut self.places[id as usize];
+        place.record.fill(kind, span, axes, at);
+        (place.key, place.mark) = (Some(key), mark);
         self.classes[key.kind as usize] |= 1 << class;
         self.keys.insert(key);
         id
     }
 
     pub(super) fn remove(&mut self, id: u64) {
-        let place = self.places.get_mut(id as usize);
-        let Some(key) = place.and_then(|(key, _)| key.take()) else { return };
-        self.keys.remove(&key);
-        self.free.push(id);
-        if self.keys.range(key.class_range()).next().is_none() {
-            self.classes[key.kind as usize] &= !(1 << key.class);
+        if self.strike_out(id) {
+            self.free.push(id);
         }
     }
 
-    #[inline(always)]
-    pub(super) fn conflict(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-    ) -> Option<Box<Held>> {
-        if self.keys.is_empty() { None } else { self.search(kind, span, axes) }
+    /// Strikes out the records of threads that this process does not have. Their places are not used
+    /// again: somebody may still hold the token.
+    pub(super) fn remove_the_gone(&mut self) {
+        for id in 0..self.places.len() {
+            if !mark::is_here(self.places[id].mark) {
+                self.strike_out(id as u64);
+            }
+        }
     }
 
-    #[cold]
-    fn search(&self, wanted: BorrowKind, span: Span, axes: &[Axis]) -> Option<Box<Held>> {
+    /// False if there is no record any more.
+    fn strike_out(&mut self, id: u64) -> bool {
+        let place = self.places.get_mut(id as usize);
+        let Some(key) = place.and_then(|place| place.key.take()) else { return false };
+        self.keys.remove(&key);
+        if self.keys.range(key.class_range()).next().is_none() {
+            self.classes[key.kind as usize] &= !(1 << key.class);
+        }
+        true
+    }
+
+    /// Asks about all records that can be in the way.
+    pub(super) fn ask(&self, search: &mut Search<'_>) -> Result<(), Box<Held>> {
+        let (wanted, span) = (search.kind(), search.span());
         let others = BorrowKind::ALL.into_iter().filter(|kind| !kind.is_compatible_with(wanted));
         others
             .flat_map(|kind| bits(self.classes[kind as usize]).map(move |class| (kind, class)))
             .flat_map(|(kind, class)| self.reaching_into(kind, class, span))
-            .find(|record| record.conflicts_with(wanted, span, axes))
-            .map(Record::held)
+            .try_for_each(|place| search.ask(&place.record, place.mark))
     }
 
     /// Records of a kind and class that can reach into `span`.
@@ -106,20 +129,21 @@ impl Index {
         kind: BorrowKind,
         class: u32,
         span: Span,
-    ) -> impl Iterator<Item = &Record> {
+    ) -> impl Iterator<Item = &Place> {
         let longest = (1_usize << class) - 1 + (1 << class);
         let start = span.start.saturating_sub(longest);
         let first = Key { kind, class, start, id: 0 };
         let past = Key { kind, class, start: span.end, id: 0 };
-        self.keys.range(first..past).map(|key| self.record(key))
+        self.keys.range(first..past).map(|key| self.place(key))
     }
 
-    fn record(&self, key: &Key) -> &Record {
-        &self.places[key.id as usize].1
+    fn place(&self, key: &Key) -> &Place {
+        &self.places[key.id as usize]
     }
 
     pub(super) fn any_held(&self) -> Option<Box<Held>> {
-        self.keys.first().map(|key| self.record(key).held())
+        let mut places = self.keys.iter().map(|key| self.place(key));
+        places.find(|place| mark::is_here(place.mark)).map(|place| place.record.held())
     }
 }
 

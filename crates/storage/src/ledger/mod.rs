@@ -39,7 +39,9 @@
 #[expect(unsafe_code, reason = "C functions that explain the places of their module")]
 mod call_site;
 mod index;
+mod mark;
 mod record;
+mod search;
 #[expect(unsafe_code, reason = "adopts another module's table on the word of the caller")]
 mod shared;
 #[expect(unsafe_code, reason = "the lock hands out its content")]
@@ -57,10 +59,11 @@ pub use table::{AdoptError, LedgerTable, TABLE_VERSION};
 
 use index::Index;
 use record::Record;
-use spin::Spin;
+use search::Search;
+use spin::{Locked, Spin};
 
-use crate::BorrowKind;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicU64, Ordering, const_fn};
+use crate::{BorrowKind, fork};
 
 const SLOTS: usize = 4;
 
@@ -86,14 +89,17 @@ const SLOTS: usize = 4;
 /// ```
 #[derive(Debug)]
 pub struct Ledger {
-    // Set under the lock; cleared without it, by the holder of the token. A cleared flag gives the
-    // record of the same number to whoever holds the lock next.
-    live: [AtomicBool; SLOTS],
+    // The mark of the thread that took the slot; 0 while it is free. Set under the lock; cleared
+    // without it, by the holder of the token. A cleared slot gives the record of the same number to
+    // whoever holds the lock next.
+    live: [AtomicU64; SLOTS],
     books: Spin<Books>,
 }
 
 #[derive(Debug)]
 struct Books {
+    // INVARIANT: no record here has more than `Footprint::INLINE_AXES` axes, so none has memory of its own. A
+    // child may find one half written, of a slot that is free.
     slots: [Record; SLOTS],
     index: Index,
 }
@@ -106,16 +112,19 @@ pub struct Token(u64);
 impl Token {
     /// Token of no bytes, or of bytes that nobody writes.
     pub(crate) const NOTHING: Self = Self(0);
-    // 1..FIRST_ID are the slots; ids of the index follow.
-    const FIRST_ID: u64 = SLOTS as u64 + 1;
+    // The low bits: 1 to SLOTS are the slots, whose mark is above them; then the index, whose place is.
+    const BITS: u32 = 3;
+    const OF_INDEX: u64 = SLOTS as u64 + 1;
 
+    /// The mark makes it nobody else's: a child may give the slot of a thread that is gone to another
+    /// one.
     #[inline]
-    fn of_slot(slot: usize) -> Self {
-        Self(slot as u64 + 1)
+    fn of_slot(slot: usize, mark: u64) -> Self {
+        Self(mark << Self::BITS | (slot as u64 + 1))
     }
 
     fn of_place(id: u64) -> Self {
-        Self(Self::FIRST_ID + id)
+        Self(id << Self::BITS | Self::OF_INDEX)
     }
 }
 
@@ -131,10 +140,13 @@ pub struct Held {
 }
 
 impl Ledger {
-    /// A ledger without borrows.
-    pub fn new() -> Self {
-        let books = Books { slots: std::array::from_fn(|_| Record::none()), index: Index::new() };
-        Self { live: std::array::from_fn(|_| AtomicBool::new(false)), books: Spin::new(books) }
+    const_fn! {
+        /// A ledger without borrows.
+        pub const fn new() -> Self {
+            let books = Books { slots: [const { Record::none() }; SLOTS], index: Index::new() };
+            let live = [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)];
+            Self { live, books: Spin::new(books) }
+        }
     }
 
     /// Enters a borrow.
@@ -169,7 +181,7 @@ impl Ledger {
     #[inline(always)]
     pub(crate) fn acquire_if(
         &self,
-        still: impl FnOnce() -> bool,
+        still: impl Fn() -> bool,
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
@@ -178,52 +190,129 @@ impl Ledger {
         if span.is_empty() {
             return Some(Ok(Token::NOTHING));
         }
-        let mut books = self.books.lock();
+        let mark = mark::of_thread();
+        let mut books = self.books.lock(mark);
         if !still() {
             return None;
         }
-        Some(self.enter(books.content(), kind, span, axes, at))
+        match self.free_slot(books.content(), kind, span) {
+            Some(slot) if axes.len() <= Footprint::INLINE_AXES => {
+                Some(Ok(self.fill_slot(books.content(), slot, mark, kind, span, axes, at)))
+            }
+            _ => self.acquire_slowly(books, &still, mark, kind, span, axes, at),
+        }
+    }
+
+    /// A slot for a borrow that nothing can be in the way of; `None` if that takes a closer look.
+    #[inline(always)]
+    fn free_slot(&self, books: &Books, kind: BorrowKind, span: Span) -> Option<usize> {
+        let mut free = None;
+        for (slot, (live, record)) in self.live.iter().zip(&books.slots).enumerate() {
+            // Acquire: what the last holder did to these bytes is done before we get them.
+            if live.load(Ordering::Acquire) == 0 {
+                free = Some(slot);
+            } else if record.is_near(kind, span) {
+                return None;
+            }
+        }
+        free.filter(|_| books.index.is_empty())
     }
 
     #[inline(always)]
-    fn enter(
+    #[expect(clippy::too_many_arguments, reason = "what a record is made of")]
+    fn fill_slot(
         &self,
         books: &mut Books,
+        slot: usize,
+        mark: u64,
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
         at: CallSite,
-    ) -> Result<Token, Box<Held>> {
-        let mut free = None;
-        for (slot, (live, record)) in self.live.iter().zip(&books.slots).enumerate() {
-            // Acquire: what the last holder did to these bytes is done before we get them.
-            if !live.load(Ordering::Acquire) {
-                free = Some(slot);
-            } else if record.conflicts_with(kind, span, axes) {
-                return Err(record.held());
+    ) -> Token {
+        books.slots[slot].fill(kind, span, axes, at);
+        self.live[slot].store(mark, Ordering::Relaxed);
+        Token::of_slot(slot, mark)
+    }
+
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "what a record is made of")]
+    fn acquire_slowly<'l>(
+        &'l self,
+        mut books: Locked<'l, Books>,
+        still: &dyn Fn() -> bool,
+        mark: u64,
+        kind: BorrowKind,
+        span: Span,
+        axes: &[Axis],
+        at: CallSite,
+    ) -> Option<Result<Token, Box<Held>>> {
+        let mut search = Search::new(kind, span, axes);
+        loop {
+            let free = match self.look(books.content(), &mut search) {
+                Ok(free) => free.filter(|_| axes.len() <= Footprint::INLINE_AXES),
+                Err(held) => return Some(Err(held)),
+            };
+            if search.is_over() {
+                let content = books.content();
+                let entered = match free {
+                    Some(slot) => Some(self.fill_slot(content, slot, mark, kind, span, axes, at)),
+                    None => fork::try_held_off(|| {
+                        Token::of_place(content.index.insert(mark, kind, span, axes, at))
+                    }),
+                };
+                if let Some(token) = entered {
+                    return Some(Ok(token));
+                }
+            }
+            drop(books);
+            if search.is_over() {
+                // Somebody is about to fork, and may wait for whoever waits for this lock.
+                fork::held_off(|| ());
+            }
+            if let Err(held) = search.run() {
+                return Some(Err(held));
+            }
+            books = self.books.lock(mark);
+            if !still() {
+                return None;
             }
         }
-        if let Some(held) = books.index.conflict(kind, span, axes) {
-            return Err(held);
+    }
+
+    /// Asks about all records; gives a slot that is free.
+    fn look(&self, books: &Books, search: &mut Search<'_>) -> Result<Option<usize>, Box<Held>> {
+        let mut free = None;
+        for (slot, (live, record)) in self.live.iter().zip(&books.slots).enumerate() {
+            match live.load(Ordering::Acquire) {
+                0 => free = Some(slot),
+                mark => search.ask(record, mark)?,
+            }
         }
-        let Some(slot) = free else {
-            return Ok(Token::of_place(books.index.insert(kind, span, axes, at)));
-        };
-        books.slots[slot].fill(kind, span, axes, at);
-        self.live[slot].store(true, Ordering::Relaxed);
-        Ok(Token::of_slot(slot))
+        books.index.ask(search)?;
+        Ok(free)
     }
 
     /// Strikes out a borrow that this ledger entered.
     #[inline]
     pub fn release(&self, token: Token) {
-        match token {
-            Token::NOTHING => {}
-            Token(id @ Token::FIRST_ID..) => {
-                self.books.lock().content().index.remove(id - Token::FIRST_ID);
+        let above = token.0 >> Token::BITS;
+        match token.0 & ((1 << Token::BITS) - 1) {
+            0 => {}
+            slot @ 1..Token::OF_INDEX => {
+                let live = &self.live[slot as usize - 1];
+                if live.load(Ordering::Relaxed) == above {
+                    live.store(0, Ordering::Release);
+                }
             }
-            Token(slot) => self.live[slot as usize - 1].store(false, Ordering::Release),
+            _ => self.release_place(above),
         }
+    }
+
+    #[cold]
+    fn release_place(&self, id: u64) {
+        let mark = mark::of_thread();
+        fork::held_off(|| self.books.lock(mark).content().index.remove(id));
     }
 
     /// Whether no borrow lives.
@@ -231,18 +320,37 @@ impl Ledger {
         self.when_idle(|| ()).is_ok()
     }
 
-    /// Runs `change` under the lock, if no borrow lives.
+    /// Runs `change` under the lock, with forks held off, if no borrow lives.
     pub(crate) fn when_idle<R>(&self, change: impl FnOnce() -> R) -> Result<R, Box<Held>> {
-        let mut books = self.books.lock();
-        match self.any_held(books.content()) {
-            Some(held) => Err(held),
-            None => Ok(change()),
-        }
+        let mark = mark::of_thread();
+        fork::held_off(|| {
+            let mut books = self.books.lock(mark);
+            match self.any_held(books.content()) {
+                Some(held) => Err(held),
+                None => Ok(change()),
+            }
+        })
     }
 
     fn any_held(&self, books: &Books) -> Option<Box<Held>> {
-        let live = self.live.iter().position(|live| live.load(Ordering::Acquire));
+        let is_held = |live: &AtomicU64| {
+            let mark = live.load(Ordering::Acquire);
+            mark != 0 && mark::is_here(mark)
+        };
+        let live = self.live.iter().position(is_held);
         live.map(|slot| books.slots[slot].held()).or_else(|| books.index.any_held())
+    }
+
+    /// Makes room in a child, before that has a second thread. Whoever releases a borrow of a thread
+    /// that is gone nevertheless finds it struck out.
+    fn strike_out_the_gone(&self) {
+        let mut books = self.books.lock(mark::of_thread());
+        for live in &self.live {
+            if !mark::is_here(live.load(Ordering::Relaxed)) {
+                live.store(0, Ordering::Relaxed);
+            }
+        }
+        books.content().index.remove_the_gone();
     }
 }
 
@@ -256,7 +364,7 @@ impl Default for Ledger {
 #[cfg(not(loom))]
 #[inline]
 pub fn of_process() -> &'static SharedLedger {
-    static LENT: std::sync::LazyLock<SharedLedger> = std::sync::LazyLock::new(SharedLedger::new);
+    static LENT: SharedLedger = SharedLedger::new();
     &LENT
 }
 

@@ -1,22 +1,30 @@
 //! One borrow, as the ledger writes it down.
 
-use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Span, footprints_overlap};
+use ndbridge_layout::{Axis, Footprint, Span};
 
 use super::{CallSite, Held};
 use crate::BorrowKind;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) kind: BorrowKind,
     pub(super) bytes: Footprint,
     at: CallSite,
 }
 
+/// What a record is to a borrow that is wanted, as far as can be said at a glance.
+pub(super) enum Verdict {
+    Clear,
+    Conflict,
+    /// Whether a byte is shared, only a search can tell.
+    Unknown,
+}
+
 impl Record {
     /// Content of a slot that was never used.
-    pub(super) fn none() -> Self {
-        let (kind, bytes) = (BorrowKind::Read, Footprint::none_at(0));
-        Self { kind, bytes, at: CallSite::named(c"nowhere") }
+    pub(super) const fn none() -> Self {
+        let at = CallSite::named(c"nowhere");
+        Self { kind: BorrowKind::Read, bytes: Footprint::none_at(0), at }
     }
 
     #[inline(always)]
@@ -25,10 +33,18 @@ impl Record {
         self.bytes.overwrite(span, axes);
     }
 
+    /// Whether there is more to be asked: the kinds conflict, and the spans meet.
     #[inline(always)]
-    pub(super) fn conflicts_with(&self, kind: BorrowKind, span: Span, axes: &[Axis]) -> bool {
-        !self.kind.is_compatible_with(kind)
-            && !footprints_overlap(&self.bytes, span, axes, DEFAULT_BUDGET).is_disjoint()
+    pub(super) fn is_near(&self, kind: BorrowKind, span: Span) -> bool {
+        !self.kind.is_compatible_with(kind) && self.bytes.span().meets(span)
+    }
+
+    pub(super) fn verdict(&self, kind: BorrowKind, span: Span, axes: &[Axis]) -> Verdict {
+        match self.is_near(kind, span) {
+            false => Verdict::Clear,
+            true if self.bytes.axes().is_empty() && axes.is_empty() => Verdict::Conflict,
+            true => Verdict::Unknown,
+        }
     }
 
     #[cold]

@@ -7,8 +7,8 @@ use ndbridge_layout::{Axis, Footprint, Span};
 
 use super::table::{AdoptError, LedgerTable};
 use super::{CallSite, Held, Ledger, Token};
-use crate::BorrowKind;
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, const_fn};
+use crate::{BorrowKind, fork};
 
 /// A ledger that a module keeps itself, or that it shares with the other modules of the process.
 ///
@@ -18,11 +18,10 @@ use crate::sync::{AtomicPtr, Ordering};
 ///
 /// ```
 /// use std::panic::Location;
-/// use std::sync::LazyLock;
 /// use ndbridge_storage::{BorrowKind, Footprint, Region, ledger::SharedLedger};
 ///
-/// static OWNER: LazyLock<SharedLedger> = LazyLock::new(SharedLedger::new);
-/// static OTHER: LazyLock<SharedLedger> = LazyLock::new(SharedLedger::new);
+/// static OWNER: SharedLedger = SharedLedger::new();
+/// static OTHER: SharedLedger = SharedLedger::new();
 /// // SAFETY: the table is this crate's own, of a ledger that lives as long as the process.
 /// unsafe { OTHER.adopt(OWNER.table().into())? };
 ///
@@ -32,7 +31,7 @@ use crate::sync::{AtomicPtr, Ordering};
 /// OTHER.release(token);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SharedLedger {
     own: Ledger,
     table: OnceLock<LedgerTable>,
@@ -44,15 +43,23 @@ pub struct SharedLedger {
 }
 
 impl SharedLedger {
-    /// A ledger without borrows.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    const_fn! {
+        /// A ledger without borrows.
+        #[must_use]
+        pub const fn new() -> Self {
+            let adopted = AtomicPtr::new(std::ptr::null_mut());
+            Self { own: Ledger::new(), table: OnceLock::new(), decided: OnceLock::new(), adopted }
+        }
+    }
+
+    /// See [`Ledger::strike_out_the_gone`].
+    pub(super) fn strike_out_the_gone(&self) {
+        self.own.strike_out_the_gone();
     }
 
     /// The functions of this module's own ledger.
     pub fn table(&'static self) -> &'static LedgerTable {
-        self.table.get_or_init(|| LedgerTable::of(&self.own))
+        fork::get_or_init(&self.table, || LedgerTable::of(&self.own))
     }
 
     /// Uses the ledger behind `table` from now on, for good. If that is this module's own, it
@@ -83,7 +90,7 @@ impl SharedLedger {
     }
 
     fn decide(&self, table: &'static LedgerTable) -> Result<(), AdoptError> {
-        let decided = *self.decided.get_or_init(|| table);
+        let decided = *fork::get_or_init(&self.decided, || table);
         if std::ptr::eq(decided, table) { Ok(()) } else { Err(AdoptError::Decided) }
     }
 
@@ -149,5 +156,11 @@ impl SharedLedger {
             Some(table) if token != Token::NOTHING => table.release(token),
             Some(_) => {}
         }
+    }
+}
+
+impl Default for SharedLedger {
+    fn default() -> Self {
+        Self::new()
     }
 }

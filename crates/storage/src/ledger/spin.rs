@@ -1,15 +1,22 @@
-//! A lock for a few nanoseconds of work.
+//! The lock of a ledger.
 
 use std::fmt;
 
-use crate::sync::{AtomicBool, MutPtr, Ordering, UnsafeCell, relax};
+use super::mark;
+use crate::sync::{AtomicU64, MutPtr, Ordering, UnsafeCell, const_fn, relax};
 
 /// Content that one thread at a time may use.
 ///
-/// Spins, then yields: holders neither block nor call foreign code, so the wait is short. Unlocks
-/// also when the holder panics.
+/// Spins, then yields: holders neither block nor call foreign code, and search for no overlap. They
+/// look at the slots, which takes nanoseconds, and walk the index, which takes some for each record
+/// that reaches near the bytes wanted. Unlocks also when the holder panics.
+///
+/// A thread that a child does not have may have held it at the fork: its lock is taken over there.
+/// So what must not be seen half done is done while forks are
+/// [held off](crate::fork::held_off).
 pub(super) struct Spin<T> {
-    locked: AtomicBool,
+    /// Mark of the thread that uses the content; 0 if none does.
+    holder: AtomicU64,
     content: UnsafeCell<T>,
 }
 
@@ -17,28 +24,34 @@ pub(super) struct Spin<T> {
 unsafe impl<T: Send> Sync for Spin<T> {}
 
 impl<T> Spin<T> {
-    pub(super) fn new(content: T) -> Self {
-        Self { locked: AtomicBool::new(false), content: UnsafeCell::new(content) }
+    const_fn! {
+        pub(super) const fn new(content: T) -> Self {
+            Self { holder: AtomicU64::new(0), content: UnsafeCell::new(content) }
+        }
     }
 
-    /// Waits for the content; gives it back when the result is dropped.
+    /// Waits for the content; gives it back when the result is dropped. `mark` is this thread's.
     #[inline(always)]
-    pub(super) fn lock(&self) -> Locked<'_, T> {
-        if !self.try_lock() {
-            self.wait();
+    pub(super) fn lock(&self, mark: u64) -> Locked<'_, T> {
+        if !self.replace(0, mark) {
+            self.wait(mark);
         }
-        Locked { content: self.content.get_mut(), _unlock: Unlock(&self.locked) }
+        Locked { content: self.content.get_mut(), _unlock: Unlock(&self.holder) }
     }
 
     #[inline]
-    fn try_lock(&self) -> bool {
-        self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    fn replace(&self, holder: u64, mark: u64) -> bool {
+        self.holder.compare_exchange(holder, mark, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     #[cold]
-    fn wait(&self) {
+    fn wait(&self, mark: u64) {
         let mut spins = 0;
-        while self.locked.load(Ordering::Relaxed) || !self.try_lock() {
+        loop {
+            let holder = self.holder.load(Ordering::Relaxed);
+            if (holder == 0 || !mark::is_here(holder)) && self.replace(holder, mark) {
+                return;
+            }
             relax(spins);
             spins += 1;
         }
@@ -55,18 +68,19 @@ pub(super) struct Locked<'a, T> {
 impl<T> Locked<'_, T> {
     #[inline(always)]
     pub(super) fn content(&mut self) -> &mut T {
-        // SAFETY: the flag is ours until `_unlock` drops, and whoever else would look at the
-        // content waits for it; `&mut self` makes this the only reference of ours.
+        // SAFETY: the lock is ours until `_unlock` drops, and whoever else would look at the content
+        // waits for it, or is not in this process; `&mut self` makes this the only reference of
+        // ours.
         unsafe { self.content.deref() }
     }
 }
 
-struct Unlock<'a>(&'a AtomicBool);
+struct Unlock<'a>(&'a AtomicU64);
 
 impl Drop for Unlock<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        self.0.store(0, Ordering::Release);
     }
 }
 

@@ -1,0 +1,88 @@
+//! The search for shared bytes, which may take a tenth of a millisecond: not under the lock.
+//!
+//! ```text
+//! lock     look at all records: one is surely in the way -> refused
+//!                               some take a search       -> copied out
+//! unlock   search: one shares a byte -> refused; none does -> these footprints are cleared
+//! lock     look at all records again, those of cleared footprints are not in the way ..
+//! ```
+//!
+//! What was found out is about footprints, so it holds for every record that has such a one,
+//! whoever entered it meanwhile. Each round clears twice as many as the one before.
+
+use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Span, footprints_overlap};
+use smallvec::SmallVec;
+
+use super::record::{Record, Verdict};
+use super::{Held, mark};
+use crate::BorrowKind;
+
+/// What is known of the records that a wanted borrow meets.
+pub(super) struct Search<'w> {
+    kind: BorrowKind,
+    span: Span,
+    axes: &'w [Axis],
+    // INVARIANT: share no byte with what is wanted; by span.
+    cleared: Vec<Footprint>,
+    /// Copies of records that are to be searched; no more than there is room for, since it is filled
+    /// under the lock.
+    open: SmallVec<[Record; 4]>,
+}
+
+impl<'w> Search<'w> {
+    pub(super) fn new(kind: BorrowKind, span: Span, axes: &'w [Axis]) -> Self {
+        Self { kind, span, axes, cleared: Vec::new(), open: SmallVec::new() }
+    }
+
+    pub(super) fn kind(&self) -> BorrowKind {
+        self.kind
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Asks about a record that the thread with this mark entered: an error if it is in the way.
+    pub(super) fn ask(&mut self, record: &Record, mark: u64) -> Result<(), Box<Held>> {
+        match record.verdict(self.kind, self.span, self.axes) {
+            Verdict::Clear => Ok(()),
+            _ if !mark::is_here(mark) => Ok(()),
+            Verdict::Conflict => Err(record.held()),
+            Verdict::Unknown => {
+                if self.open.len() < self.open.capacity() && !self.is_cleared(&record.bytes) {
+                    self.open.push(record.clone());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn is_cleared(&self, bytes: &Footprint) -> bool {
+        let first = self.cleared.partition_point(|other| by_span(other) < by_span(bytes));
+        let alike = self.cleared[first..].iter().take_while(|other| other.span() == bytes.span());
+        alike.into_iter().any(|other| other == bytes)
+    }
+
+    /// Whether all that was asked about is clear.
+    pub(super) fn is_over(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Searches what is open: an error if some of it is in the way.
+    pub(super) fn run(&mut self) -> Result<(), Box<Held>> {
+        for record in self.open.drain(..) {
+            let overlap = footprints_overlap(&record.bytes, self.span, self.axes, DEFAULT_BUDGET);
+            if !overlap.is_disjoint() {
+                return Err(record.held());
+            }
+            self.cleared.push(record.bytes);
+        }
+        self.cleared.sort_unstable_by_key(by_span);
+        self.open.reserve(2 * self.cleared.len());
+        Ok(())
+    }
+}
+
+fn by_span(bytes: &Footprint) -> (usize, usize) {
+    (bytes.span().start, bytes.span().end)
+}
