@@ -181,7 +181,7 @@ impl Ledger {
     #[inline(always)]
     pub(crate) fn acquire_if(
         &self,
-        still: impl Fn() -> bool,
+        still: impl Fn() -> bool + Copy,
         kind: BorrowKind,
         span: Span,
         axes: &[Axis],
@@ -199,7 +199,7 @@ impl Ledger {
             Some(slot) if axes.len() <= Footprint::INLINE_AXES => {
                 Some(Ok(self.fill_slot(books.content(), slot, mark, kind, span, axes, at)))
             }
-            _ => self.acquire_slowly(books, &still, mark, kind, span, axes, at),
+            _ => self.acquire_slowly(books, still, mark, kind, span, axes, at),
         }
     }
 
@@ -240,7 +240,7 @@ impl Ledger {
     fn acquire_slowly<'l>(
         &'l self,
         mut books: Locked<'l, Books>,
-        still: &dyn Fn() -> bool,
+        still: impl Fn() -> bool,
         mark: u64,
         kind: BorrowKind,
         span: Span,

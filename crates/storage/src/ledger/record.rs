@@ -36,7 +36,9 @@ impl Record {
     /// Whether there is more to be asked: the kinds conflict, and the spans meet.
     #[inline(always)]
     pub(super) fn is_near(&self, kind: BorrowKind, span: Span) -> bool {
-        !self.kind.is_compatible_with(kind) && self.bytes.span().meets(span)
+        let ours = self.bytes.span();
+        // Neither is empty: no bytes are not entered.
+        !self.kind.is_compatible_with(kind) && ours.start < span.end && span.start < ours.end
     }
 
     pub(super) fn verdict(&self, kind: BorrowKind, span: Span, axes: &[Axis]) -> Verdict {
