@@ -25,7 +25,7 @@ pub fn load() -> Result<(), Absent> {
 ///
 /// # Safety
 /// None is needed on this target.
-pub unsafe fn bind(_find: impl FnMut(&CStr) -> *mut c_void + Send + 'static) -> bool {
+pub unsafe fn bind(_find: impl Fn(&CStr) -> *mut c_void + Send + Sync + 'static) -> bool {
     false
 }
 

@@ -31,6 +31,8 @@ pub struct Library {
 
 // SAFETY: a handle is not tied to a thread.
 unsafe impl Send for Library {}
+// SAFETY: any threads may look up symbols at the same time.
+unsafe impl Sync for Library {}
 
 impl Library {
     /// The library that the environment names, or the first found in the places of a driver.

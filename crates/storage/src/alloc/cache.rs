@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use super::block::Block;
 use super::classes::{CLASSES, Class};
+use crate::fork;
 
 /// Sets the limit before the first use: a number of bytes.
 const VARIABLE: &str = "NDBRIDGE_CACHE_BYTES";
@@ -16,7 +17,7 @@ const VARIABLE: &str = "NDBRIDGE_CACHE_BYTES";
 /// The limit if nobody sets one.
 const DEFAULT_LIMIT_BYTES: usize = 512 << 20;
 
-static CACHE: Mutex<Cache> = Mutex::new(Cache::new());
+static CACHE: fork::Mutex<Cache> = fork::Mutex::new(fork::RANK_OF_CACHE, Cache::new());
 
 /// What is kept for reuse, and how often that helped; see [`cache_stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,9 @@ pub fn cache_stats() -> CacheStats {
 
 /// Frees all that is kept for reuse.
 pub fn empty_cache() {
-    drop(lock().take_all());
+    // In a statement of its own: the blocks are freed after the lock.
+    let all = lock().take_all();
+    drop(all);
 }
 
 /// Sets how many bytes are kept for reuse at the most, and frees what is beyond.
@@ -136,7 +139,7 @@ struct Cache {
 
 fn lock() -> MutexGuard<'static, Cache> {
     // Nothing in here panics half way.
-    CACHE.lock().unwrap_or_else(PoisonError::into_inner)
+    CACHE.lock()
 }
 
 fn limit_from_environment() -> usize {

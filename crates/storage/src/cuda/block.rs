@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError};
 
-use super::device::Gpu;
+use super::device::{Gpu, is_left_to_parent};
 use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::{Relaxed, Stream, current_stream};
 use super::uses::{Later, Noted, Use, Uses};
@@ -72,7 +72,7 @@ impl Block {
         }?;
         let block = Self { address, len_bytes, stream, uses: Uses::new() };
         // There is no such memory on any stream before it was allocated on this one.
-        block.uses.lock().note_write(Use::on(&block.stream, false)?);
+        block.uses.lock()?.note_write(Use::on(&block.stream, false)?);
         Ok(block)
     }
 }
@@ -110,7 +110,7 @@ fn explained(gpu: &'static Gpu, asked: usize, error: StorageError) -> StorageErr
 
 impl Drop for Block {
     fn drop(&mut self) {
-        if self.address != 0 && self.free_in_order().is_err() {
+        if self.address != 0 && self.free_in_order().is_err() && !is_left_to_parent() {
             let late = Late { address: self.address, len_bytes: self.len_bytes };
             self.stream.gpu().unfreed.lock().unwrap_or_else(PoisonError::into_inner).push(late);
         }
@@ -134,7 +134,7 @@ impl Block {
     /// An error if that cannot be.
     fn free_in_order(&self) -> Result<(), StorageError> {
         let gpu = self.stream.gpu();
-        let notes = self.uses.lock();
+        let notes = self.uses.lock()?;
         let later = Later::of(&self.stream);
         if gpu.pool.is_none() || notes.has_unnoted_work() || later.is_captured {
             return Err(StorageError::Capturing { call: "free" });

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use cust::context::Context;
@@ -12,7 +13,7 @@ use super::block::Late;
 use super::driver::{self, Handle, from_cust};
 use super::event::Events;
 use super::stream::Stream;
-use crate::{Device, StorageError};
+use crate::{Device, StorageError, fork};
 
 /// One GPU: its primary context, the stream that work goes to by default, its memory pool.
 ///
@@ -36,6 +37,30 @@ pub(super) struct Loaded {
 }
 
 const MAX_DEVICES: usize = 64;
+
+/// The process that used the driver first: its [`fork::generation`], and 1; 0 until then.
+static USED_IN: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the driver was used before this process was forked: it answers errors here, and locks of
+/// devices and of notes may be held by threads that are not here. So nothing of them is touched.
+#[inline]
+pub(super) fn is_left_to_parent() -> bool {
+    let used_in = USED_IN.load(Ordering::Relaxed);
+    used_in != 0 && used_in != fork::generation() + 1
+}
+
+/// An error if nothing of CUDA may be touched in this process; that of `device`.
+#[inline]
+pub(super) fn check_process(device: Device) -> Result<(), StorageError> {
+    if is_left_to_parent() { Err(left_to_parent(device)) } else { Ok(()) }
+}
+
+#[cold]
+fn left_to_parent(device: Device) -> StorageError {
+    let reason = "CUDA was used before this process was forked, and does not work in a child: start \
+                  processes by spawn or forkserver, or use CUDA in the child first";
+    StorageError::NoDevice { device, reason: reason.to_owned() }
+}
 
 static OPEN: [OnceLock<&'static Gpu>; MAX_DEVICES] = [const { OnceLock::new() }; MAX_DEVICES];
 
@@ -117,6 +142,7 @@ impl Gpu {
     /// Makes this device's context the current one of the thread until the guard drops.
     #[inline]
     pub(super) fn enter(&self) -> Result<Entered, StorageError> {
+        check_process(self.device())?;
         let context = self.context();
         let pushed = current_context()? != context;
         if pushed {
@@ -187,6 +213,9 @@ fn has_pools(device: CustDevice) -> Result<bool, StorageError> {
 
 /// Number of devices; an error of `device` if there is no driver.
 fn count_for(device: Device) -> Result<usize, StorageError> {
+    check_process(device)?;
+    let _ =
+        USED_IN.compare_exchange(0, fork::generation() + 1, Ordering::Relaxed, Ordering::Relaxed);
     let missing = |reason: String| StorageError::NoDevice { device, reason };
     ndbridge_cuda_lazy::load().map_err(|absent| missing(absent.to_string()))?;
     let init = cust::init(cust::CudaFlags::empty()).map_err(from_cust("cuInit"));

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::device::Gpu;
+use super::device::{Gpu, is_left_to_parent};
 use super::driver::{self, Handle, NOT_READY, code_of};
 use crate::StorageError;
 
@@ -69,6 +69,9 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
+        if is_left_to_parent() {
+            return;
+        }
         // Waits that were enqueued for it keep the point that they were enqueued for.
         self.gpu.events.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.handle);
     }

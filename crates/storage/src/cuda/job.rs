@@ -92,8 +92,10 @@ impl<'a> Job<'a> {
         let Self { stream, mut parts, host, is_exact } = self;
         // All locks, always in the same order: no other thread comes between the waits and the notes.
         parts.sort_by_key(|(uses, _)| Arc::as_ptr(uses).addr());
-        let mut locked: SmallVec<[(MutexGuard<'_, Notes>, BorrowKind); 3]> =
-            parts.iter().map(|(uses, kind)| (uses.lock(), *kind)).collect();
+        let mut locked: SmallVec<[(MutexGuard<'_, Notes>, BorrowKind); 3]> = SmallVec::new();
+        for (uses, kind) in &parts {
+            locked.push((uses.lock()?, *kind));
+        }
         let later = Later::of(stream);
         for (notes, kind) in &locked {
             match kind {
@@ -344,7 +346,7 @@ impl Storage {
         if self.device() == Device::CudaHost {
             return Ok(pending::is_written(&self.addresses()));
         }
-        self.noted().map_or(Ok(true), |noted| noted.uses().lock().is_written())
+        self.noted().map_or(Ok(true), |noted| noted.uses().lock()?.is_written())
     }
 
     /// Waits for the last noted work that writes this storage on a device.
@@ -355,7 +357,7 @@ impl Storage {
         if self.device() == Device::CudaHost {
             return pending::settle(BorrowKind::Read, &self.addresses());
         }
-        self.noted().map_or(Ok(()), |noted| noted.uses().lock().wait_for_write())
+        self.noted().map_or(Ok(()), |noted| noted.uses().lock()?.wait_for_write())
     }
 
     /// Notes that foreign code, which may have written this device memory, has made the thread's
@@ -380,7 +382,7 @@ impl Storage {
     /// The driver's.
     pub fn hand_over(&self, to: Consumer<'_>, kind: BorrowKind) -> Result<(), StorageError> {
         let Some(noted) = self.noted() else { return Ok(()) };
-        let mut notes = noted.uses().lock();
+        let mut notes = noted.uses().lock()?;
         if let Consumer::OnStream(stream) = to {
             match kind {
                 BorrowKind::Write => notes.before_write(&Later::of(stream))?,

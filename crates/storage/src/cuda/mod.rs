@@ -25,7 +25,8 @@
 //! current only inside a call; the caller's current context is what it was afterwards.
 //!
 //! # Limitations
-//! - Not fork-safe: as everywhere in CUDA, a child process must not use what its parent opened.
+//! - As everywhere in CUDA, a child process cannot use devices if the process that forked it did: each
+//!   call is an error that says so, and what the parent has on devices is left to the parent.
 //! - Streams made here are blocking streams: they and the legacy default stream wait for each other.
 //! - Memory that a captured graph uses is not noted: who replays the graph keeps it alive.
 

@@ -4,11 +4,11 @@
 //! a guard for the copies it conflicts with, the memory's end for all of them.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::event::Event;
 use super::pinned::Pinned;
-use crate::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
+use crate::{BorrowKind, Device, OwnedBorrow, Storage, StorageError, fork};
 
 /// A copy that was enqueued.
 pub(super) struct Pending {
@@ -25,13 +25,13 @@ impl Pending {
     }
 }
 
-static PENDING: Mutex<Vec<Pending>> = Mutex::new(Vec::new());
+static PENDING: fork::Mutex<Vec<Pending>> = fork::Mutex::new(fork::RANK_OF_PENDING, Vec::new());
 
 /// Past so many, copies that have run are looked for whenever one is added.
 const MANY: usize = 16;
 
 pub(super) fn add(pending: Pending) {
-    let mut all = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = PENDING.lock();
     all.push(pending);
     let are_many = all.len() > MANY;
     drop(all);
@@ -40,42 +40,45 @@ pub(super) fn add(pending: Pending) {
     }
 }
 
-/// Takes out those of the enqueued copies that `wanted` says. Never dropped under the lock: the end
-/// of a borrow may be the end of its memory, which may run foreign code.
-fn take(wanted: impl Fn(&Pending) -> bool) -> Vec<Pending> {
-    let mut all = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
-    all.extract_if(.., |pending| wanted(pending)).collect()
+/// The ends of those of the enqueued copies that `wanted` says. They are asked, and waited for, without
+/// the lock: that is the driver's work.
+fn ends(wanted: impl Fn(&Pending) -> bool) -> Vec<Arc<Event>> {
+    let all = PENDING.lock();
+    let wanted = all.iter().filter(|pending| wanted(pending));
+    wanted.map(|pending| Arc::clone(&pending.end)).collect()
+}
+
+/// Lets go of the memory of copies that have run. Not under the lock: the end of a borrow may be the
+/// end of its memory, which may run foreign code.
+fn release(passed: &[Arc<Event>]) {
+    let has_passed =
+        |pending: &mut Pending| passed.iter().any(|passed| Arc::ptr_eq(passed, &pending.end));
+    let mut all = PENDING.lock();
+    let released: Vec<Pending> = all.extract_if(.., has_passed).collect();
+    drop(all);
+    drop(released);
 }
 
 /// Lets go of the memory of copies that have run.
 pub(super) fn release_passed() {
-    drop(take(|pending| pending.end.has_passed().unwrap_or(false)));
+    let mut passed = ends(|_| true);
+    passed.retain(|end| end.has_passed().unwrap_or(false));
+    release(&passed);
 }
 
 /// Whether no device writes to any of `addresses` now.
 pub(super) fn is_written(addresses: &Range<usize>) -> bool {
-    let all = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
-    all.iter().all(|pending| {
-        let is_elsewhere = pending.kind == BorrowKind::Read || !pending.meets(addresses);
-        is_elsewhere || pending.end.has_passed().unwrap_or(false)
-    })
+    let writes = |pending: &Pending| pending.kind != BorrowKind::Read && pending.meets(addresses);
+    ends(writes).iter().all(|end| end.has_passed().unwrap_or(false))
 }
 
 /// Waits for the copies that a borrow of `kind` of some of `addresses` conflicts with.
 pub(crate) fn settle(kind: BorrowKind, addresses: &Range<usize>) -> Result<(), StorageError> {
-    let conflicts =
-        |pending: &Pending| pending.meets(addresses) && !kind.is_compatible_with(pending.kind);
     // They stay where they are meanwhile, for others who ask.
-    let all = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let ends: Vec<Arc<Event>> = all
-        .iter()
-        .filter(|pending| conflicts(pending))
-        .map(|pending| Arc::clone(&pending.end))
-        .collect();
-    drop(all);
+    let ends = ends(|pending| pending.meets(addresses) && !kind.is_compatible_with(pending.kind));
     // If this fails nobody knows whether the copy still runs: its memory stays as it is.
     ends.iter().try_for_each(|end| end.wait())?;
-    drop(take(|pending| ends.iter().any(|end| Arc::ptr_eq(end, &pending.end))));
+    release(&ends);
     Ok(())
 }
 

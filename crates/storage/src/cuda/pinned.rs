@@ -2,12 +2,11 @@
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use super::device::Gpu;
+use super::device::{Gpu, check_process};
 use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::Relaxed;
-use crate::{Device, StorageError};
+use crate::{Device, StorageError, fork};
 
 const PORTABLE: u32 = 1;
 const SMALLEST_BYTES: usize = 4096;
@@ -28,26 +27,39 @@ unsafe impl Send for Pinned {}
 // SAFETY: nothing of it is reachable through `&Pinned` but its address.
 unsafe impl Sync for Pinned {}
 
-#[derive(Default)]
 struct Kept {
     blocks: Vec<(NonNull<u8>, usize)>,
     bytes: usize,
+}
+
+impl Kept {
+    const NOTHING: Self = Self { blocks: Vec::new(), bytes: 0 };
+
+    fn push(&mut self, address: NonNull<u8>, len_bytes: usize) {
+        self.bytes += len_bytes;
+        self.blocks.push((address, len_bytes));
+    }
+
+    fn take_all(&mut self) -> Self {
+        std::mem::replace(self, Self::NOTHING)
+    }
 }
 
 // SAFETY: memory that nobody uses.
 unsafe impl Send for Kept {}
 
 /// Memory that foreign code had, and may have given to devices.
-static LATE: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
+static LATE: fork::Mutex<Kept> = fork::Mutex::new(fork::RANK_OF_LATE, Kept::NOTHING);
 /// Past so much late memory, an allocation waits for the devices.
 const MANY_LATE: usize = 64;
 const MUCH_LATE_BYTES: usize = 256 << 20;
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { blocks: Vec::new(), bytes: 0 });
+static KEPT: fork::Mutex<Kept> = fork::Mutex::new(fork::RANK_OF_KEPT, Kept::NOTHING);
 
 impl Pinned {
     /// At least `len_bytes`, and at least one.
     pub(crate) fn allocate(len_bytes: usize) -> Result<Self, StorageError> {
+        check_process(Device::CudaHost)?;
         let asked = len_bytes;
         let len_bytes = size_class(asked).ok_or(StorageError::TooLarge { len_bytes })?;
         let is_known_outside = AtomicBool::new(false);
@@ -87,7 +99,7 @@ impl Pinned {
 }
 
 fn is_much_late() -> bool {
-    let late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let late = LATE.lock();
     late.blocks.len() > MANY_LATE || late.bytes > MUCH_LATE_BYTES
 }
 
@@ -116,7 +128,7 @@ fn for_host(error: StorageError) -> StorageError {
 }
 
 fn take_kept(len_bytes: usize) -> Option<NonNull<u8>> {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = KEPT.lock();
     let at = kept.blocks.iter().position(|&(_, bytes)| bytes == len_bytes)?;
     kept.bytes -= len_bytes;
     Some(kept.blocks.swap_remove(at).0)
@@ -126,28 +138,17 @@ impl Drop for Pinned {
     fn drop(&mut self) {
         if self.is_known_outside.load(Ordering::Relaxed) {
             // Devices may still copy it, on streams that nobody can name.
-            let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
-            late.bytes += self.len_bytes;
-            late.blocks.push((self.address, self.len_bytes));
-            return;
+            return LATE.lock().push(self.address, self.len_bytes);
         }
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = KEPT.lock();
         if kept.bytes + self.len_bytes <= KEPT_BYTES {
-            kept.bytes += self.len_bytes;
-            kept.blocks.push((self.address, self.len_bytes));
-            return;
+            return kept.push(self.address, self.len_bytes);
         }
         drop(kept);
         if free(self.address).is_err() {
-            keep(self.address, self.len_bytes);
+            KEPT.lock().push(self.address, self.len_bytes);
         }
     }
-}
-
-fn keep(address: NonNull<u8>, len_bytes: usize) {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.bytes += len_bytes;
-    kept.blocks.push((address, len_bytes));
 }
 
 fn free(address: NonNull<u8>) -> Result<(), StorageError> {
@@ -159,32 +160,30 @@ fn free(address: NonNull<u8>) -> Result<(), StorageError> {
 
 /// Takes back for later use what foreign code had, once all devices have been waited for.
 pub(super) fn take_back_late() {
-    let mut late = LATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Kept { blocks, bytes } = &mut *late;
-    if blocks.is_empty() || Gpu::wait_for_all_devices().is_err() {
+    // Not under the lock: waiting is the driver's work, and takes as long as the devices do.
+    let late = LATE.lock().take_all();
+    if late.blocks.is_empty() {
         return;
     }
-    *bytes = 0;
-    let blocks = std::mem::take(blocks);
-    drop(late);
-    for (address, len_bytes) in blocks {
-        // Kept, or freed if there is enough of it.
-        drop(Pinned { address, len_bytes, is_known_outside: AtomicBool::new(false) });
+    let is_over = Gpu::wait_for_all_devices().is_ok();
+    for (address, len_bytes) in late.blocks {
+        // Kept, or freed if there is enough of it; late as before where nobody could wait.
+        drop(Pinned { address, len_bytes, is_known_outside: AtomicBool::new(!is_over) });
     }
 }
 
 /// Bytes that are kept for later.
 pub(super) fn kept_bytes() -> usize {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    KEPT.lock().bytes
 }
 
 /// Frees what is kept.
 pub(super) fn free_kept() {
     take_back_late();
-    let kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
+    let kept = KEPT.lock().take_all();
     for (address, len_bytes) in kept.blocks {
         if free(address).is_err() {
-            keep(address, len_bytes);
+            KEPT.lock().push(address, len_bytes);
         }
     }
 }

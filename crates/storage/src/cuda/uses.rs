@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
-use super::device::Gpu;
+use super::device::{Gpu, check_process};
 use super::event::Event;
 use super::stream::Stream;
-use crate::StorageError;
+use crate::{Device, StorageError};
 
 /// Notes of the uses of one storage on devices.
 pub(crate) struct Uses(Mutex<Notes>);
@@ -98,9 +98,11 @@ impl Uses {
         Arc::new(Self(Mutex::default()))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Notes> {
+    /// An error in a child, where nobody may be left to unlock them.
+    pub(super) fn lock(&self) -> Result<MutexGuard<'_, Notes>, StorageError> {
+        check_process(Device::Cuda(0))?;
         // Notes are only added whole: a panic elsewhere left them as they were.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -180,7 +182,7 @@ impl Noted {
         let ready_on = super::current_stream(ordinal)?;
         let waits_at_end = Some(ready_on.gpu());
         if !ready_on.is_capturing_quietly() {
-            uses.lock().note_write(Use::on(&ready_on, false)?);
+            uses.lock()?.note_write(Use::on(&ready_on, false)?);
         }
         Ok(Self { uses, waits_at_end })
     }
@@ -193,7 +195,7 @@ impl Noted {
 impl Drop for Noted {
     fn drop(&mut self) {
         let Some(gpu) = self.waits_at_end else { return };
-        let mut notes = self.uses.lock();
+        let Ok(mut notes) = self.uses.lock() else { return };
         if notes.wait_for_all().is_err() || notes.has_unnoted_work() {
             // The memory goes now: better late than under running work.
             let _ = gpu.wait_for_all();

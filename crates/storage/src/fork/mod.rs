@@ -40,6 +40,15 @@ use std::sync::{MutexGuard, OnceLock, PoisonError, RwLockReadGuard};
 pub use list::generation;
 pub use per_process::PerProcess;
 
+// The order of this crate's locks. None of them is taken while another one is held.
+#[cfg(feature = "cuda")]
+pub(crate) const RANK_OF_PENDING: u8 = 200;
+#[cfg(feature = "cuda")]
+pub(crate) const RANK_OF_LATE: u8 = 201;
+#[cfg(feature = "cuda")]
+pub(crate) const RANK_OF_KEPT: u8 = 202;
+pub(crate) const RANK_OF_CACHE: u8 = 210;
+
 /// A static lock that stands in the list: [`std::sync::Mutex`] otherwise, without poisoning.
 ///
 /// What is under it must be whole after a panic. The rank is its place in the order: if a lock is
