@@ -1,9 +1,9 @@
 //! Memory that Python code may reach is borrowed only while this thread keeps Python still.
 
 use std::ffi::c_int;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
-use ndbridge_storage::{Gate, GateError};
+use ndbridge_storage::{Gate, GateError, fork};
 use pyo3::ffi;
 
 /// The gate of memory lent to, or by, Python: open for threads that are attached to the
@@ -15,8 +15,8 @@ impl PythonGate {
     /// The gate for a storage.
     #[must_use]
     pub fn shared() -> Arc<dyn Gate> {
-        static SHARED: LazyLock<Arc<PythonGate>> = LazyLock::new(|| Arc::new(PythonGate));
-        Arc::<PythonGate>::clone(&SHARED)
+        static SHARED: OnceLock<Arc<PythonGate>> = OnceLock::new();
+        Arc::<PythonGate>::clone(fork::get_or_init(&SHARED, || Arc::new(PythonGate)))
     }
 }
 

@@ -7,10 +7,9 @@
 //! ```
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
 
 use ndbridge_dtype::Element;
-use ndbridge_storage::Access;
+use ndbridge_storage::{Access, fork};
 use ndbridge_tensor::{ReadGuard, Tensor, WriteGuard};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -249,12 +248,12 @@ impl Drop for Hold<'_> {
 }
 
 /// Arrays made read-only here, by address, and how often: holds may overlap in time.
-static FROZEN: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+static FROZEN: fork::Mutex<Vec<(usize, usize)>> = fork::Mutex::new(10, Vec::new());
 
 /// Makes an array read-only; false if it was, and not by this function.
 fn freeze(api: &NumpyApi, array: &Bound<'_, PyAny>) -> bool {
     let address = array.as_ptr().addr();
-    let mut frozen = FROZEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut frozen = FROZEN.lock();
     if let Some((_, times)) = frozen.iter_mut().find(|(known, _)| *known == address) {
         *times += 1;
         return true;
@@ -270,7 +269,7 @@ fn freeze(api: &NumpyApi, array: &Bound<'_, PyAny>) -> bool {
 
 fn thaw(array: &Bound<'_, PyAny>) {
     let address = array.as_ptr().addr();
-    let mut frozen = FROZEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut frozen = FROZEN.lock();
     let Some(position) = frozen.iter().position(|(known, _)| *known == address) else { return };
     frozen[position].1 -= 1;
     if frozen[position].1 == 0 {

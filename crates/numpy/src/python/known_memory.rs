@@ -5,15 +5,14 @@
 //! lives is that storage's, whoever hands it in.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
-use ndbridge_storage::{Storage, WeakStorage};
+use ndbridge_storage::{Storage, WeakStorage, fork};
 
 use crate::described::Described;
 
 /// Storages that went out.
-static KNOWN: Mutex<Known> =
-    Mutex::new(Known { sorted: BTreeMap::new(), recent: Vec::new(), limit: FEW });
+static KNOWN: fork::Mutex<Known> =
+    fork::Mutex::new(11, Known { sorted: BTreeMap::new(), recent: Vec::new(), limit: FEW });
 
 /// So many are sorted at once, and struck out if they are gone.
 const FEW: usize = 64;
@@ -53,7 +52,7 @@ pub(super) fn remember(storage: &Storage) {
     if !storage.mark_known() {
         return;
     }
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     known.recent.push(storage.downgrade());
     let alive = if known.recent.len() < FEW { Vec::new() } else { known.sort() };
     drop(known);
@@ -63,7 +62,7 @@ pub(super) fn remember(storage: &Storage) {
 /// The storage that the elements lie in, if it went out and still lives.
 pub(super) fn storage_of(described: &Described) -> Option<Storage> {
     let (start, end) = described.addresses()?;
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     let alive = known.sort();
     let nearest = known.sorted.range(..=start).next_back();
     let storage = nearest.and_then(|(_, weak)| weak.upgrade());

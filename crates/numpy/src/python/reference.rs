@@ -6,8 +6,8 @@
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use ndbridge_storage::fork;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -47,11 +47,11 @@ impl Drop for Reference {
 
 /// References, by address, that wait for a thread that is attached. After the interpreter has ended
 /// they wait for good.
-static PARKED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+static PARKED: fork::Mutex<Vec<usize>> = fork::Mutex::new(13, Vec::new());
 static ANY_PARKED: AtomicBool = AtomicBool::new(false);
 
 fn park(object: usize) {
-    let mut parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut parked = PARKED.lock();
     parked.push(object);
     ANY_PARKED.store(true, Ordering::Release);
     drop(parked);
@@ -79,7 +79,7 @@ pub(super) fn give_up_parked(py: Python<'_>) {
 
 #[cold]
 fn give_up_all(_py: Python<'_>) {
-    let mut parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut parked = PARKED.lock();
     ANY_PARKED.store(false, Ordering::Release);
     let objects = std::mem::take(&mut *parked);
     // Whatever runs when an object goes may park others.

@@ -23,10 +23,10 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{MutexGuard, OnceLock};
 
 use ndbridge_storage::ledger::CallSite;
-use ndbridge_storage::{BorrowKind, LentBorrow, Region};
+use ndbridge_storage::{BorrowKind, LentBorrow, Region, fork};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -236,7 +236,11 @@ unsafe fn ask_former(
 /// # Safety
 /// As [`acquire_for`], and the array was acquired.
 unsafe fn release_for(kind: BorrowKind, flags: *mut c_void, array: *mut ArrayObject) {
-    let known = catch_unwind(|| live().remove(array, kind).map(drop).is_some());
+    let known = catch_unwind(|| {
+        let borrow = live().remove(array, kind);
+        // Released when the lock is given back.
+        borrow.is_some()
+    });
     let Ok(false) = known else { return };
     if let Some(former) = JOINED.get().and_then(|joined| joined.former) {
         let (_, release) = former.functions(kind);
@@ -262,8 +266,9 @@ struct Live {
 }
 
 fn live() -> MutexGuard<'static, Live> {
-    static LIVE: Mutex<Live> = Mutex::new(Live { borrows: BTreeMap::new(), next: 0 });
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+    static LIVE: fork::Mutex<Live> =
+        fork::Mutex::new(12, Live { borrows: BTreeMap::new(), next: 0 });
+    LIVE.lock()
 }
 
 impl Live {

@@ -45,7 +45,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             job: AtomicPtr::new(ptr::null_mut()),
             inside: AtomicUsize::new(0),
@@ -84,11 +84,6 @@ impl Board {
         }
         let panic = job.panic.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         woken.and(panic.map_or(Ok(()), Err))
-    }
-
-    /// In a child process after a fork, where the helpers are not: none of them is inside.
-    pub(super) fn forget_helpers(&self) {
-        self.inside.store(0, SeqCst);
     }
 
     /// Whether there has been a job after number `seen`.

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Parts are claimed one by one, so a helper that gets no core costs nothing: the caller finishes
-//! alone. One job runs at a time; a second caller meanwhile works alone. A child process after a fork
-//! has none of its parent's threads and makes its own.
+//! alone. One job runs at a time; a second caller meanwhile works alone. A child process has none of its
+//! parent's threads and makes a team of its own, also if it was forked in the middle of a copy.
 
 #[expect(unsafe_code, reason = "lends a closure to threads for the time of a call")]
 mod job;
@@ -25,17 +25,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use job::Board;
+use ndbridge_storage::fork::PerProcess;
 
 /// How long a helper looks for more work before it sleeps.
 const LOOKS: Duration = Duration::from_micros(50);
 
-static BOARD: Board = Board::new();
+static BOARD: PerProcess<Board> = PerProcess::new(Board::new);
 /// Held by the caller whose job is on the board.
-static TEAM: Mutex<Team> = Mutex::new(Team { process: 0, helpers: Vec::new() });
+static TEAM: PerProcess<Mutex<Team>> = PerProcess::new(Mutex::default);
 
+#[derive(Default)]
 struct Team {
-    /// The process whose threads the helpers are.
-    process: u32,
     helpers: Vec<Helper>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn run(parts: usize, work: &(dyn Fn(usize) + Sync)) {
         // The helpers are busy, or this is a part that has parts itself.
         return (0..parts).for_each(work);
     };
-    let outcome = BOARD.publish(parts, work, || team.wake(threads - 1));
+    let outcome = BOARD.get().publish(parts, work, || team.wake(threads - 1));
     drop(team);
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
@@ -76,18 +76,11 @@ pub(crate) fn run(parts: usize, work: &(dyn Fn(usize) + Sync)) {
 impl Team {
     /// The team, no larger than the setting, unless it is busy.
     fn take() -> Option<MutexGuard<'static, Self>> {
-        let mut team = match TEAM.try_lock() {
+        let mut team = match TEAM.get().try_lock() {
             Ok(team) => team,
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(TryLockError::WouldBlock) => return None,
         };
-        let process = std::process::id();
-        if team.process != process {
-            // After a fork these threads exist in the parent alone: there is nobody to join.
-            std::mem::take(&mut team.helpers).into_iter().for_each(std::mem::forget);
-            BOARD.forget_helpers();
-            team.process = process;
-        }
         team.keep(num_threads() - 1);
         Some(team)
     }
@@ -135,17 +128,18 @@ impl Helper {
 
 impl State {
     fn help(&self) {
+        let board = BOARD.get();
         let mut seen = 0;
         let mut idle_since = Instant::now();
         while !self.is_dismissed.load(SeqCst) {
-            if BOARD.work_on_newer(&mut seen) {
+            if board.work_on_newer(&mut seen) {
                 idle_since = Instant::now();
             } else if idle_since.elapsed() < LOOKS {
                 std::hint::spin_loop();
             } else {
                 self.sleeps.store(true, SeqCst);
                 // A job may have come in between, whose caller saw this helper awake.
-                if !BOARD.has_newer(seen) {
+                if !board.has_newer(seen) {
                     std::thread::park();
                 }
                 self.sleeps.store(false, SeqCst);
