@@ -1,0 +1,223 @@
+//! Children of a process whose other threads were in the middle of something.
+//!
+//! A child says by its exit status what it found; one that hangs is ended by its alarm.
+#![cfg(all(unix, not(any(miri, loom))))]
+#![expect(unsafe_code, reason = "forks, and makes storages of foreign memory")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
+
+use ndbridge_storage::fork::{self, PerProcess};
+use ndbridge_storage::{BorrowKind, OwnedBorrow, Region, Storage, gate};
+
+use BorrowKind::{Read, Write};
+
+const ROW_BYTES: usize = 8;
+
+/// Forks; the answer of `work` in the child, which does nothing else.
+fn ask_child(work: impl FnOnce() -> u8) -> u8 {
+    const LONGEST_SECONDS: u32 = 120;
+    // SAFETY: the child calls what is under test, whose locks are whole by that, and ends.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: without a handler it ends the process.
+            unsafe { libc::alarm(LONGEST_SECONDS) };
+            let answer = work();
+            // SAFETY: runs nothing of the parent's.
+            unsafe { libc::_exit(i32::from(answer)) }
+        }
+        child => {
+            assert!(child > 0, "{}", std::io::Error::last_os_error());
+            let mut status = 0;
+            // SAFETY: a child that nobody else waits for; `status` is good for writing.
+            let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(waited, child, "{}", std::io::Error::last_os_error());
+            assert!(libc::WIFEXITED(status), "the child hangs, or crashed: status {status:#x}");
+            libc::WEXITSTATUS(status) as u8
+        }
+    }
+}
+
+fn private(rows: usize) -> Storage {
+    Storage::from_vec(vec![0_u8; rows * ROW_BYTES])
+}
+
+/// Its borrows go to the ledger of the process.
+fn lent(rows: usize) -> Storage {
+    let storage = private(rows);
+    storage.lend(Arc::new(gate::Always)).unwrap();
+    storage
+}
+
+fn row(storage: &Storage, kind: BorrowKind, row: usize) -> Option<OwnedBorrow> {
+    rows(storage, kind, row, 1)
+}
+
+fn rows(storage: &Storage, kind: BorrowKind, first: usize, rows: usize) -> Option<OwnedBorrow> {
+    let start = storage.as_ptr() as usize + first * ROW_BYTES;
+    let region = Region { start, item_bytes: 1, shape: &[rows * ROW_BYTES], strides: &[1] };
+    storage.borrow_owned(kind, &region).ok()
+}
+
+/// Runs `work` on a thread that is still there, and holds what it gave, while `meanwhile` runs.
+fn beside<T: Send>(work: impl FnOnce() -> T + Send, meanwhile: impl FnOnce()) {
+    let ((ready, is_ready), (end, is_end)) = (mpsc::channel(), mpsc::channel::<()>());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let held = work();
+            ready.send(()).unwrap();
+            let _ = is_end.recv();
+            drop(held);
+        });
+        is_ready.recv().unwrap();
+        meanwhile();
+        drop(end);
+    });
+}
+
+#[test]
+fn mut_1_a_child_counts_no_borrow_of_a_thread_that_it_lacks() {
+    for storage in [private(100), lent(100)] {
+        // The slots and the index.
+        let hold = || (0..7).map(|k| row(&storage, Write, k).unwrap()).collect::<Vec<_>>();
+        beside(hold, || {
+            assert!(rows(&storage, Write, 0, 7).is_none());
+            let answer = ask_child(|| u8::from(rows(&storage, Write, 0, 7).is_some()));
+            assert_eq!(answer, 1, "{storage:?}");
+            assert!(rows(&storage, Write, 0, 7).is_none(), "the parent's stay");
+        });
+    }
+}
+
+#[test]
+fn mut_1_borrows_of_the_thread_that_forks_stay() {
+    for storage in [private(100), lent(100)] {
+        let beside_it = || (10..13).map(|k| row(&storage, Write, k).unwrap()).collect::<Vec<_>>();
+        beside(beside_it, || {
+            let mut held: Vec<_> = (0..7).map(|k| row(&storage, Write, k)).collect();
+            assert!(held.iter().all(Option::is_some));
+            let answer = ask_child(|| {
+                let refused = (0..7).filter(|&k| row(&storage, Read, k).is_none()).count();
+                // A thread of the child has none of them, a grandchild all.
+                let is_alone = thread::scope(|scope| {
+                    scope.spawn(|| row(&storage, Read, 3).is_none()).join().unwrap()
+                });
+                let grandchild = ask_child(|| u8::from(row(&storage, Read, 3).is_none()));
+                held.clear();
+                let is_free = rows(&storage, Write, 0, 100).is_some();
+                u8::from(refused == 7 && is_alone && grandchild == 1 && is_free)
+            });
+            assert_eq!(answer, 1, "{storage:?}");
+        });
+    }
+}
+
+/// A guard that another thread took, and dropped here: its slot may be another borrow's.
+#[test]
+fn mut_1_a_borrow_of_a_thread_that_is_gone_releases_nobody_elses() {
+    for storage in [private(100), lent(100)] {
+        let moved = OnceLock::new();
+        let hold = || moved.set((0..7).map(|k| row(&storage, Write, k)).collect::<Vec<_>>());
+        beside(hold, || {
+            let answer = ask_child(|| {
+                let new: Vec<_> = (0..7).map(|k| row(&storage, Write, k)).collect();
+                let stale = moved.get().unwrap();
+                // SAFETY: this thread is the only one here, and nobody uses the others.
+                drop(unsafe { std::ptr::read(stale) });
+                let is_held = (0..7).all(|k| row(&storage, Read, k).is_none());
+                let was_free = new.iter().all(Option::is_some);
+                drop(new);
+                u8::from(was_free && is_held && rows(&storage, Write, 0, 100).is_some())
+            });
+            assert_eq!(answer, 1, "{storage:?}");
+        });
+    }
+}
+
+static LEFT: fork::Mutex<[u64; 2]> = fork::Mutex::new(1, [0; 2]);
+static RIGHT: fork::Mutex<[u64; 2]> = fork::Mutex::new(2, [0; 2]);
+static HELD_OFF: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+static CHILDREN: AtomicU64 = AtomicU64::new(0);
+static MADE: PerProcess<AtomicU64> = PerProcess::new(AtomicU64::default);
+
+#[test]
+fn a_child_finds_what_is_under_locks_whole() {
+    fork::in_child(|| _ = CHILDREN.fetch_add(1, Relaxed));
+    MADE.get().store(7, Relaxed);
+    let depth = fork::generation();
+    let round = || {
+        for pair in [&LEFT, &RIGHT] {
+            let mut pair = pair.lock();
+            pair[0] += 1;
+            thread::yield_now();
+            pair[1] += 1;
+        }
+        fork::held_off(|| {
+            HELD_OFF[0].fetch_add(1, Relaxed);
+            thread::yield_now();
+            HELD_OFF[1].fetch_add(1, Relaxed);
+        });
+    };
+    while_threads(1, round, || {
+        let answer = ask_child(|| {
+            let is_whole = [*LEFT.lock(), *RIGHT.lock()].iter().all(|pair| pair[0] == pair[1]);
+            let [first, second] = [0, 1].map(|k| HELD_OFF[k].load(Relaxed));
+            let is_new = MADE.get().load(Relaxed) == 0;
+            let is_told = CHILDREN.load(Relaxed) == 1 && fork::generation() == depth + 1;
+            u8::from(is_whole && first == second && is_new && is_told)
+        });
+        assert_eq!(answer, 1);
+    });
+    assert_eq!((CHILDREN.load(Relaxed), MADE.get().load(Relaxed)), (0, 7), "only in children");
+}
+
+/// Runs `round` on threads again and again while `fork` is called some times.
+fn while_threads(threads: usize, round: impl Fn() + Sync, fork: impl Fn()) {
+    let forks = std::env::var("NDBRIDGE_FORKS").map_or(200, |forks| forks.parse().unwrap());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| while !is_over.load(Relaxed) { round() });
+        }
+        let forked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            (0..forks).for_each(|_| fork());
+        }));
+        is_over.store(true, Relaxed);
+        forked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
+/// The storage whose first borrow is taken this moment.
+static NEWEST: fork::Mutex<Option<Storage>> = fork::Mutex::new(3, None);
+
+#[test]
+fn a_child_neither_hangs_nor_is_refused() {
+    let (private, lent) = (private(100), lent(100));
+    let both = [&private, &lent];
+    let round = || {
+        for storage in both {
+            let many: Vec<_> = (0..20).map(|k| row(storage, Read, k)).collect();
+            assert!(many.iter().all(Option::is_some));
+        }
+        // Read by all, and written by nobody but the children.
+        let newest = Storage::zeroed(1 << 16).unwrap();
+        *NEWEST.lock() = Some(newest.clone());
+        drop(rows(&newest, Read, 0, 100));
+        drop(newest.lend(Arc::new(gate::Always)));
+        drop(black_box(Storage::zeroed(1 << 17).unwrap()));
+    };
+    while_threads(3, round, || {
+        let answer = ask_child(|| {
+            let newest = NEWEST.lock().clone();
+            let storages = both.into_iter().chain(&newest);
+            let refused = storages.filter(|storage| rows(storage, Write, 0, 100).is_none());
+            let refused = refused.count() as u8;
+            let blocks: Vec<_> = (0..3).map(|_| Storage::zeroed(1 << 17)).collect();
+            refused + 10 * u8::from(blocks.iter().any(Result::is_err))
+        });
+        assert_eq!(answer, 0, "refusals, and 10 for blocks");
+    });
+}
