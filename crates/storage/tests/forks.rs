@@ -1,14 +1,15 @@
 //! Children of a process whose other threads were in the middle of something.
 //!
-//! A child says by its exit status what it found; one that hangs is ended by its alarm.
+//! A child says by its exit status what it found; one that hangs is ended.
 #![cfg(all(unix, not(any(miri, loom))))]
 #![expect(unsafe_code, reason = "forks, and makes storages of foreign memory")]
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use ndbridge_storage::fork::{self, PerProcess};
 use ndbridge_storage::{BorrowKind, OwnedBorrow, Region, Storage, gate};
@@ -17,28 +18,52 @@ use BorrowKind::{Read, Write};
 
 const ROW_BYTES: usize = 8;
 
+/// Far more than any child needs, on whatever machine.
+const LONGEST: Duration = Duration::from_secs(120);
+
 /// Forks; the answer of `work` in the child, which does nothing else.
 fn ask_child(work: impl FnOnce() -> u8) -> u8 {
-    const LONGEST_SECONDS: u32 = 120;
     // SAFETY: the child calls what is under test, whose locks are whole by that, and ends.
     match unsafe { libc::fork() } {
         0 => {
-            // SAFETY: without a handler it ends the process.
-            unsafe { libc::alarm(LONGEST_SECONDS) };
             let answer = work();
             // SAFETY: runs nothing of the parent's.
             unsafe { libc::_exit(i32::from(answer)) }
         }
         child => {
             assert!(child > 0, "{}", std::io::Error::last_os_error());
-            let mut status = 0;
-            // SAFETY: a child that nobody else waits for; `status` is good for writing.
-            let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
-            assert_eq!(waited, child, "{}", std::io::Error::last_os_error());
-            assert!(libc::WIFEXITED(status), "the child hangs, or crashed: status {status:#x}");
+            let status = wait_for(child).expect("the child hangs");
+            assert!(libc::WIFEXITED(status), "the child crashed: status {status:#x}");
             libc::WEXITSTATUS(status) as u8
         }
     }
+}
+
+/// The status that a child ends with; `None` if it had to be ended.
+fn wait_for(child: libc::pid_t) -> Option<libc::c_int> {
+    const EACH: Duration = Duration::from_micros(200);
+    let mut status = 0;
+    for _ in 0..LONGEST.as_micros() / EACH.as_micros() {
+        // SAFETY: a child that nobody else waits for; `status` is good for writing.
+        match unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } {
+            0 => thread::sleep(EACH),
+            waited => {
+                assert_eq!(waited, child, "{}", std::io::Error::last_os_error());
+                return Some(status);
+            }
+        }
+    }
+    // SAFETY: it was not waited for, so this is its number still.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    // SAFETY: as above.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    None
+}
+
+/// The ledger of the process, and its forks, for one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn private(rows: usize) -> Storage {
@@ -80,6 +105,7 @@ fn beside<T: Send>(work: impl FnOnce() -> T + Send, meanwhile: impl FnOnce()) {
 
 #[test]
 fn mut_1_a_child_counts_no_borrow_of_a_thread_that_it_lacks() {
+    let _alone = alone();
     for storage in [private(100), lent(100)] {
         // The slots and the index.
         let hold = || (0..7).map(|k| row(&storage, Write, k).unwrap()).collect::<Vec<_>>();
@@ -94,6 +120,7 @@ fn mut_1_a_child_counts_no_borrow_of_a_thread_that_it_lacks() {
 
 #[test]
 fn mut_1_borrows_of_the_thread_that_forks_stay() {
+    let _alone = alone();
     for storage in [private(100), lent(100)] {
         let beside_it = || (10..13).map(|k| row(&storage, Write, k).unwrap()).collect::<Vec<_>>();
         beside(beside_it, || {
@@ -118,6 +145,7 @@ fn mut_1_borrows_of_the_thread_that_forks_stay() {
 /// A guard that another thread took, and dropped here: its slot may be another borrow's.
 #[test]
 fn mut_1_a_borrow_of_a_thread_that_is_gone_releases_nobody_elses() {
+    let _alone = alone();
     for storage in [private(100), lent(100)] {
         let moved = OnceLock::new();
         let hold = || moved.set((0..7).map(|k| row(&storage, Write, k)).collect::<Vec<_>>());
@@ -145,6 +173,7 @@ static MADE: PerProcess<AtomicU64> = PerProcess::new(AtomicU64::default);
 
 #[test]
 fn a_child_finds_what_is_under_locks_whole() {
+    let _alone = alone();
     fork::in_child(|| _ = CHILDREN.fetch_add(1, Relaxed));
     MADE.get().store(7, Relaxed);
     let depth = fork::generation();
@@ -180,7 +209,11 @@ fn while_threads(threads: usize, round: impl Fn() + Sync, fork: impl Fn()) {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| while !is_over.load(Relaxed) { round() });
+            scope.spawn(|| {
+                while !is_over.load(Relaxed) {
+                    round()
+                }
+            });
         }
         let forked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             (0..forks).for_each(|_| fork());
@@ -190,34 +223,55 @@ fn while_threads(threads: usize, round: impl Fn() + Sync, fork: impl Fn()) {
     });
 }
 
-/// The storage whose first borrow is taken this moment.
+/// One that the threads have just made, and may be lending or borrowing for the first time.
 static NEWEST: fork::Mutex<Option<Storage>> = fork::Mutex::new(3, None);
 
 #[test]
-fn a_child_neither_hangs_nor_is_refused() {
+fn a_child_borrows_what_others_borrow_this_moment() {
+    let _alone = alone();
     let (private, lent) = (private(100), lent(100));
     let both = [&private, &lent];
+    // Most of them in the index, of threads that use little else.
     let round = || {
-        for storage in both {
-            let many: Vec<_> = (0..20).map(|k| row(storage, Read, k)).collect();
-            assert!(many.iter().all(Option::is_some));
-        }
-        // Read by all, and written by nobody but the children.
-        let newest = Storage::zeroed(1 << 16).unwrap();
+        let reads = (0..20).map(|k| row(both[k % 2], Read, k).unwrap());
+        drop(black_box(reads.collect::<Vec<_>>()));
+    };
+    while_threads(3, round, || {
+        let is_free = || both.iter().all(|storage| rows(storage, Write, 0, 100).is_some());
+        assert_eq!(ask_child(|| u8::from(is_free())), 1);
+    });
+}
+
+#[test]
+fn a_child_borrows_what_others_borrow_first_this_moment() {
+    let _alone = alone();
+    let round = || {
+        let newest = private(1);
         *NEWEST.lock() = Some(newest.clone());
-        drop(rows(&newest, Read, 0, 100));
-        drop(newest.lend(Arc::new(gate::Always)));
-        drop(black_box(Storage::zeroed(1 << 17).unwrap()));
+        drop(black_box(row(&newest, Read, 0)));
+        let newest = private(1);
+        *NEWEST.lock() = Some(newest.clone());
+        drop(black_box(newest.lend(Arc::new(gate::Always))));
     };
     while_threads(3, round, || {
         let answer = ask_child(|| {
             let newest = NEWEST.lock().clone();
-            let storages = both.into_iter().chain(&newest);
-            let refused = storages.filter(|storage| rows(storage, Write, 0, 100).is_none());
-            let refused = refused.count() as u8;
-            let blocks: Vec<_> = (0..3).map(|_| Storage::zeroed(1 << 17)).collect();
-            refused + 10 * u8::from(blocks.iter().any(Result::is_err))
+            let is_free = newest.iter().all(|storage| {
+                storage.lend(Arc::new(gate::Always)).is_ok() && row(storage, Write, 0).is_some()
+            });
+            u8::from(is_free)
         });
-        assert_eq!(answer, 0, "refusals, and 10 for blocks");
+        assert_eq!(answer, 1);
+    });
+}
+
+#[test]
+fn own_2_a_child_takes_blocks_while_others_take_and_keep_them() {
+    let _alone = alone();
+    const BLOCK_BYTES: usize = 1 << 16;
+    let round = || drop(black_box(Storage::uninit(BLOCK_BYTES)));
+    while_threads(3, round, || {
+        let is_taken = || Storage::uninit(BLOCK_BYTES).is_ok();
+        assert_eq!(ask_child(|| u8::from(is_taken() && is_taken())), 1);
     });
 }
