@@ -229,15 +229,24 @@ static NEWEST: fork::Mutex<Option<Storage>> = fork::Mutex::new(3, None);
 #[test]
 fn a_child_borrows_what_others_borrow_this_moment() {
     let _alone = alone();
-    let (private, lent) = (private(100), lent(100));
+    const ROWS: usize = 200;
+    let (private, lent) = (private(ROWS), lent(ROWS));
     let both = [&private, &lent];
     // Most of them in the index, of threads that use little else.
     let round = || {
-        let reads = (0..20).map(|k| row(both[k % 2], Read, k).unwrap());
-        drop(black_box(reads.collect::<Vec<_>>()));
+        for storage in both {
+            drop(black_box((0..ROWS).map(|k| row(storage, Read, k)).collect::<Vec<_>>()));
+        }
     };
     while_threads(3, round, || {
-        let is_free = || both.iter().all(|storage| rows(storage, Write, 0, 100).is_some());
+        let is_free = || {
+            both.iter().all(|storage| {
+                let each: Vec<_> = (0..ROWS).map(|k| row(storage, Write, k)).collect();
+                let are_free = each.iter().all(Option::is_some);
+                drop(each);
+                are_free && rows(storage, Write, 0, ROWS).is_some()
+            })
+        };
         assert_eq!(ask_child(|| u8::from(is_free())), 1);
     });
 }
