@@ -1,64 +1,23 @@
 //! Children of a process whose other threads were in the middle of something.
-//!
-//! A child says by its exit status what it found; one that hangs is ended.
 #![cfg(all(unix, not(any(miri, loom))))]
-#![expect(unsafe_code, reason = "forks, and makes storages of foreign memory")]
+#![expect(unsafe_code, reason = "drops in a child what a thread of its parent has")]
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use ndbridge_storage::fork::{self, PerProcess};
 use ndbridge_storage::{BorrowKind, OwnedBorrow, Region, Storage, gate};
 
+#[expect(unsafe_code, reason = "forks")]
+mod children;
+
 use BorrowKind::{Read, Write};
+use children::ask_child;
 
 const ROW_BYTES: usize = 8;
-
-/// Far more than any child needs, on whatever machine.
-const LONGEST: Duration = Duration::from_secs(120);
-
-/// Forks; the answer of `work` in the child, which does nothing else.
-fn ask_child(work: impl FnOnce() -> u8) -> u8 {
-    // SAFETY: the child calls what is under test, whose locks are whole by that, and ends.
-    match unsafe { libc::fork() } {
-        0 => {
-            let answer = work();
-            // SAFETY: runs nothing of the parent's.
-            unsafe { libc::_exit(i32::from(answer)) }
-        }
-        child => {
-            assert!(child > 0, "{}", std::io::Error::last_os_error());
-            let status = wait_for(child).expect("the child hangs");
-            assert!(libc::WIFEXITED(status), "the child crashed: status {status:#x}");
-            libc::WEXITSTATUS(status) as u8
-        }
-    }
-}
-
-/// The status that a child ends with; `None` if it had to be ended.
-fn wait_for(child: libc::pid_t) -> Option<libc::c_int> {
-    const EACH: Duration = Duration::from_micros(200);
-    let mut status = 0;
-    for _ in 0..LONGEST.as_micros() / EACH.as_micros() {
-        // SAFETY: a child that nobody else waits for; `status` is good for writing.
-        match unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } {
-            0 => thread::sleep(EACH),
-            waited => {
-                assert_eq!(waited, child, "{}", std::io::Error::last_os_error());
-                return Some(status);
-            }
-        }
-    }
-    // SAFETY: it was not waited for, so this is its number still.
-    unsafe { libc::kill(child, libc::SIGKILL) };
-    // SAFETY: as above.
-    unsafe { libc::waitpid(child, &raw mut status, 0) };
-    None
-}
 
 /// The ledger of the process, and its forks, for one test at a time.
 fn alone() -> MutexGuard<'static, ()> {

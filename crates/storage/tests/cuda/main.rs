@@ -6,7 +6,13 @@
 
 mod attacks;
 mod capture;
+#[cfg(unix)]
+#[path = "../children/mod.rs"]
+#[expect(unsafe_code, reason = "forks")]
+mod children;
 mod errors;
+#[cfg(unix)]
+mod forks;
 mod free;
 mod host;
 mod memory;
