@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "takes its own table for that of another module")]
 
 use std::hint::black_box;
-use std::sync::{Arc, LazyLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 use criterion::Criterion;
 use ndbridge::storage::ledger::{self, SharedLedger};
@@ -77,7 +77,7 @@ fn guards(criterion: &mut Criterion) {
 
 /// Adopting is for good: this runs last.
 fn adopted(criterion: &mut Criterion) {
-    static OWNER: LazyLock<SharedLedger> = LazyLock::new(SharedLedger::new);
+    static OWNER: SharedLedger = SharedLedger::new();
     // SAFETY: a table of this crate, of a static.
     unsafe { ledger::of_process().adopt(OWNER.table().into()) }.expect("nothing is borrowed");
     let mut group = criterion.benchmark_group("borrow/storage");

@@ -123,6 +123,33 @@ fn mut_1_beyond_the_slots() {
     });
 }
 
+#[test]
+fn mut_1_writers_that_search_exclude_each_other() {
+    loom::model(|| {
+        let watched = Watched::new();
+        // The word is one of a row of words: whether others share it, a search has to tell.
+        let row = |start: usize| {
+            Footprint::of(&Region { start, item_bytes: 8, shape: &[4], strides: &[32] }).unwrap()
+        };
+        let beside = watched.ledger.acquire(Write, &row(48), Location::caller()).unwrap();
+        let try_write = move |watched: &Watched| {
+            let entered = watched.ledger.acquire(Write, &row(64), Location::caller());
+            let Ok(token) = entered else { return false };
+            // SAFETY: borrowed for writing; loom checks it.
+            watched.bytes.with_mut(|bytes| unsafe { *bytes += 1 });
+            watched.ledger.release(token);
+            true
+        };
+        let other = watched.clone();
+        let thread = thread::spawn(move || try_write(&other));
+        let here = try_write(&watched);
+        let there = thread.join().unwrap();
+        assert!(here || there, "one of two gets in");
+        watched.ledger.release(beside);
+        assert_eq!(watched.try_read(), Some(u64::from(here) + u64::from(there)));
+    });
+}
+
 fn borrow_all(storage: &Storage) -> Result<ndbridge_storage::Borrow<'_>, BorrowError> {
     let start = storage.as_ptr() as usize;
     storage.borrow(Write, &Region { start, item_bytes: 8, shape: &[], strides: &[] })

@@ -9,8 +9,9 @@ use std::ptr::NonNull;
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyCapsule;
+
+use super::once::Once;
 
 /// `PyArrayObject`.
 #[repr(C)]
@@ -79,7 +80,7 @@ unsafe impl Send for NumpyApi {}
 // SAFETY: as above.
 unsafe impl Sync for NumpyApi {}
 
-static API: PyOnceLock<NumpyApi> = PyOnceLock::new();
+static API: Once<NumpyApi> = Once::new();
 
 /// What [`NumpyApi::new_array`] makes an array of.
 pub(super) struct Parts<'py, 'a> {

@@ -3,13 +3,13 @@
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{Device, Mutability};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use smallvec::SmallVec;
 
 use super::api::{ArrayObject, NumpyApi, WRITEABLE};
 use super::dtypes::{dtype_of_descr, dtype_of_number};
 use super::error::ArrayError;
+use super::once::Once;
 use crate::described::Described;
 
 /// Whether `object` is a NumPy array.
@@ -52,7 +52,7 @@ pub(super) fn describe_again(object: &Bound<'_, PyAny>) -> PyResult<Described> {
 
 /// Whether an array carries a mask beside its elements.
 fn is_masked(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static MASKED_ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static MASKED_ARRAY: Once<Py<PyType>> = Once::new();
     object.is_instance(MASKED_ARRAY.import(object.py(), "numpy.ma", "MaskedArray")?)
 }
 

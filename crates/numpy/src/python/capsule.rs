@@ -4,15 +4,16 @@ use std::ffi::{CStr, c_void};
 
 use ndbridge_storage::Device;
 use ndbridge_tensor::Tensor;
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
-use pyo3::{Borrowed, intern};
 
 use super::device;
 use super::error::ArrayError;
 use super::export::lend_to_python;
+use super::once::intern;
 use crate::dlpack::{
     DlDevice, DlManaged, DlManagedVersioned, DlpackError, Exported, ManagedOwner, VERSION,
     device_of_code,

@@ -6,14 +6,13 @@ use std::ptr;
 use ndbridge_dtype::DType;
 use ndbridge_storage::Device;
 use ndbridge_tensor::{Order, Tensor};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 use super::capsule::{self, DlpackForm};
 use super::device;
 use super::error::{ArrayError, to_py_err};
 use super::export::check_host;
+use super::once::{Once, intern};
 use super::producer::known_type;
 use crate::dlpack::{self, DlExchange};
 
@@ -59,7 +58,7 @@ pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
 
 /// The table of functions of torch's tensor type.
 fn torch_table(py: Python<'_>) -> PyResult<Option<&'static DlExchange>> {
-    static TABLE: PyOnceLock<Option<&'static DlExchange>> = PyOnceLock::new();
+    static TABLE: Once<Option<&'static DlExchange>> = Once::new();
     let found = TABLE.get_or_try_init(py, || {
         let kind = py.import("torch")?.getattr("Tensor")?.cast_into()?;
         Ok::<_, PyErr>(known_type(&kind)?.exchange)

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use ndbridge_dtype::{ByteOrder, DType, parse_type_string};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
 
 use super::api::NumpyApi;
 use super::error::ArrayError;
+use super::once::Once;
 
 /// NumPy's type numbers (`NPY_TYPES`), by what they are on every platform, and of C `long`.
 const LONG_IS_64: bool = size_of::<c_long>() == 8;
@@ -139,7 +139,7 @@ fn refusal(descr: &Bound<'_, PyAny>) -> PyResult<ArrayError> {
 /// # Errors
 /// `TypeError` for bfloat16 and float8 without ml_dtypes.
 pub fn numpy_dtype<'py>(py: Python<'py>, dtype: DType) -> PyResult<Bound<'py, PyAny>> {
-    static OF_ML: [PyOnceLock<Py<PyAny>>; 3] = [const { PyOnceLock::new() }; 3];
+    static OF_ML: [Once<Py<PyAny>>; 3] = [const { Once::new() }; 3];
     if let Some(type_num) = number_of_dtype(dtype) {
         return NumpyApi::get(py)?.descr(py, type_num);
     }

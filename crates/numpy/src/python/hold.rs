@@ -11,12 +11,12 @@ use std::ops::{Deref, DerefMut};
 use ndbridge_dtype::Element;
 use ndbridge_storage::{Access, fork};
 use ndbridge_tensor::{ReadGuard, Tensor, WriteGuard};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::api::{NumpyApi, WRITEABLE, set_flag};
 use super::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
+use super::once::intern;
 use super::owner::{PythonOwner, python_owner};
 use super::pins::Chain;
 use super::producer::{Producer, known};

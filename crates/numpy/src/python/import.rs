@@ -2,7 +2,6 @@
 
 use ndbridge_dtype::DType;
 use ndbridge_tensor::{CopyRule, Facts, Plan, Request, Tensor, TensorError, plan};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -10,6 +9,7 @@ use super::api::NumpyApi;
 use super::dtypes::numpy_dtype;
 use super::error::{ArrayError, to_py_err};
 use super::incoming::{self, Incoming};
+use super::once::intern;
 
 /// A NumPy array as a tensor: shares its memory.
 ///

@@ -17,10 +17,9 @@ use ndbridge_dtype::Kind;
 use ndbridge_storage::{ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyMemoryView, PyType};
-use pyo3::{ffi, intern};
 
 use super::api::NumpyApi;
 use super::array;
@@ -32,6 +31,7 @@ use super::gate::PythonGate;
 use super::held_buffer::HeldBuffer;
 use super::known_memory::storage_of;
 use super::ledger_capsule::join_ledger;
+use super::once::{Once, intern};
 use super::owner::PythonOwner;
 use super::pins::{CallPin, Chain, Link, walk};
 use super::producer::{Known, Producer, known};
@@ -496,7 +496,7 @@ fn has_buffer(object: &Bound<'_, PyAny>) -> bool {
 
 /// Whether `object` is a NumPy scalar, which has a buffer but is a number.
 fn is_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static SCALAR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static SCALAR: Once<Py<PyType>> = Once::new();
     object.is_instance(SCALAR.import(object.py(), "numpy", "generic")?)
 }
 

@@ -59,6 +59,7 @@ mod incoming;
 mod known_memory;
 #[expect(unsafe_code, reason = "hands the table of a ledger from module to module")]
 mod ledger_capsule;
+mod once;
 mod owner;
 #[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
 mod pins;

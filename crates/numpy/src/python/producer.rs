@@ -5,10 +5,10 @@ use std::sync::atomic::{
     AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyType};
 
+use super::once::intern;
 use super::torch;
 use crate::dlpack::{DlExchange, DlExchangeHeader, VERSION};
 

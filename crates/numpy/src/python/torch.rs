@@ -3,13 +3,12 @@
 use ndbridge_storage::{Gate, GateError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyType};
-use pyo3::{intern, types::PyDict};
+use pyo3::types::{PyBool, PyDict, PyType};
 
 use super::call::call;
 use super::error::ArrayError;
 use super::gate::PythonGate;
+use super::once::{Once, intern};
 use super::reference::Reference;
 use crate::described::Described;
 
@@ -22,7 +21,7 @@ struct Torch {
     no: Py<PyAny>,
 }
 
-static TORCH: PyOnceLock<Torch> = PyOnceLock::new();
+static TORCH: Once<Torch> = Once::new();
 
 impl Torch {
     /// `None` unless something imported torch.

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn mut_1_a_ledger_that_fails_refuses() {
-        static LEDGER: std::sync::LazyLock<Ledger> = std::sync::LazyLock::new(Ledger::new);
+        static LEDGER: Ledger = Ledger::new();
         let bytes = Span { start: 64, end: 72 };
         let wanted = Borrowed::new(BorrowKind::Read, bytes, &[], CallSite::named(c"here"));
         let table = LedgerTable::of(&LEDGER);

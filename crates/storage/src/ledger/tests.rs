@@ -129,3 +129,82 @@ fn mut_1_one_long_borrow_among_many_short_ones() {
     far.into_iter().for_each(|token| ledger.release(token));
     assert!(ledger.is_idle());
 }
+
+/// Rows of 4 bytes, `step` bytes apart, that reach into the holes between each other.
+fn comb(start: usize, rows: usize, step: isize) -> Footprint {
+    let region = Region { start, item_bytes: 4, shape: &[rows], strides: &[step] };
+    Footprint::of(&region).unwrap()
+}
+
+#[test]
+fn mut_1_the_lock_is_given_back_for_a_search() {
+    let ledger = Ledger::new();
+    let at = CallSite::from(Location::caller());
+    let combs = 60;
+    let held: Vec<_> = (0..combs)
+        .map(|k| ledger.acquire(BorrowKind::Write, &comb(8 * k, 100, 1024), at).unwrap())
+        .collect();
+    let times_locked = |wanted: &Footprint| {
+        // Asked under the lock, each time that it is taken.
+        let times = std::cell::Cell::new(0);
+        let count = || {
+            times.set(times.get() + 1);
+            true
+        };
+        let (span, axes) = (wanted.span(), wanted.axes());
+        let entered = ledger.acquire_if(count, BorrowKind::Read, span, axes, at).unwrap();
+        (times.get(), entered.map(|token| ledger.release(token)).is_ok())
+    };
+    // Beside all of them: 4 of them are searched, then 8, then 24, then the rest.
+    assert_eq!(times_locked(&comb(8 * combs, 100, 1024)), (5, true));
+    // Only one search can tell that the last one is in the way; that all of these bytes are, none.
+    let (times, is_in) = times_locked(&comb(8 * combs - 4, 100, 1020));
+    assert!((2..5).contains(&times) && !is_in, "{times}");
+    assert_eq!(times_locked(&comb(50_000, 1, 4)), (5, true));
+    held.into_iter().for_each(|token| ledger.release(token));
+    assert_eq!(times_locked(&comb(0, 100, 1024)), (1, true));
+}
+
+#[test]
+fn mut_1_what_is_lent_during_a_search_is_not_entered() {
+    let ledger = Ledger::new();
+    let at = CallSite::from(Location::caller());
+    let first = ledger.acquire(BorrowKind::Write, &comb(0, 100, 1024), at).unwrap();
+    let times = std::cell::Cell::new(0);
+    let is_first = || times.replace(times.get() + 1) == 0;
+    let wanted = comb(8, 100, 1024);
+    let (span, axes) = (wanted.span(), wanted.axes());
+    assert!(ledger.acquire_if(is_first, BorrowKind::Write, span, axes, at).is_none());
+    assert_eq!(times.get(), 2);
+    ledger.release(first);
+    assert!(ledger.is_idle());
+}
+
+#[test]
+fn mut_1_writers_that_search_exclude_each_other() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    const COMBS: usize = 3;
+    let (ledger, at) = (Ledger::new(), CallSite::from(Location::caller()));
+    let beside = ledger.acquire(BorrowKind::Write, &comb(0, 100, 1024), at).unwrap();
+    let is_written = [const { AtomicBool::new(false) }; COMBS];
+    std::thread::scope(|scope| {
+        for first in 0..COMBS {
+            let (ledger, is_written) = (&ledger, &is_written);
+            scope.spawn(move || {
+                let rounds = if cfg!(miri) { 20 } else { 3_000 };
+                for k in (first..first + rounds).map(|k| k % COMBS) {
+                    let wanted = comb(8 + 4 * k, 100, 1024);
+                    let Ok(token) = ledger.acquire(BorrowKind::Write, &wanted, at) else {
+                        continue;
+                    };
+                    assert!(!is_written[k].swap(true, Relaxed), "two writers");
+                    std::thread::yield_now();
+                    is_written[k].store(false, Relaxed);
+                    ledger.release(token);
+                }
+            });
+        }
+    });
+    ledger.release(beside);
+    assert!(ledger.is_idle());
+}

@@ -5,8 +5,9 @@
 
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyModule, PyType};
+
+use crate::python::once::Once;
 
 /// Stands for the argument's name in a text.
 pub(super) const NAME: &str = "\0";
@@ -67,7 +68,7 @@ fn named(py: Python<'_>, kind: Kind, text: &str) -> PyResult<PyErr> {
 }
 
 fn kinds(py: Python<'_>) -> PyResult<&'static [Py<PyType>; 3]> {
-    static KINDS: PyOnceLock<[Py<PyType>; 3]> = PyOnceLock::new();
+    static KINDS: Once<[Py<PyType>; 3]> = Once::new();
     KINDS.get_or_try_init(py, || {
         let module =
             PyModule::from_code(py, SOURCE, c"ndbridge_arguments.py", c"ndbridge_arguments")?;
