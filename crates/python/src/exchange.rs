@@ -1,12 +1,16 @@
 //! `Tensor.__dlpack_c_exchange_api__`: DLPack's table of C functions, for consumers in a hurry.
+//!
+//! Consumers of the table are known to pass over the mark on read-only memory, so that it is not
+//! given to them. ndbridge in other modules heeds it; its table, `Tensor.__ndbridge_exchange_api__`,
+//! gives all memory, wherever the elements lie.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use ndbridge::dlpack::{
     CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlExchange, DlExchangeHeader, DlManagedVersioned,
-    DlSetError, DlTensor, Exported, VERSION, from_managed_versioned, read_prototype,
+    DlSetError, DlTensor, DlpackError, Exported, VERSION, from_managed_versioned, read_prototype,
 };
 use ndbridge::python::{ArrayError, PythonGate, lend_to_python, ready_on_own_stream};
 use ndbridge::storage::{ForeignAccess, Mutability};
@@ -17,7 +21,7 @@ use pyo3::{Borrowed, ffi};
 
 use crate::tensor::PyTensor;
 
-static TABLE: DlExchange = DlExchange {
+static FOR_ALL: DlExchange = DlExchange {
     header: DlExchangeHeader { version: VERSION, previous: ptr::null_mut() },
     allocate: Some(allocate),
     from_object: Some(from_object),
@@ -26,11 +30,30 @@ static TABLE: DlExchange = DlExchange {
     current_stream: Some(current_stream),
 };
 
-/// The capsule that names the table.
-pub fn capsule(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    let table = (&raw const TABLE).cast_mut().cast();
+static FOR_NDBRIDGE: DlExchange = DlExchange {
+    header: DlExchangeHeader { version: VERSION, previous: ptr::null_mut() },
+    from_object: Some(from_object_to_ndbridge),
+    ..FOR_ALL
+};
+
+/// The capsule that names the table for all consumers.
+pub fn for_all(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    capsule(py, &FOR_ALL, c"dlpack_exchange_api")
+}
+
+/// The capsule that names the table for ndbridge in other modules.
+pub fn for_ndbridge(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    capsule(py, &FOR_NDBRIDGE, c"ndbridge_exchange_api")
+}
+
+fn capsule(
+    py: Python<'_>,
+    table: &'static DlExchange,
+    name: &'static CStr,
+) -> PyResult<Py<PyAny>> {
+    let table = ptr::from_ref(table).cast_mut().cast();
     // SAFETY: table and name live as long as the process; there is nothing to free.
-    let capsule = unsafe { ffi::PyCapsule_New(table, c"dlpack_exchange_api".as_ptr(), None) };
+    let capsule = unsafe { ffi::PyCapsule_New(table, name.as_ptr(), None) };
     // SAFETY: a new reference, or null with an exception set.
     let capsule = unsafe { Bound::from_owned_ptr_or_err(py, capsule) }?;
     Ok(capsule.unbind())
@@ -65,19 +88,61 @@ unsafe fn tensor_object<'py>(
 /// # Safety
 /// As DLPack has it: attached, a live object, a place for the result.
 unsafe extern "C" fn from_object(object: *mut c_void, out: *mut *mut DlManagedVersioned) -> c_int {
+    // SAFETY: promised by the caller.
+    unsafe {
+        give(object, out, |tensor| {
+            check_not_read_only(tensor)?;
+            lent(tensor, Exported::new)
+        })
+    }
+}
+
+/// # Safety
+/// As [`from_object`].
+unsafe extern "C" fn from_object_to_ndbridge(
+    object: *mut c_void,
+    out: *mut *mut DlManagedVersioned,
+) -> c_int {
+    // SAFETY: promised by the caller.
+    unsafe { give(object, out, |tensor| lent(tensor, Exported::new_unaligned)) }
+}
+
+/// # Safety
+/// As [`from_object`].
+unsafe fn give(
+    object: *mut c_void,
+    out: *mut *mut DlManagedVersioned,
+    exported: impl FnOnce(&Tensor) -> PyResult<Exported>,
+) -> c_int {
     answered(|py| {
         // SAFETY: promised by the caller.
         let object = unsafe { tensor_object(py, object) }?;
-        let tensor = &object.get().tensor;
-        // First, as a copy that runs holds the memory; the consumer orders itself after our stream.
-        ready_on_own_stream(tensor)?;
-        lend_to_python(tensor)?;
-        let exported = Exported::new(tensor).map_err(ArrayError::from)?;
-        let managed = exported.as_host().into_versioned(false);
+        let managed = exported(&object.get().tensor)?.as_host().into_versioned(false);
         // SAFETY: promised by the caller.
         unsafe { out.write(managed) };
         Ok(())
     })
+}
+
+fn lent(
+    tensor: &Tensor,
+    exported: impl FnOnce(&Tensor) -> Result<Exported, DlpackError>,
+) -> PyResult<Exported> {
+    // First, as a copy that runs holds the memory; the consumer orders itself after our stream.
+    ready_on_own_stream(tensor)?;
+    lend_to_python(tensor)?;
+    Ok(exported(tensor).map_err(ArrayError::from)?)
+}
+
+/// Consumers of the table write what they get: tvm-ffi hands it on without the mark. Memory of
+/// which nobody knows goes out as it came.
+fn check_not_read_only(tensor: &Tensor) -> PyResult<()> {
+    if tensor.mutability() != Mutability::ReadOnly {
+        return Ok(());
+    }
+    let text = "tensor is read-only, which consumers of DLPack's table of functions pass over: \
+                call clone() first (copies)";
+    Err(PyBufferError::new_err(text))
 }
 
 /// # Safety
@@ -110,8 +175,10 @@ unsafe extern "C" fn view_object(object: *mut c_void, out: *mut DlTensor) -> c_i
 impl PyTensor {
     /// A header that lives as long as this object.
     fn header(&self) -> PyResult<DlTensor> {
+        check_not_read_only(&self.tensor)?;
         if self.tensor.mutability() != Mutability::Writable {
-            let text = "tensor is read-only, which a DLTensor cannot say: ask for a managed tensor";
+            let text = "tensor's producer does not say that it is writable, nor can a DLTensor: \
+                        ask for a managed tensor";
             return Err(PyBufferError::new_err(text));
         }
         ready_on_own_stream(&self.tensor)?;

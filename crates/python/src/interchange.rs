@@ -83,7 +83,13 @@ impl PyTensor {
     #[classattr]
     #[pyo3(name = "__dlpack_c_exchange_api__")]
     fn exchange_api(py: Python<'_>) -> PyResult<Py<PyAny>> {
-        crate::exchange::capsule(py)
+        crate::exchange::for_all(py)
+    }
+
+    #[classattr]
+    #[pyo3(name = "__ndbridge_exchange_api__")]
+    fn own_exchange_api(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        crate::exchange::for_ndbridge(py)
     }
 
     /// NumPy's dictionary of address, shape, strides and type.
@@ -136,20 +142,27 @@ impl PyTensor {
         PyAttributeError::new_err(format!("no {attribute} for {dtype} on {device}"))
     }
 
-    /// Refuses read-only memory to torch, which writes it whatever the capsule says. Who calls
-    /// shows in nothing but the caller's module.
+    /// Refuses torch what it cannot hold: it writes read-only memory whatever the capsule says, and
+    /// has odd words for axes that run backwards. Who calls shows in nothing but the caller's module.
     fn check_consumer(&self, py: Python<'_>) -> PyResult<()> {
-        if self.tensor.mutability() != Mutability::ReadOnly {
-            return Ok(());
-        }
+        let Some(refusal) = self.refusal_to_torch() else { return Ok(()) };
         let Ok(frame) = py.import("sys")?.call_method0("_getframe") else { return Ok(()) };
         let module = frame.getattr("f_globals")?.get_item("__name__");
         let name = module.and_then(|name| name.extract::<String>()).unwrap_or_default();
-        if name.split('.').next() == Some("torch") {
-            let text = "torch has no read-only tensors: call clone() first (copies)";
-            return Err(PyBufferError::new_err(text));
+        match name.split('.').next() {
+            Some("torch") => Err(PyBufferError::new_err(refusal)),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    fn refusal_to_torch(&self) -> Option<&'static str> {
+        if self.tensor.mutability() == Mutability::ReadOnly {
+            return Some("torch has no read-only tensors: call clone() first (copies)");
+        }
+        let mut axes = self.tensor.shape().iter().zip(self.tensor.strides());
+        let runs_backwards = axes.any(|(&len, &stride)| len > 1 && stride < 0);
+        (runs_backwards && !self.tensor.is_empty())
+            .then_some("torch has no negative strides: call contiguous() first (copies)")
     }
 }
 

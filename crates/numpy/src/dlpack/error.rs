@@ -86,6 +86,17 @@ pub enum DlpackError {
         /// Bytes of one element.
         item_bytes: usize,
     },
+    /// Elements whose address is no multiple of their size.
+    #[error(
+        "address {address:#x} is not aligned to the item's {item_bytes} B, which consumers of DLPack \
+         rely on: call copy(CopyOrder::Keep)"
+    )]
+    Unaligned {
+        /// Address of the first element.
+        address: usize,
+        /// Bytes of one element.
+        item_bytes: usize,
+    },
     /// Read-only memory for a consumer that cannot be told so.
     #[error(
         "tensor is read-only, which a consumer of legacy DLPack capsules cannot be told: \

@@ -81,13 +81,30 @@ impl Exported {
     /// What DLPack says of `tensor`.
     ///
     /// # Errors
-    /// [`DlpackError::Private`] for memory that foreign code must not reach, and
-    /// [`DlpackError::OddStride`] for strides that are no multiple of the item's size.
+    /// [`DlpackError::Private`] for memory that foreign code must not reach,
+    /// [`DlpackError::OddStride`] for strides that are no multiple of the item's size, and
+    /// [`DlpackError::Unaligned`] for elements whose address is none.
     pub fn new(tensor: &Tensor) -> Result<Self, DlpackError> {
+        Self::with(HeaderAxes::of, tensor)
+    }
+
+    /// As [`new`](Self::new), for a consumer that is known to take elements wherever they lie, as
+    /// ndbridge itself does.
+    ///
+    /// # Errors
+    /// [`DlpackError::Private`] or [`DlpackError::OddStride`].
+    pub fn new_unaligned(tensor: &Tensor) -> Result<Self, DlpackError> {
+        Self::with(HeaderAxes::of_unaligned, tensor)
+    }
+
+    fn with(
+        axes_of: impl FnOnce(&Tensor) -> Result<HeaderAxes, DlpackError>,
+        tensor: &Tensor,
+    ) -> Result<Self, DlpackError> {
         if tensor.storage().access() == Access::Private {
             return Err(DlpackError::Private);
         }
-        Ok(Self { axes: HeaderAxes::of(tensor)?, tensor: tensor.clone() })
+        Ok(Self { axes: axes_of(tensor)?, tensor: tensor.clone() })
     }
 
     /// The same, with pinned memory named as plain host memory: some consumers know no other word.
@@ -212,8 +229,15 @@ impl HeaderAxes {
     /// Those of `tensor`.
     ///
     /// # Errors
-    /// [`DlpackError::OddStride`] or [`DlpackError::NoDevice`].
+    /// [`DlpackError::OddStride`], [`DlpackError::Unaligned`] or [`DlpackError::NoDevice`].
     pub fn of(tensor: &Tensor) -> Result<Self, DlpackError> {
+        let axes = Self::of_unaligned(tensor)?;
+        check_aligned(tensor)?;
+        Ok(axes)
+    }
+
+    /// As [`of`](Self::of), wherever the elements lie.
+    fn of_unaligned(tensor: &Tensor) -> Result<Self, DlpackError> {
         let (shape, strides) = lens_and_steps(tensor)?;
         Ok(Self { device: device_of(tensor.device())?, shape, strides })
     }
@@ -233,6 +257,15 @@ impl HeaderAxes {
             byte_offset: 0,
         }
     }
+}
+
+/// Consumers load whole elements, and some of their loads stop the process off their alignment.
+fn check_aligned(tensor: &Tensor) -> Result<(), DlpackError> {
+    let (address, item_bytes) = (tensor.as_ptr().addr(), tensor.dtype().item_bytes());
+    if tensor.is_empty() || address.is_multiple_of(item_bytes) {
+        return Ok(());
+    }
+    Err(DlpackError::Unaligned { address, item_bytes })
 }
 
 type Counts = SmallVec<[i64; 4]>;

@@ -12,7 +12,8 @@
 //!
 //! Nothing here knows Python. The header is checked as a whole before anything is believed, and a
 //! structure that is refused is deleted, once. DLPack counts strides in elements and knows no bytes
-//! in between, so a field of a record cannot go out.
+//! in between, so a field of a record cannot go out. Nor can elements off their alignment: a producer
+//! owes its consumers addresses that are multiples of the element's size.
 //!
 //! A legacy structure cannot say whether its memory may be written: such tensors are of
 //! [`Mutability::Unknown`](crate::dlpack::Mutability), are not written, and go out as they came.

@@ -164,6 +164,16 @@ pub(super) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound
     capsule_of(py, lent(tensor)?.as_host().into_legacy_for_reader().cast(), LEGACY, drop_legacy)
 }
 
+/// A versioned capsule for ndbridge, which takes elements wherever they lie.
+///
+/// # Errors
+/// As [`to_dlpack`].
+pub(super) fn to_ndbridge<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    lend_to_python(tensor)?;
+    let exported = Exported::new_unaligned(tensor).map_err(ArrayError::from)?;
+    capsule_of(py, exported.into_versioned(false).cast(), VERSIONED, drop_versioned)
+}
+
 /// The structure of `tensor`, whose memory is lent to Python.
 ///
 /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! numpy.ndarray                           its C structure
-//! torch, ndbridge (any type that has it)  __dlpack_c_exchange_api__, the table cached per type
+//! torch (any type that has it)            __dlpack_c_exchange_api__, the table cached per type
+//! ndbridge, of another module             __ndbridge_exchange_api__, the same for our own alone
 //! TensorFlow                              an array over its memory, else as JAX
 //! JAX                                     buffer protocol, else __dlpack__
 //! __dlpack__                              versioned if the producer can, else legacy

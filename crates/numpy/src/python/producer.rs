@@ -1,12 +1,13 @@
 //! Which library an object is of, and by which way its elements are had: found out once per type.
 
+use std::ffi::CStr;
 use std::ptr;
 use std::sync::atomic::{
     AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyType};
+use pyo3::types::{PyCapsule, PyString, PyType};
 
 use super::once::intern;
 use super::torch;
@@ -46,7 +47,7 @@ impl Producer {
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     pub(super) producer: Producer,
-    /// DLPack's table of functions, if the type has one.
+    /// DLPack's table of functions, if the type has one; of our own types, that for ndbridge.
     pub(super) exchange: Option<&'static DlExchange>,
     /// A method that gives a NumPy array over the memory.
     pub(super) to_array: Option<&'static Py<PyAny>>,
@@ -127,15 +128,26 @@ fn remember(kind: &Bound<'_, PyType>, known: Known) {
     }
 }
 
-/// The table behind a type's `__dlpack_c_exchange_api__`, if its version is understood.
+/// A type's table of functions, if its version is understood.
 fn exchange_of(kind: &Bound<'_, PyType>) -> PyResult<Option<&'static DlExchange>> {
-    let name = intern!(kind.py(), "__dlpack_c_exchange_api__");
-    let Some(found) = kind.getattr_opt(name)? else { return Ok(None) };
+    let py = kind.py();
+    // What others must not have, ndbridge may: it heeds the mark on read-only memory, and takes
+    // elements wherever they lie.
+    match table_of(kind, intern!(py, "__ndbridge_exchange_api__"), c"ndbridge_exchange_api")? {
+        None => table_of(kind, intern!(py, "__dlpack_c_exchange_api__"), c"dlpack_exchange_api"),
+        own => Ok(own),
+    }
+}
+
+fn table_of(
+    kind: &Bound<'_, PyType>,
+    attribute: &Bound<'_, PyString>,
+    name: &CStr,
+) -> PyResult<Option<&'static DlExchange>> {
+    let Some(found) = kind.getattr_opt(attribute)? else { return Ok(None) };
     // Its first form was an integer: not a thing to trust.
     let Ok(capsule) = found.cast_into::<PyCapsule>() else { return Ok(None) };
-    let Ok(pointer) = capsule.pointer_checked(Some(c"dlpack_exchange_api")) else {
-        return Ok(None);
-    };
+    let Ok(pointer) = capsule.pointer_checked(Some(name)) else { return Ok(None) };
     let mut header: *const DlExchangeHeader = pointer.as_ptr().cast();
     while !header.is_null() {
         // SAFETY: a table of this name begins with this header, and lives as long as the process.

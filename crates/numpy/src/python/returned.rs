@@ -15,10 +15,9 @@ use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
-use super::capsule::{DlpackForm, to_dlpack};
+use super::capsule;
 use super::consumers::{to_jax, to_tensorflow, to_torch};
 use super::export::to_numpy;
-use crate::dlpack::VERSION;
 
 macro_rules! returned {
     ($($(#[$doc:meta])* $name:ident by $convert:path;)*) => {$(
@@ -57,8 +56,7 @@ returned! {
 }
 
 fn to_ndbridge<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    let max_version = Some((VERSION.major, VERSION.minor));
-    let capsule = to_dlpack(py, tensor, DlpackForm { max_version, ..DlpackForm::default() })?;
+    let capsule = capsule::to_ndbridge(py, tensor)?;
     py.import("ndbridge")?.call_method1("from_dlpack", (capsule,))
 }
 

@@ -185,6 +185,7 @@ class Tensor:
     def jax(self) -> Any: ...
     def cupy(self) -> Any: ...
     __dlpack_c_exchange_api__: ClassVar[CapsuleType]
+    __ndbridge_exchange_api__: ClassVar[CapsuleType]
     def __dlpack__(
         self,
         *,
