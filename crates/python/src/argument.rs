@@ -1,12 +1,11 @@
 //! Whatever Python code may pass as an array.
 
 use ndbridge::dtype::Kind;
-use ndbridge::python::{ArrayError, Found, find, gather, is_array, to_py_err};
+use ndbridge::python::{ArrayError, Found, find, gather, is_array, memoryview_of, to_py_err};
 use ndbridge::tensor::Facts;
 use ndbridge::{DType, Plan, Request, Tensor, plan};
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyMemoryView;
 
 use crate::tensor::PyTensor;
 
@@ -88,7 +87,7 @@ pub fn array_of_buffer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
         // Refuses a mask, of which the buffer would not tell.
         find(object)?;
     }
-    let view = PyMemoryView::from(object).map_err(|error| {
+    let view = memoryview_of(object).map_err(|error| {
         // NumPy says ValueError of an array whose type has no format.
         if !error.is_instance_of::<PyValueError>(py) {
             return error;

@@ -90,7 +90,10 @@ fn filled(object: &Bound<'_, PyTensor>, asked: Asked) -> PyResult<ffi::Py_buffer
     let format = format_asked(tensor, asked)?;
     let len = tensor.size_bytes();
     let Ok(len) = isize::try_from(len) else {
-        return Err(refusal(format!("a buffer has at most {} bytes, the tensor {len}", isize::MAX)));
+        let most = isize::MAX;
+        return Err(refusal(format!(
+            "a buffer has {most} bytes at most, the tensor {len}: lend a smaller view"
+        )));
     };
     lend_host_memory(tensor)?;
     let has_shape = asked.wants(ffi::PyBUF_ND);

@@ -46,11 +46,7 @@ pub fn for_ndbridge(py: Python<'_>) -> PyResult<Py<PyAny>> {
     capsule(py, &FOR_NDBRIDGE, c"ndbridge_exchange_api")
 }
 
-fn capsule(
-    py: Python<'_>,
-    table: &'static DlExchange,
-    name: &'static CStr,
-) -> PyResult<Py<PyAny>> {
+fn capsule(py: Python<'_>, table: &'static DlExchange, name: &'static CStr) -> PyResult<Py<PyAny>> {
     let table = ptr::from_ref(table).cast_mut().cast();
     // SAFETY: table and name live as long as the process; there is nothing to free.
     let capsule = unsafe { ffi::PyCapsule_New(table, name.as_ptr(), None) };

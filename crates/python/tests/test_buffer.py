@@ -27,8 +27,8 @@ def test_dty_1_memoryview_equals_numpy_s(layout, dtype):
     ):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert ours.strides == theirs.strides or not a.size
-    # NumPy marks elements that lie off their alignment as standard-sized ("=f").
-    assert ours.format == theirs.format.lstrip("=") or np.dtype(ours.format) == a.dtype
+    # Also where elements lie off their alignment, which makes them standard-sized ("=f").
+    assert ours.format == theirs.format
     if dtype not in ("complex64", "complex128"):
         assert ours.tobytes() == a.tobytes()
     assert same_bits(np.asarray(ours), a)
@@ -95,7 +95,7 @@ def test_shr_4_buffers_write_through():
     (ctypes.c_int * 6).from_buffer(t)[1] = 5
     assert t[0, 1].item() == 5
     assert zlib.crc32(t) == zlib.crc32(t.numpy().tobytes())
-    assert hashlib.sha256(t.reshape(-1)).digest() == hashlib.sha256(bytes(t)).digest()
+    assert hashlib.sha256(t).digest() == hashlib.sha256(bytes(t)).digest()
     assert bytes(t) == t.numpy().tobytes()
     assert b"".join([t, t]) == t.numpy().tobytes() * 2
     assert io.BytesIO(bytes(24)).readinto(t) == 24
@@ -109,72 +109,6 @@ def test_shr_4_a_resized_bytearray_is_refused_while_lent():
     assert t[3].item() == 7
     t[3] = 9
     assert buffer[3] == 9
-
-
-class Getbuffer:
-    """PyObject_GetBuffer by ctypes, to ask with any flags."""
-
-    class Buffer(ctypes.Structure):
-        _fields_ = [
-            ("buf", ctypes.c_void_p), ("obj", ctypes.py_object), ("len", ctypes.c_ssize_t),
-            ("itemsize", ctypes.c_ssize_t), ("readonly", ctypes.c_int), ("ndim", ctypes.c_int),
-            ("format", ctypes.c_char_p), ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
-            ("strides", ctypes.POINTER(ctypes.c_ssize_t)), ("suboffsets", ctypes.c_void_p),
-            ("internal", ctypes.c_void_p),
-        ]  # fmt: skip
-
-    SIMPLE, WRITABLE, FORMAT, ND, STRIDES = 0, 1, 4, 8, 0x18
-    C, F, ANY, INDIRECT = 0x38, 0x58, 0x98, 0x118
-
-    def __init__(self, exporter, flags):
-        self.view = self.Buffer()
-        get = ctypes.pythonapi.PyObject_GetBuffer
-        get.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
-        get(exporter, ctypes.byref(self.view), flags)
-
-    def release(self):
-        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self.view))
-
-
-def grants(exporter, flags):
-    try:
-        Getbuffer(exporter, flags).release()
-    except (BufferError, ValueError):
-        return False
-    return True
-
-
-def test_mut_2_every_request_is_granted_or_refused_as_numpy_does(layout):
-    a = zoo("float32")[layout]
-    t = nd.from_numpy(a)
-    G = Getbuffer
-    for shape_flags in (G.SIMPLE, G.ND, G.STRIDES, G.C, G.F, G.ANY, G.INDIRECT):
-        for more in (0, G.WRITABLE, G.FORMAT, G.WRITABLE | G.FORMAT):
-            flags = shape_flags | more
-            # A format without a shape NumPy grants as well; neither fails on it.
-            assert grants(t, flags) == grants(a, flags), hex(flags)
-
-
-def test_mut_2_what_is_not_asked_for_is_null():
-    t = nd.ones((2, 3), "int16")
-    G = Getbuffer
-    simple = G(t, G.SIMPLE)
-    assert (simple.view.len, simple.view.itemsize, simple.view.readonly, simple.view.ndim) == (
-        12,
-        2,
-        0,
-        2,
-    ) or simple.view.ndim == 1
-    assert not simple.view.shape and not simple.view.strides and simple.view.format is None
-    full = G(t, G.STRIDES | G.FORMAT)
-    assert (full.view.ndim, full.view.shape[:2], full.view.strides[:2], full.view.format) == (
-        2,
-        [2, 3],
-        [6, 2],
-        b"h",
-    )
-    assert full.view.buf == simple.view.buf == t.data_ptr()
-    simple.release(), full.release()
 
 
 def test_own_1_many_views_at_once_are_released_in_any_order():

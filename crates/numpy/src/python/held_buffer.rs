@@ -1,12 +1,17 @@
 //! Exports of the buffer protocol (PEP 3118), held for the time of a call.
+//!
+//! An exporter may fill in anything. What it says is checked as a whole before any of it is believed,
+//! here or by CPython's memoryview, which divides and walks without asking.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 
 use ndbridge_dtype::{ByteOrder, DType, Kind};
 use ndbridge_storage::{Device, Mutability};
+use ndbridge_tensor::MAX_NDIM;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyMemoryView;
 use smallvec::SmallVec;
 
 use super::error::ArrayError;
@@ -23,18 +28,87 @@ impl<'py> HeldBuffer<'py> {
     /// Asks `object` for its buffer, to be read.
     ///
     /// # Errors
-    /// What the object raises; `BufferError` if it has no buffer.
+    /// What the object raises; `BufferError` if it has no buffer, or one that no memory can have.
     pub(super) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        Self::asked(object, ffi::PyBUF_RECORDS_RO)
+    }
+
+    fn asked(object: &Bound<'py, PyAny>, flags: c_int) -> PyResult<Self> {
         let mut view = Box::<ffi::Py_buffer>::new_uninit();
         // SAFETY: room for a view; the object fills it, or raises.
-        let failed = unsafe {
-            ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_RECORDS_RO)
-        };
+        let failed = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), flags) };
         if failed != 0 {
             return Err(PyErr::fetch(object.py()));
         }
         // SAFETY: filled by the object, which did not fail.
-        Ok(Self { view: unsafe { view.assume_init() }, _py: object.py() })
+        let held = Self { view: unsafe { view.assume_init() }, _py: object.py() };
+        held.check()?;
+        Ok(held)
+    }
+
+    /// Whether the fields agree with each other.
+    fn check(&self) -> PyResult<()> {
+        let (view, ndim) = (&*self.view, self.view.ndim);
+        let refuse = |reason: String| Err(PyBufferError::new_err(format!("buffer {reason}")));
+        if !(0..=MAX_NDIM as c_int).contains(&ndim) {
+            return refuse(format!("of {ndim} axes, expected 0 to {MAX_NDIM}"));
+        }
+        if ndim > 1 && view.shape.is_null() {
+            return refuse(format!("of {ndim} axes without a shape"));
+        }
+        if view.itemsize < 0 || view.itemsize == 0 && view.shape.is_null() {
+            return refuse(format!("of items of {} bytes", view.itemsize));
+        }
+        let shape = self.shape();
+        if let Some(axis) = shape.iter().position(|&len| len < 0) {
+            return refuse(format!("whose axis {axis} has the negative length {}", shape[axis]));
+        }
+        let len = match shape.contains(&0) {
+            true => Some(0),
+            false => shape.iter().try_fold(view.itemsize, |len, &axis| len.checked_mul(axis)),
+        };
+        if len != Some(view.len) {
+            let (item, len) = (view.itemsize, view.len);
+            return refuse(format!("of {len} bytes, but of shape {shape:?} of {item} bytes each"));
+        }
+        if view.buf.is_null() && view.len > 0 {
+            return refuse(format!("of {} bytes without memory", view.len));
+        }
+        Ok(())
+    }
+
+    /// Length of each axis; a single one need not be said.
+    fn shape(&self) -> SmallVec<[isize; 4]> {
+        let view = &*self.view;
+        if view.shape.is_null() {
+            return (0..view.ndim).map(|_| view.len / view.itemsize).collect();
+        }
+        // SAFETY: not null, so there is a length for each axis while the view is held.
+        unsafe { std::slice::from_raw_parts(view.shape, view.ndim as usize) }.into()
+    }
+
+    /// Step of each axis, in bytes; those of C order need not be said.
+    fn strides(&self) -> SmallVec<[isize; 4]> {
+        let view = &*self.view;
+        if !view.strides.is_null() {
+            // SAFETY: not null, so there is a stride for each axis while the view is held.
+            return unsafe { std::slice::from_raw_parts(view.strides, view.ndim as usize) }.into();
+        }
+        let mut strides = self.shape();
+        let mut step = view.itemsize;
+        for stride in strides.iter_mut().rev() {
+            let len = std::mem::replace(stride, step);
+            step = step.wrapping_mul(len);
+        }
+        strides
+    }
+
+    fn check_direct(&self) -> PyResult<()> {
+        if self.view.suboffsets.is_null() {
+            return Ok(());
+        }
+        let text = "buffer of rows behind pointers: call tensor(memoryview(x).tolist()) (copies)";
+        Err(PyBufferError::new_err(text))
     }
 
     /// What the view says.
@@ -42,26 +116,14 @@ impl<'py> HeldBuffer<'py> {
     /// # Errors
     /// `TypeError` for formats that cannot be carried, `BufferError` for indirect memory.
     pub(super) fn describe(&self) -> PyResult<Described> {
-        let view = &*self.view;
         let dtype = self.dtype()?;
-        let ndim = usize::try_from(view.ndim).unwrap_or(0);
-        let lacks_axes = ndim > 0 && (view.shape.is_null() || view.strides.is_null());
-        if lacks_axes || !view.suboffsets.is_null() {
-            return Err(PyBufferError::new_err("buffer without strides, or with indirect rows"));
-        }
-        let (mut shape, mut strides) = (SmallVec::new(), SmallVec::new());
-        if ndim > 0 {
-            // SAFETY: not null, so there is a length for each axis while the view is held.
-            let lens = unsafe { std::slice::from_raw_parts(view.shape, ndim) };
-            shape.extend(lens.iter().map(|&len| len as usize));
-            // SAFETY: as above, for strides.
-            strides.extend_from_slice(unsafe { std::slice::from_raw_parts(view.strides, ndim) });
-        }
-        let is_read_only = view.readonly != 0;
+        self.check_direct()?;
+        let is_read_only = self.view.readonly != 0;
         Ok(Described {
-            ptr: view.buf.cast(),
-            shape,
-            strides,
+            ptr: self.view.buf.cast(),
+            // None is negative.
+            shape: self.shape().iter().map(|&len| len as usize).collect(),
+            strides: self.strides(),
             dtype,
             byte_order: ByteOrder::NATIVE,
             device: Device::Cpu,
@@ -90,6 +152,16 @@ impl Drop for HeldBuffer<'_> {
     }
 }
 
+/// The memoryview of `object`.
+///
+/// # Errors
+/// What the object raises; `BufferError` for a buffer whose fields contradict each other, which a
+/// memoryview would believe, and for rows behind pointers, which NumPy does not take.
+pub fn memoryview_of<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyMemoryView>> {
+    HeldBuffer::asked(object, ffi::PyBUF_FULL_RO)?.check_direct()?;
+    PyMemoryView::from(object)
+}
+
 /// The data type of a format of one element in this machine's byte order.
 fn dtype_of_format(format: &[u8], item_bytes: usize) -> Option<DType> {
     let native = if cfg!(target_endian = "little") { b'<' } else { b'>' };
@@ -97,17 +169,29 @@ fn dtype_of_format(format: &[u8], item_bytes: usize) -> Option<DType> {
         [mark, rest @ ..] if matches!(mark, b'@' | b'=' | b'|') || *mark == native => rest,
         all => all,
     };
-    let kind = match format {
-        b"?" => Kind::Bool,
-        b"b" | b"h" | b"i" | b"l" | b"q" | b"n" => Kind::Int,
-        b"B" | b"H" | b"I" | b"L" | b"Q" | b"N" => Kind::UInt,
-        b"e" | b"f" | b"d" => Kind::Float,
-        b"Zf" | b"Zd" => Kind::Complex,
+    let (kind, sizes): (Kind, &[usize]) = match format {
+        b"?" => (Kind::Bool, &[1]),
+        b"b" => (Kind::Int, &[1]),
+        b"h" => (Kind::Int, &[2]),
+        b"i" => (Kind::Int, &[4]),
+        // As large as C has them, or of standard size.
+        b"l" => (Kind::Int, &[4, 8]),
+        b"q" | b"n" => (Kind::Int, &[8]),
+        b"B" => (Kind::UInt, &[1]),
+        b"H" => (Kind::UInt, &[2]),
+        b"I" => (Kind::UInt, &[4]),
+        b"L" => (Kind::UInt, &[4, 8]),
+        b"Q" | b"N" => (Kind::UInt, &[8]),
+        b"e" => (Kind::Float, &[2]),
+        b"f" => (Kind::Float, &[4]),
+        b"d" => (Kind::Float, &[8]),
+        b"Zf" => (Kind::Complex, &[8]),
+        b"Zd" => (Kind::Complex, &[16]),
         _ => return None,
     };
     let is_plain = |dtype: &DType| dtype.type_string(ByteOrder::NATIVE).is_some();
     DType::ALL
         .into_iter()
-        .filter(is_plain)
+        .filter(|dtype| is_plain(dtype) && sizes.contains(&item_bytes))
         .find(|dtype| dtype.kind() == kind && dtype.item_bytes() == item_bytes)
 }

@@ -29,7 +29,7 @@ use super::capsule;
 use super::device;
 use super::error::{ArrayError, to_py_err, type_name};
 use super::gate::PythonGate;
-use super::held_buffer::HeldBuffer;
+use super::held_buffer::{HeldBuffer, memoryview_of};
 use super::known_memory::storage_of;
 use super::ledger_capsule::join_ledger;
 use super::once::{Once, intern};
@@ -263,7 +263,7 @@ impl<'py> Incoming<'py> {
         if !has_buffer(object) {
             return Ok(None);
         }
-        let view = PyMemoryView::from(object)?;
+        let view = memoryview_of(object)?;
         let array = numpy_asarray(view.as_any())?;
         Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
     }

@@ -91,6 +91,7 @@ pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_host_memory, lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
+pub use held_buffer::memoryview_of;
 pub use hold::{Detach, DetachMut, Hold, Lender, hold};
 pub use import::{Found, find, find_by_dlpack, from_numpy, from_python, gather};
 pub use ledger_capsule::join_ledger;
