@@ -1,4 +1,6 @@
-"""DLPack's table of C functions, `Tensor.__dlpack_c_exchange_api__`, called through ctypes."""
+"""DLPack's table of C functions, `Tensor.__dlpack_c_exchange_api__`, called through ctypes; and
+the table for ndbridge in other modules, `Tensor.__ndbridge_exchange_api__`.
+"""
 
 import ctypes
 import weakref
@@ -18,6 +20,13 @@ from test_interchange import ACCESS, watched
 def table():
     capsule = nd.Tensor.__dlpack_c_exchange_api__
     assert capsules.name_of(capsule) == capsules.EXCHANGE_API
+    return capsules.ExchangeAPI.from_address(capsules.pointer_of(capsule))
+
+
+@pytest.fixture(scope="module")
+def own_table():
+    capsule = nd.Tensor.__ndbridge_exchange_api__
+    assert capsules.name_of(capsule) == b"ndbridge_exchange_api"
     return capsules.ExchangeAPI.from_address(capsules.pointer_of(capsule))
 
 
@@ -52,8 +61,17 @@ def test_shr_1_the_table_is_whole_and_stays(table):
     assert capsules.pointer_of(nd.zeros(1).__dlpack_c_exchange_api__) == again
 
 
-@pytest.mark.parametrize("access", ACCESS)
+@pytest.mark.parametrize("access", ["writable", "private", "unknown"])
 def test_mut_2_the_table_s_managed_tensors_say_what_they_hold(table, access):
+    check_what_is_said(table, access)
+
+
+@pytest.mark.parametrize("access", ACCESS)
+def test_mut_2_ndbridge_s_table_says_so_of_all_memory(own_table, access):
+    check_what_is_said(own_table, access)
+
+
+def check_what_is_said(table, access):
     t = ACCESS[access]()
     managed = from_py(table, t)
     assert managed.major == 1
@@ -64,6 +82,57 @@ def test_mut_2_the_table_s_managed_tensors_say_what_they_hold(table, access):
     assert type(back) is nd.Tensor and back.data_ptr() == t.data_ptr()
     assert back.readonly == (access not in ("writable", "private"))
     assert back.tolist() == t.tolist()
+
+
+@pytest.mark.parametrize("access", ["read-only", "constant"])
+def test_mut_2_the_table_gives_no_read_only_memory(table, access):
+    t = ACCESS[access]()
+    for view in (t, t[1:], t.T):
+        with pytest.raises(BufferError, match=r"read-only.*clone\(\)"):
+            from_py(table, view)
+        capsules.delete(from_py(table, view.clone()))
+
+
+def test_mut_2_who_drops_the_mark_cannot_write_read_only_memory(table):
+    def torch_s(t):
+        """What tvm-ffi makes of it: a structure handed on without the mark."""
+        managed = from_py(table, t)
+        managed.flags = 0
+        theirs = capsules.pointer_of(torch.Tensor.__dlpack_c_exchange_api__)
+        return to_py(capsules.ExchangeAPI.from_address(theirs), managed)
+
+    t = nd.tensor([1.0, 2.0])
+    torch_s(t)[0] = 9
+    assert t.tolist() == [9, 2]
+    constant = nd.constant([1.0, 2.0])
+    with pytest.raises(BufferError, match="read-only"):
+        torch_s(constant)[0] = 9
+    assert constant.tolist() == [1, 2]
+
+
+def test_mut_2_tvm_ffi_gets_no_read_only_memory():
+    tvm_ffi = pytest.importorskip("tvm_ffi")
+    constant, echo = nd.constant([1.0, 2.0]), tvm_ffi.get_global_func("testing.echo")
+    for take in (tvm_ffi.from_dlpack, echo):
+        with pytest.raises(BufferError, match=r"read-only.*clone\(\)"):
+            torch.from_dlpack(take(constant))[0] = 9
+        t = constant.clone()
+        torch.from_dlpack(take(t))[0] = 9
+        assert t.tolist() == [9, 2]
+    assert constant.tolist() == [1, 2]
+
+
+def test_shr_1_elements_off_their_alignment_go_to_ndbridge_alone(table, own_table):
+    t = nd.from_numpy(np.frombuffer(bytearray(33), "f8", 4, offset=1))
+    if t.data_ptr() % 8 == 0:
+        t = nd.from_numpy(np.frombuffer(bytearray(33), "f8", 4))
+    bare = function(capsules.DLTENSOR_FROM_PY, table.dltensor_from_py_object_no_sync)
+    for refused in (lambda: from_py(table, t), lambda: bare(t, capsules.DLTensor())):
+        with pytest.raises(BufferError, match=r"aligned.*clone\(\)"):
+            refused()
+    back = to_py(own_table, from_py(own_table, t))
+    assert (back.data_ptr(), back.tolist()) == (t.data_ptr(), [0] * 4)
+    capsules.delete(from_py(table, t.clone()))
 
 
 def test_own_2_the_table_s_tensors_are_freed_once(table):
