@@ -73,6 +73,25 @@ def test_mut_2_values_and_unknown_memory_are_not_written(make):
     assert example.describe(x)["shape"] == [len(np.frombuffer(x, "u1")) if make is bytes else 3]
 
 
+def test_mut_2_read_only_tensors_are_read_by_other_modules_and_stay_read_only():
+    for t in (nd.constant([1.0, 2.0]), nd.from_buffer(bytes(16)).view("float64")):
+        assert testing.c_order(t) == t.numpy().sum()
+        back = testing.Keeper(t).lend("ndbridge")
+        assert (back.data_ptr(), back.readonly) == (t.data_ptr(), True)
+        with pytest.raises((ValueError, BufferError), match="read-only"):
+            testing.Keeper(t).fill(9.0)
+
+
+def test_shr_1_tensors_off_their_alignment_reach_other_modules():
+    a = np.frombuffer(bytearray(33), "f8", 3, offset=1)
+    a[...] = np.arange(3.0)
+    t = nd.from_numpy(a)
+    assert t.data_ptr() % 8 != 0
+    assert example.total_of_any(t)[0] == 3.0
+    back = testing.Keeper(t).lend("ndbridge")
+    assert (back.data_ptr(), back.tolist()) == (a.ctypes.data, [0, 1, 2])
+
+
 def test_mut_2_read_only_tensors_are_not_written():
     for x in (nd.constant([1.0, 2.0]), memoryview(bytes(16)).cast("d"), np.broadcast_to(1.0, 3)):
         with pytest.raises(ValueError, match=r"^x: expected writable .* \(read-only\)"):

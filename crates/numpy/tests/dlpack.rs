@@ -155,6 +155,38 @@ fn strides_between_elements_are_refused() {
     Exported::new(lend(&field.copy(CopyOrder::C).unwrap())).unwrap();
 }
 
+#[test]
+fn elements_off_their_alignment_are_refused_to_all_who_do_not_ask_for_them() {
+    let bytes = lend(&Tensor::from_vec(vec![0_u8; 48])).clone();
+    for (dtype, count) in [(DType::I16, 4_usize), (DType::F64, 2), (DType::C128, 1)] {
+        let item_bytes = dtype.item_bytes();
+        for start in 0..=item_bytes {
+            let end = start + count * item_bytes;
+            let part = bytes.slice(ndarray::s![start..end]).unwrap();
+            let tensor = part.reinterpret(dtype).unwrap();
+            let address = tensor.as_ptr().addr();
+            if address.is_multiple_of(item_bytes) {
+                Exported::new(&tensor).unwrap();
+                continue;
+            }
+            let error = Exported::new(&tensor).unwrap_err();
+            let said = (address, item_bytes);
+            assert!(
+                matches!(error, DlpackError::Unaligned { address, item_bytes } if said == (address, item_bytes)),
+                "{dtype} at {start}: {error}"
+            );
+            // What the error advises.
+            Exported::new(lend(&tensor.copy(CopyOrder::Keep).unwrap())).unwrap();
+            // Nothing lies off its alignment where there is nothing.
+            Exported::new(&tensor.slice(ndarray::s![..0]).unwrap()).unwrap();
+            let managed = Exported::new_unaligned(&tensor).unwrap().into_versioned(false);
+            // SAFETY: a new structure; its memory is used by guards only.
+            let alias = unsafe { from_managed_versioned(managed, lent()) }.unwrap();
+            assert_eq!(alias.as_ptr(), tensor.as_ptr());
+        }
+    }
+}
+
 static DELETED: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" fn count_versioned(managed: *mut DlManagedVersioned) {

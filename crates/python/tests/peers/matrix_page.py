@@ -26,8 +26,8 @@ and whether the memory may be written:
 """
 TABLES = """A copy is writable, and in C order unless its source was in Fortran order. All memory
 here begins at a multiple of 64 bytes, but for "offset", "unaligned" and fields of records.
-`tf.from_dlpack(t)` is `tf.experimental.dlpack.from_dlpack(t.__dlpack__())`. With `jax_enable_x64`
-on, JAX takes 64 bits as it takes 32.
+`tf.from_dlpack(t)` is `tf.experimental.dlpack.from_dlpack(t.__dlpack__())`; `torch.frombuffer(t)` is
+told the data type. With `jax_enable_x64` on, JAX takes 64 bits as it takes 32.
 """
 
 

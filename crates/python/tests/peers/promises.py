@@ -13,8 +13,9 @@ from producers import KEPT, WRITABLE
 LEGEND = {
     "S": "shares the memory",
     "S!": "shares it, although the consumer is not up to it: torch writes memory that may be "
-    "read-only, and crashes when it writes complex128 off its alignment; TensorFlow aborts when it "
-    "computes with memory that is not 64-byte aligned",
+    "read-only; TensorFlow aborts when it computes with memory that is not 64-byte aligned",
+    "s": "shares the memory as one axis, without the shape",
+    "s!": "shares it so, although torch crashes when it writes complex128 off its alignment",
     "C": "the consumer copies, unasked",
     "N": "the consumer narrows 64-bit numbers to 32 bits, unasked",
     "r": "refused: memory is read-only, which the consumer cannot express",
@@ -27,6 +28,8 @@ LEGEND = {
     "x": "refused: JAX has 64-bit numbers only if `jax_enable_x64` is on",
     "O": "the consumer itself refuses the layout",
     "D": "the consumer itself refuses the data type",
+    "R": "torch gets no buffer, and does not say why: memory is read-only, or may be, or the elements "
+    "are not contiguous in C order",
 }
 
 
@@ -121,17 +124,36 @@ def to_tensorflow(facts):
     return [("d", facts.is_float8), ("o", not facts.is_c_ordered), ("a", facts.is_off_64)]
 
 
+def by_torch_asarray(facts):
+    # It asks for the format first.
+    return [("D", facts.is_of_ml_dtypes), *by_torch_frombuffer(facts)]
+
+
+def by_torch_frombuffer(facts):
+    return [
+        ("R", facts.access != WRITABLE or not facts.is_c_ordered),
+        ("O", not facts.array.size),
+        ("s!", facts.is_off_item),
+        ("s", True),
+    ]
+
+
 def by_numpy_from_dlpack(facts):
-    return [("i", facts.has_odd_strides), ("D", facts.is_of_ml_dtypes)]
+    return [
+        ("i", facts.has_odd_strides),
+        ("u", facts.is_off_item),
+        ("D", facts.is_of_ml_dtypes),
+    ]
 
 
 def by_torch_from_dlpack(facts):
     return [
         # torch is known by its name: it would write whatever the capsule says.
         ("r", facts.access == KEPT),
+        ("b", facts.runs_backwards),
         ("i", facts.has_odd_strides),
-        ("O", facts.runs_backwards),
-        ("S!", facts.access != WRITABLE or facts.is_off_item),
+        ("u", facts.is_off_item),
+        ("S!", facts.access != WRITABLE),
     ]
 
 
@@ -140,6 +162,7 @@ def by_jax_from_dlpack(facts):
     return [
         ("r", facts.access == KEPT),
         ("i", facts.has_odd_strides),
+        ("u", facts.is_off_item),
         ("O", not facts.is_compact),
         ("N", facts.is_64_bit),
         ("C", facts.is_off_64),
@@ -150,6 +173,7 @@ def by_tensorflow_from_dlpack(facts):
     return [
         ("r", facts.access == KEPT),
         ("i", facts.has_odd_strides),
+        ("u", facts.is_off_item),
         ("D", facts.is_float8),
         ("O", not facts.is_c_ordered),
         ("S!", facts.is_off_64),
@@ -164,11 +188,17 @@ PROMISES = {
     "`t.torch()`": to_torch,
     "`t.jax()`": to_jax,
     "`t.tensorflow()`": to_tensorflow,
+    "`torch.asarray(t)`": by_torch_asarray,
+    "`torch.frombuffer(t)`": by_torch_frombuffer,
     "`np.from_dlpack(t)`": by_numpy_from_dlpack,
     "`torch.from_dlpack(t)`": by_torch_from_dlpack,
     "`jnp.from_dlpack(t)`": by_jax_from_dlpack,
     "`tf.from_dlpack(t)`": by_tensorflow_from_dlpack,
 }
+
+
+#: Consumers that lose the shape.
+AS_ONE_AXIS = ("`torch.asarray(t)`", "`torch.frombuffer(t)`")
 
 
 def promised(consumer, facts):
