@@ -91,6 +91,21 @@ impl Exported {
     /// As [`new`](Self::new), for a consumer that is known to take elements wherever they lie, as
     /// ndbridge itself does.
     ///
+    /// ```
+    /// use ndbridge_numpy::dlpack::{DlpackError, Exported};
+    /// use ndbridge_storage::gate::Always;
+    /// use ndbridge_tensor::{DType, Tensor};
+    /// use std::sync::Arc;
+    ///
+    /// let bytes = Tensor::from_vec(vec![0_u8; 16]);
+    /// bytes.storage().lend(Arc::new(Always))?;
+    /// let odd = if bytes.as_ptr().addr().is_multiple_of(2) { 1 } else { 0 };
+    /// let off = bytes.slice(ndarray::s![odd..odd + 8])?.reinterpret(DType::F64)?;
+    /// assert!(matches!(Exported::new(&off), Err(DlpackError::Unaligned { .. })));
+    /// Exported::new_unaligned(&off)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DlpackError::Private`] or [`DlpackError::OddStride`].
     pub fn new_unaligned(tensor: &Tensor) -> Result<Self, DlpackError> {
