@@ -64,8 +64,12 @@ impl Write for PyFile<'_, '_> {
     }
 }
 
-/// A tensor of an .npy file: copied, or mapped with mmap='r' (read-only), 'r+' (writes go to the
-/// file) or 'c' (writes stay in memory).
+/// A tensor of an .npy file: copied, or mapped with mmap='r', 'r+' or 'c', where what np.memmap and
+/// other processes do to the file meanwhile is not seen.
+///
+/// 'r' is read-only, with 'r+' writes go to the file, with 'c' they stay in this tensor. Tensors that
+/// map one file are one memory, by whatever path and in whatever extension module: while one is borrowed
+/// for writing in Rust, the others are not read there.
 #[pyfunction]
 #[pyo3(signature = (file, mmap=None))]
 pub fn load(file: FileArgument<'_>, mmap: Option<&str>) -> PyResult<PyTensor> {
@@ -181,8 +185,10 @@ fn with_suffix(path: PathBuf, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The arrays of an .npz file, by name. With mmap=True stored members share the file's memory,
-/// read-only.
+/// The arrays of an .npz file, by name: copied, or mapped with mmap=True, where what np.memmap and
+/// other processes do to the file meanwhile is not seen.
+///
+/// Mapped are stored members in this machine's byte order, read-only; others are copied.
 #[pyfunction]
 #[pyo3(signature = (file, mmap=false))]
 pub fn load_npz(file: FileArgument<'_>, mmap: bool) -> PyResult<NpzFile> {

@@ -364,13 +364,13 @@ import ctypes
 new = ctypes.pythonapi.PyCapsule_New
 new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
 table = (ctypes.c_uint32 * 8)(%d, 32)
-name = b"ndbridge.ledger.v1"
+name = b"ndbridge.ledger.v2"
 setattr(sys, name.decode(), new(ctypes.addressof(table), name, None))
 a = np.zeros(1)
 text = error_of(lambda: %s)
-assert text.startswith("ImportError: the ledger of this process has version %d, expected 1"), text
+assert text.startswith("ImportError: the ledger of this process has version %d, expected 2"), text
 """
-    for version in [0, 2]:
+    for version in [0, 1, 3]:
         run(extension, code % (version, first, version))
 
 

@@ -8,9 +8,11 @@ use std::fmt;
 pub enum Access {
     /// Nobody: every read and write goes through handles of this storage and its own ledger.
     Private,
-    /// Others may read, and nobody writes while the storage lives: Python `bytes`, JAX arrays,
-    /// read-only maps.
+    /// Others may read, and nobody writes while the storage lives: Python `bytes`, `Arc<[u8]>`.
     Frozen,
+    /// Other maps of the same file, in whatever module: borrows are kept in the ledger of the process,
+    /// and ask the gate of each lent map of the file that they could be disturbed through.
+    Mapped,
     /// Foreign code may read and write whenever it runs: a NumPy array, a torch tensor, or private
     /// memory after it was exported. A gate is asked before every borrow, and borrows are kept in
     /// the ledger of the process.
@@ -23,6 +25,7 @@ impl Access {
         match code {
             0 => Access::Private,
             1 => Access::Frozen,
+            2 => Access::Mapped,
             _ => Access::Lent,
         }
     }
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn codes_round_trip() {
-        for access in [Access::Private, Access::Frozen, Access::Lent] {
+        for access in [Access::Private, Access::Frozen, Access::Mapped, Access::Lent] {
             assert_eq!(Access::from_code(access as u8), access);
         }
         for kind in BorrowKind::ALL {

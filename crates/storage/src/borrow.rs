@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Region, Span, reaches_a_byte_twice};
 
-use crate::ledger::{self, CallSite, Held, Token};
+use crate::ledger::{self, CallSite, Held, Refusal, Token};
 use crate::{Access, BorrowError, BorrowKind, Gate, GateError, Mutability, Storage};
 
 /// A live borrow of some bytes of a storage; dropping it, also in a panic, releases them.
@@ -182,7 +182,7 @@ impl Drop for LentBorrow {
 fn release(storage: &Storage, token: &mut Token) {
     let token = std::mem::replace(token, Token::NOTHING);
     match storage.access() {
-        Access::Lent => ledger::of_process().release(token),
+        Access::Lent | Access::Mapped => ledger::of_process().release(token),
         Access::Private | Access::Frozen => match storage.used_ledger() {
             Some(ledger) => ledger.release(token),
             None => ledger::of_process().release(token),
@@ -193,13 +193,14 @@ fn release(storage: &Storage, token: &mut Token) {
 impl Storage {
     /// Borrows the bytes that `region` reaches, until the result is dropped.
     ///
-    /// Asks the gate of lent memory first. Borrows of bytes that nobody writes (frozen memory) or
-    /// of no bytes are always compatible with others.
+    /// Asks the gate of lent memory first, and of a mapped file those of its other maps that are
+    /// lent. Borrows of bytes that nobody writes (frozen memory) or of no bytes are always compatible
+    /// with others.
     ///
     /// # Errors
     /// [`BorrowError::Conflict`] names the borrow that stands in the way and where it was taken.
-    /// [`BorrowError::Gate`], [`BorrowError::ReadOnly`], [`BorrowError::UnknownMutability`],
-    /// [`BorrowError::ReachesTwice`] (for [`BorrowKind::Write`] only), and, for a region that is
+    /// [`BorrowError::Gate`], [`BorrowError::FileLent`], [`BorrowError::ReadOnly`],
+    /// [`BorrowError::UnknownMutability`], [`BorrowError::ReachesTwice`] (for [`BorrowKind::Write`] only), and, for a region that is
     /// not part of this storage, [`BorrowError::Region`] or [`BorrowError::OutsideStorage`].
     #[inline]
     #[track_caller]
@@ -257,14 +258,22 @@ impl Storage {
     /// [`Access::Lent`], and `gate` is asked before every later borrow. Nothing happens if the
     /// storage is lent (the first gate stays) or frozen.
     ///
+    /// A mapped file is lent as far as this map may write it. Borrows through its other maps, in
+    /// whatever module, ask `gate` if foreign code could disturb them: all that share bytes with a
+    /// lent [`MapMode::ReadWrite`](crate::MapMode::ReadWrite) map, those that write bytes of any other
+    /// lent map. A read-only map stays [`Access::Mapped`]: nobody writes through it.
+    ///
     /// # Errors
-    /// [`BorrowError::StillBorrowed`] while any borrow of this storage lives.
+    /// [`BorrowError::StillBorrowed`] while any borrow of this storage lives; of a mapped file, while
+    /// a borrow through any of its maps lives that foreign code could disturb, and could not before.
     #[track_caller]
     pub fn lend(&self, gate: Arc<dyn Gate>) -> Result<(), BorrowError> {
-        if self.access() != Access::Private {
-            return Ok(());
-        }
         let wanted_at = Location::caller().into();
+        match self.access() {
+            Access::Private => {}
+            Access::Mapped => return self.lend_mapped(gate, wanted_at),
+            Access::Frozen | Access::Lent => return Ok(()),
+        }
         if self.lend_unused(&gate) {
             return Ok(());
         }
@@ -274,10 +283,15 @@ impl Storage {
             return Ok(());
         };
         let lent = ledger.when_idle(|| self.set_lent(gate));
-        lent.map_err(|held| {
-            let Held { kind: held, at: held_at, .. } = *held;
-            BorrowError::StillBorrowed { wanted_at, held, held_at }
-        })
+        lent.map_err(|held| still_borrowed(wanted_at, &held))
+    }
+
+    fn lend_mapped(&self, gate: Arc<dyn Gate>, wanted_at: CallSite) -> Result<(), BorrowError> {
+        self.lend_map(&gate).map_err(|held| still_borrowed(wanted_at, &held))?;
+        if self.mutability() != Mutability::ReadOnly {
+            self.set_lent(gate);
+        }
+        Ok(())
     }
 
     // Errors are boxed on the way, so that what is common, a token, comes in a register.
@@ -331,6 +345,7 @@ impl Storage {
                 }
             }
             Access::Frozen => Ok(Token::NOTHING),
+            Access::Mapped => enter_asking(kind, span, axes, at),
             Access::Lent => self.enter_lent(kind, span, axes, at),
         }
     }
@@ -345,7 +360,7 @@ impl Storage {
     ) -> Result<Token, Box<BorrowError>> {
         const MISSING: GateError = GateError { gate: "lent memory", reason: "it has no gate" };
         self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
-        enter_in_lent(kind, span, axes, at)
+        enter_asking(kind, span, axes, at)
     }
 
     /// Waits for the copies of devices from or to these bytes that `kind` conflicts with.
@@ -378,6 +393,21 @@ fn enter_in_lent(
     entered.map_err(|held| conflict(kind, at, *held))
 }
 
+/// As [`enter_in_lent`], for memory that may be mapped: asks the gates of other maps that are lent.
+#[inline]
+fn enter_asking(
+    kind: BorrowKind,
+    span: Span,
+    axes: &[Axis],
+    at: CallSite,
+) -> Result<Token, Box<BorrowError>> {
+    let entered = ledger::of_process().enter_asking(kind, span, axes, at);
+    entered.map_err(|refusal| match *refusal {
+        Refusal::Held(held) => conflict(kind, at, held),
+        Refusal::Gate(error) => Box::new(BorrowError::FileLent(error)),
+    })
+}
+
 #[cold]
 fn outside(region: Span, storage: Span) -> Box<BorrowError> {
     let (region, storage) = (region.addresses(), storage.addresses());
@@ -386,8 +416,13 @@ fn outside(region: Span, storage: Span) -> Box<BorrowError> {
 
 #[cold]
 fn conflict(wanted: BorrowKind, wanted_at: CallSite, held: Held) -> Box<BorrowError> {
-    let Held { kind: held, at: held_at, bytes: held_bytes } = held;
-    Box::new(BorrowError::Conflict { wanted, wanted_at, held, held_at, held_bytes })
+    let Held { kind: held, at: held_at, bytes: held_bytes, in_file } = held;
+    Box::new(BorrowError::Conflict { wanted, wanted_at, held, held_at, held_bytes, in_file })
+}
+
+#[cold]
+fn still_borrowed(wanted_at: CallSite, held: &Held) -> BorrowError {
+    BorrowError::StillBorrowed { wanted_at, held: held.kind, held_at: held.at }
 }
 
 /// The bytes of `region`; an error if they are to be written and one is reached twice.

@@ -1,5 +1,6 @@
 //! What can go wrong: making a storage, borrowing from it, naming a device.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 
@@ -53,6 +54,14 @@ pub enum StorageError {
         len_bytes: usize,
         /// Size of the file.
         file_bytes: u64,
+    },
+    /// The borrow ledger counts the bytes of each mapped file, and has no number for these.
+    #[error(
+        "too many files are mapped at once, or offset {offset} is too large for 64-bit positions"
+    )]
+    NoRoom {
+        /// First byte asked for.
+        offset: u64,
     },
     /// The operating system refused to map, measure or write back the file.
     #[error("cannot map the file: {0}")]
@@ -143,7 +152,10 @@ impl StorageError {
 #[non_exhaustive]
 pub enum BorrowError {
     /// Another borrow holds some of the same bytes.
-    #[error("already borrowed {held} at {held_at}, wanted {wanted} at {wanted_at}")]
+    #[error(
+        "already borrowed {held} at {held_at}{}, wanted {wanted} at {wanted_at}",
+        OfFile(held_bytes, *in_file)
+    )]
     Conflict {
         /// What was asked for.
         wanted: BorrowKind,
@@ -155,6 +167,9 @@ pub enum BorrowError {
         held_at: CallSite,
         /// First to past-the-last address that the other borrow reaches.
         held_bytes: Range<usize>,
+        /// Whether `held_bytes` are counted from the start of a mapped file, instead of addresses:
+        /// the other borrow may be through another map of the file.
+        in_file: bool,
     },
     /// The storage cannot change hands while it is borrowed.
     #[error(
@@ -202,6 +217,9 @@ pub enum BorrowError {
     /// The gate of lent memory is closed.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// The bytes are lent through another map of their file, whose gate is closed.
+    #[error("another map of this file is lent, and {0}")]
+    FileLent(GateError),
     /// The region is not one that memory can have.
     #[error(transparent)]
     Region(#[from] RegionError),
@@ -213,6 +231,16 @@ pub enum BorrowError {
         /// First to past-the-last address of the storage.
         storage: Range<usize>,
     },
+}
+
+/// The bytes of a mapped file that a borrow holds, in parentheses.
+struct OfFile<'a>(&'a Range<usize>, bool);
+
+impl fmt::Display for OfFile<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(bytes, in_file) = self;
+        if *in_file { write!(f, " (bytes {bytes:?} of the mapped file)") } else { Ok(()) }
+    }
 }
 
 /// A device name that is none.

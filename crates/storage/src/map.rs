@@ -2,29 +2,43 @@
 
 use std::fs::File;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
+use ndbridge_layout::Span;
 
 use crate::alloc::dangling;
+use crate::ledger::{self, Held, LoanGate, MapEntry, Mapped, Place, Space};
 use crate::storage::Parts;
-use crate::{Access, Device, Mutability, Storage, StorageError};
+use crate::{
+    Access, Device, Footprint, Gate, Mutability, Overlap, Region, Storage, StorageError,
+    may_overlap,
+};
 
 /// What becomes of writes to a mapped file.
+///
+/// Maps of one file are one memory to the ledger, whatever their modes and paths; see
+/// [`Access::Mapped`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum MapMode {
-    /// There are none: the storage is [`Access::Frozen`] and read-only.
+    /// There are none: the storage is read-only. It changes when a read-write map of the file is
+    /// written.
     Read,
-    /// They go to the file. The storage is [`Access::Private`] and writable.
+    /// They go to the file, and are seen by its other maps.
     ReadWrite,
-    /// They stay in this storage, the file keeps its bytes. [`Access::Private`] and writable.
+    /// They stay in this storage, the file keeps its bytes. Pages that were not written yet change
+    /// with the file.
     CopyOnWrite,
 }
 
 const NAME: &str = "mapped file";
 
 impl Storage {
-    /// Shares `len_bytes` of a file, from byte `offset` on, without reading them first. Neither has
-    /// to be a multiple of the page size.
+    /// Shares `len_bytes` of a file, from byte `offset` on, without reading them first; what other
+    /// processes, `np.memmap` and other foreign maps do to the file meanwhile, nobody sees.
+    ///
+    /// Neither number has to be a multiple of the page size.
     ///
     /// ```text
     /// file     |<-   offset   ->|<-  len_bytes  ->|    rest    |
@@ -38,11 +52,10 @@ impl Storage {
     /// refuses, for example because the file was not opened for writing.
     ///
     /// # Limitations
-    /// The borrow ledger sees this storage only. Code that writes or truncates the file through
-    /// another handle, another map or another process changes bytes under a live guard, and
+    /// The ledger of the process sees the maps made by this function, in any module of the process
+    /// that has joined it. Whoever else writes the file changes bytes under a live guard, and
     /// reading past a new, earlier end kills the process (`SIGBUS`). Map files that nobody else
-    /// writes meanwhile, and replace files by renaming a new one over them. Two maps of one file
-    /// are two memories to the ledger.
+    /// writes meanwhile, and replace files by renaming a new one over them.
     pub fn map_file(
         file: &File,
         offset: u64,
@@ -56,24 +69,21 @@ impl Storage {
         }
         let mut options = MmapOptions::new();
         options.offset(offset).len(len_bytes);
-        match mode {
-            // SAFETY: the file must not change meanwhile; the caller was told.
-            MapMode::Read => Self::from_map(unsafe { options.map(file) }?, mode),
+        let space = space_of(file)?;
+        let pages = match mode {
+            // SAFETY: the ledger keeps our writers apart; of others, the caller was told.
+            MapMode::Read => Pages::ReadOnly(unsafe { options.map(file) }?),
             // SAFETY: as above.
-            MapMode::ReadWrite => Self::from_map_mut(unsafe { options.map_mut(file) }?, mode),
+            MapMode::ReadWrite => Pages::Writable(unsafe { options.map_mut(file) }?),
             // SAFETY: as above.
-            MapMode::CopyOnWrite => Self::from_map_mut(unsafe { options.map_copy(file) }?, mode),
-        }
-    }
-
-    fn from_map(map: Mmap, mode: MapMode) -> Result<Self, StorageError> {
-        let (pointer, len_bytes) = (NonNull::from(&map[..]).cast(), map.len());
-        Ok(Self::mapped(map, pointer, len_bytes, mode))
-    }
-
-    fn from_map_mut(mut map: MmapMut, mode: MapMode) -> Result<Self, StorageError> {
-        let (pointer, len_bytes) = (NonNull::from(&mut map[..]).cast(), map.len());
-        Ok(Self::mapped(map, pointer, len_bytes, mode))
+            MapMode::CopyOnWrite => Pages::Writable(unsafe { options.map_copy(file) }?),
+        };
+        let pointer = pages.pointer();
+        let start = pointer.addr().get();
+        let bytes = Span { start, end: start + len_bytes };
+        let mapped = Mapped { space, bytes, offset, mode: mode as u8 };
+        let entry = ledger::of_process().map(mapped).ok_or(StorageError::NoRoom { offset })?;
+        Ok(Self::mapped(FileMap { entry, pages }, pointer, len_bytes, mode))
     }
 
     fn mapped<O: Send + Sync + 'static>(
@@ -82,14 +92,70 @@ impl Storage {
         len_bytes: usize,
         mode: MapMode,
     ) -> Self {
-        let (access, mutability) = match mode {
-            MapMode::Read => (Access::Frozen, Mutability::ReadOnly),
-            MapMode::ReadWrite | MapMode::CopyOnWrite => (Access::Private, Mutability::Writable),
+        let mutability = match mode {
+            MapMode::Read => Mutability::ReadOnly,
+            MapMode::ReadWrite | MapMode::CopyOnWrite => Mutability::Writable,
         };
-        let parts = Parts::new(pointer, len_bytes, Device::Cpu, access, mutability);
+        let parts = Parts::new(pointer, len_bytes, Device::Cpu, Access::Mapped, mutability);
         // SAFETY: the map unmaps its bytes when dropped, moving it moves none of them, and only
-        // this storage knows their address.
+        // this storage knows their address. Writers of the file that are ours ask the ledger.
         unsafe { Self::from_parts(crate::owner::Owner::new(owner, NAME), parts) }
+    }
+
+    /// Lets foreign code use a mapped file, as far as its mode allows.
+    pub(crate) fn lend_map(&self, gate: &Arc<dyn Gate>) -> Result<(), Box<Held>> {
+        match self.any_owner::<FileMap>() {
+            Some(map) => map.entry.lend(&LoanGate::new(Arc::clone(gate))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a region of this storage and one of `other` have a byte in common: as
+    /// [`may_overlap`], and maps of one file are one memory, except what two copy-on-write maps show.
+    ///
+    /// ```
+    /// use ndbridge_storage::{DEFAULT_BUDGET, MapMode, Overlap, Region, Storage};
+    /// # let file = tempfile::tempfile()?;
+    /// # file.set_len(100)?;
+    /// let [a, b, c, d] = [MapMode::ReadWrite, MapMode::Read, MapMode::CopyOnWrite, MapMode::CopyOnWrite]
+    ///     .map(|mode| Storage::map_file(&file, 0, 100, mode).unwrap());
+    /// let ten_from = |map: &Storage, first| (map.as_ptr() as usize + first, [10_usize]);
+    /// let overlap = |a: &Storage, b: &Storage, first| {
+    ///     let ((a_start, a_len), (b_start, b_len)) = (ten_from(a, 0), ten_from(b, first));
+    ///     let region = |start, shape| Region { start, item_bytes: 1, shape, strides: &[1] };
+    ///     a.may_overlap(&region(a_start, &a_len), b, &region(b_start, &b_len), DEFAULT_BUDGET)
+    /// };
+    /// assert_eq!(overlap(&a, &b, 9), Overlap::Overlapping);
+    /// assert_eq!(overlap(&a, &b, 10), Overlap::Disjoint);
+    /// assert_eq!(overlap(&a, &c, 9), Overlap::Overlapping); // c changes with the file
+    /// assert_eq!(overlap(&c, &d, 9), Overlap::Disjoint); // what one writes, the other never sees
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn may_overlap(
+        &self,
+        region: &Region<'_>,
+        other: &Storage,
+        other_region: &Region<'_>,
+        budget: u64,
+    ) -> Overlap {
+        let by_address = may_overlap(region, other_region, budget);
+        let may_be_maps = self.may_be_mapped() && other.may_be_mapped();
+        if !by_address.is_disjoint() || !may_be_maps || !ledger::of_process().has_maps() {
+            return by_address;
+        }
+        let (Some(place), Some(other_place)) = (place_of(region), place_of(other_region)) else {
+            return by_address;
+        };
+        match Place::regions([place, other_place], [*region, *other_region]) {
+            Some([region, other_region]) => may_overlap(&region, &other_region, budget),
+            None => by_address,
+        }
+    }
+
+    /// Foreign memory may be another module's map.
+    fn may_be_mapped(&self) -> bool {
+        self.device() == Device::Cpu && matches!(self.access(), Access::Mapped | Access::Lent)
     }
 
     /// Writes a [`MapMode::ReadWrite`] map back to its file and waits for the disk; other storages
@@ -98,11 +164,57 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Io`] if the system could not.
     pub fn flush(&self) -> Result<(), StorageError> {
-        match self.any_owner::<MmapMut>() {
-            Some(map) => Ok(map.flush()?),
-            None => Ok(()),
+        match self.any_owner::<FileMap>() {
+            Some(FileMap { pages: Pages::Writable(map), .. }) => Ok(map.flush()?),
+            _ => Ok(()),
         }
     }
+}
+
+/// What a mapped storage owns.
+struct FileMap {
+    // Dropped in this order: once they are unmapped, other memory may have the addresses.
+    entry: MapEntry,
+    pages: Pages,
+}
+
+enum Pages {
+    ReadOnly(Mmap),
+    Writable(MmapMut),
+}
+
+impl Pages {
+    fn pointer(&self) -> NonNull<u8> {
+        let pointer = match self {
+            Self::ReadOnly(map) => map.as_ptr(),
+            Self::Writable(map) => map.as_ptr(),
+        };
+        NonNull::new(pointer.cast_mut()).unwrap_or_else(dangling)
+    }
+}
+
+fn place_of(region: &Region<'_>) -> Option<Place> {
+    let span = Footprint::span_of(region).ok().filter(|span| !span.is_empty())?;
+    ledger::of_process().locate(span)
+}
+
+/// What the file system calls the file, by whatever path it was opened.
+#[cfg(unix)]
+fn space_of(file: &File) -> Result<Space, StorageError> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata()?;
+    Ok(Space { volume: metadata.dev(), file: metadata.ino() })
+}
+
+#[cfg(windows)]
+fn space_of(file: &File) -> Result<Space, StorageError> {
+    let found = winapi_util::file::information(file)?;
+    Ok(Space { volume: found.volume_serial_number(), file: found.file_index() })
+}
+
+#[cfg(not(any(unix, windows)))]
+fn space_of(_: &File) -> Result<Space, StorageError> {
+    Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into())
 }
 
 fn check_extent(file: &File, offset: u64, len_bytes: usize) -> Result<(), StorageError> {

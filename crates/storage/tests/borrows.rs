@@ -73,7 +73,8 @@ fn mut_1_conflict_names_both_places() {
     let held_line = line!() + 1;
     let _held = storage.borrow(Write, &run(&storage, 0, &[4])).unwrap();
     let error = storage.borrow(Read, &run(&storage, 3, &[4])).unwrap_err();
-    let BorrowError::Conflict { wanted, wanted_at, held, held_at, ref held_bytes } = error else {
+    let BorrowError::Conflict { wanted, wanted_at, held, held_at, ref held_bytes, .. } = error
+    else {
         panic!("{error:?}")
     };
     assert_eq!((wanted, held), (Read, Write));

@@ -58,8 +58,8 @@ fn fil_3_a_map_shows_the_bytes_of_the_file() {
 #[cfg_attr(miri, ignore = "Miri maps no files")]
 fn fil_3_modes_say_who_sees_writes() {
     for (mode, access, mutability, in_file) in [
-        (MapMode::ReadWrite, Access::Private, Mutability::Writable, 99),
-        (MapMode::CopyOnWrite, Access::Private, Mutability::Writable, 5),
+        (MapMode::ReadWrite, Access::Mapped, Mutability::Writable, 99),
+        (MapMode::CopyOnWrite, Access::Mapped, Mutability::Writable, 5),
     ] {
         let file = file();
         let map = Storage::map_file(&open(&file), 0, 100, mode).unwrap();
@@ -74,10 +74,10 @@ fn fil_3_modes_say_who_sees_writes() {
 
 #[test]
 #[cfg_attr(miri, ignore = "Miri maps no files")]
-fn fil_3_a_map_for_reading_is_frozen_and_outlives_its_file() {
+fn fil_3_a_map_for_reading_is_read_only_and_outlives_its_file() {
     let file = file();
     let map = Storage::map_file(&File::open(file.path()).unwrap(), 0, 100, MapMode::Read).unwrap();
-    assert_eq!((map.access(), map.mutability()), (Access::Frozen, Mutability::ReadOnly));
+    assert_eq!((map.access(), map.mutability()), (Access::Mapped, Mutability::ReadOnly));
     let start = map.as_ptr() as usize;
     let region = Region { start, item_bytes: 1, shape: &[100], strides: &[1] };
     assert!(map.borrow(BorrowKind::Write, &region).is_err());

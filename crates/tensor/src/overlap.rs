@@ -1,6 +1,6 @@
 //! Whether two tensors reach a common byte.
 
-use ndbridge_storage::{Overlap, may_overlap};
+use ndbridge_storage::Overlap;
 
 use crate::tensor::Tensor;
 
@@ -10,7 +10,10 @@ const SEARCH_STEPS: u64 = 1 << 28;
 
 /// Whether `a` and `b` have a byte in common.
 ///
-/// Exact, also for interleaved views: two tensors may share a storage and no byte.
+/// Exact, also for interleaved views: two tensors may share a storage and no byte. Maps of one file
+/// share its bytes: what is written through one is seen through the others. A copy-on-write map shares
+/// with read-only and read-write maps, since it changes with the file until it is written itself; with
+/// another copy-on-write map it shares nothing.
 ///
 /// ```
 /// use ndarray::s;
@@ -24,6 +27,13 @@ const SEARCH_STEPS: u64 = 1 << 28;
 /// ```
 #[must_use]
 pub fn shares_memory(a: &Tensor, b: &Tensor) -> bool {
-    a.device() == b.device()
-        && may_overlap(&a.region(), &b.region(), SEARCH_STEPS) != Overlap::Disjoint
+    a.device() == b.device() && a.may_overlap(b, SEARCH_STEPS) != Overlap::Disjoint
+}
+
+impl Tensor {
+    /// As [`Storage::may_overlap`](crate::Storage::may_overlap), of all elements.
+    pub(crate) fn may_overlap(&self, other: &Self, budget: u64) -> Overlap {
+        let (region, other_region) = (self.region(), other.region());
+        self.storage().may_overlap(&region, other.storage(), &other_region, budget)
+    }
 }

@@ -4,6 +4,7 @@ mod borrowing;
 mod constraints;
 mod detached;
 mod keeping;
+mod mapping;
 
 use pyo3::prelude::*;
 
@@ -25,4 +26,6 @@ pub mod testing {
     };
     #[pymodule_export]
     use super::keeping::{Keeper, counted, dropped};
+    #[pymodule_export]
+    use super::mapping::{call_while_mapped, fill_file, sum_of_file};
 }

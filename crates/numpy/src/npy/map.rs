@@ -11,9 +11,11 @@ use crate::npy::header::{HEAD_BYTES, Header};
 
 pub use ndbridge_tensor::storage::MapMode;
 
-/// The array of an `.npy` file, read-only, sharing the file's pages: nothing is read until it is
-/// looked at.
+/// The array of an `.npy` file, read-only, sharing the file's pages; what other processes, `np.memmap`
+/// and other foreign maps do to the file meanwhile, nobody sees.
 ///
+/// Nothing is read until it is looked at. Maps of one file that are made here, in whatever module and
+/// mode and by whatever path, are one memory: where one is borrowed for writing, no other one is read.
 /// The data may begin at any byte, so the tensor may be unaligned; then its guards are refused and
 /// copies of it work.
 ///
@@ -33,15 +35,20 @@ pub use ndbridge_tensor::storage::MapMode;
 /// As [`load`](super::load); [`NumpyError::MapByteOrder`] for numbers in the other byte order.
 ///
 /// # Limitations
-/// Whoever writes to the file changes the tensor, and a file that is cut short while it is mapped
-/// ends the program with SIGBUS, as in NumPy. [`save`](super::save) does neither: it puts a new
-/// file in place and leaves the mapped one whole.
+/// Whoever writes to the file changes the tensor, under live guards too unless it is a map made
+/// here; and a file that is cut short while it is mapped ends the program with SIGBUS, as in NumPy.
+/// [`save`](super::save) does neither: it puts a new file in place and leaves the mapped one whole.
+/// An extension module sees the maps of others once it has joined them: it does so when it maps a
+/// file on a thread that is attached to Python, or takes or hands over Python's memory.
 pub fn map(path: impl AsRef<Path>) -> Result<Tensor, NumpyError> {
     map_with(path, MapMode::Read)
 }
 
-/// As [`map`], with NumPy's modes: `r` is [`MapMode::Read`], `r+` is [`MapMode::ReadWrite`] (writes
-/// reach the file), `c` is [`MapMode::CopyOnWrite`] (writes stay in this process).
+/// As [`map`], with NumPy's modes; what other processes, `np.memmap` and other foreign maps do to the
+/// file meanwhile, nobody sees.
+///
+/// `r` is [`MapMode::Read`], `r+` is [`MapMode::ReadWrite`] (writes reach the file, and its other maps),
+/// `c` is [`MapMode::CopyOnWrite`] (writes stay in this map).
 ///
 /// # Errors
 /// As [`map`]; `ReadWrite` needs permission to write the file.
@@ -51,6 +58,7 @@ pub fn map_with(path: impl AsRef<Path>, mode: MapMode) -> Result<Tensor, NumpyEr
 }
 
 fn map_at(path: &Path, mode: MapMode) -> Result<Tensor, NumpyError> {
+    join_for_maps()?;
     let writes = matches!(mode, MapMode::ReadWrite);
     let mut file = OpenOptions::new().read(true).write(writes).open(path)?;
     let len_bytes = file.metadata()?.len();
@@ -59,6 +67,19 @@ fn map_at(path: &Path, mode: MapMode) -> Result<Tensor, NumpyError> {
     let storage = map_data(&file, &header, mode)?;
     let tensor = Tensor::from_parts(storage, header.dtype(), layout_at(&header, 0)?)?;
     Ok(tensor.with_receipt(Receipt::shared("npy::map")))
+}
+
+/// Has the maps of this module and those of the process's other modules known to each other, if this
+/// thread is attached to Python. Another thread would have to wait for it.
+#[cfg(feature = "python")]
+pub(crate) fn join_for_maps() -> Result<(), NumpyError> {
+    crate::python::join_ledger_if_attached()
+        .map_err(|error| NumpyError::from(std::io::Error::other(error)))
+}
+
+#[cfg(not(feature = "python"))]
+pub(crate) fn join_for_maps() -> Result<(), NumpyError> {
+    Ok(())
 }
 
 fn map_data(file: &File, header: &Header, mode: MapMode) -> Result<Storage, NumpyError> {

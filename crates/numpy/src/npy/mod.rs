@@ -38,7 +38,7 @@ pub use header::Header;
 pub use map::{MapMode, map, map_with};
 pub use write::{save, write};
 
-pub(crate) use map::{check_byte_order, layout_at};
+pub(crate) use map::{check_byte_order, join_for_maps, layout_at};
 
 /// The array of an `.npy` file, copied into private memory.
 ///

@@ -1,20 +1,21 @@
 //! Archives whose stored members are used where they lie.
 
 use std::fs::File;
-use std::io::Cursor;
 use std::path::Path;
 
 use ndbridge_tensor::storage::MapMode;
-use ndbridge_tensor::{DType, Layout, Order, Receipt, Storage, Tensor, TensorError};
+use ndbridge_tensor::{Receipt, Storage, Tensor, TensorError};
 
 use crate::error::{NumpyError, Place};
-use crate::npy::{self, Header};
+use crate::npy::{self, join_for_maps};
 use crate::npz::directory::{Directory, Entry};
-use crate::npz::member;
-use crate::npz::read::{check_all, check_size, find, get_entry};
+use crate::npz::member::Member;
+use crate::npz::parallel::FileAt;
+use crate::npz::read::{check_all, find, get_entry};
 use crate::npz::record::STORED;
 
-/// Maps an archive, read-only: its stored arrays share the file's pages.
+/// Maps an archive, read-only: its stored arrays share the file's pages; what other processes,
+/// `np.memmap` and other foreign maps do to the file meanwhile, nobody sees.
 ///
 /// # Errors
 /// The file cannot be mapped, or its directory is malformed.
@@ -24,15 +25,14 @@ pub fn map(path: impl AsRef<Path>) -> Result<Mapped, NumpyError> {
 }
 
 fn map_at(path: &Path) -> Result<Mapped, NumpyError> {
+    join_for_maps()?;
     let file = File::open(path)?;
     let len_bytes = file.metadata()?.len();
     let len = usize::try_from(len_bytes).map_err(|_| std::io::ErrorKind::FileTooLarge.into());
     let len: usize = len.map_err(|error: std::io::Error| NumpyError::from(error))?;
     let storage = Storage::map_file(&file, 0, len, MapMode::Read).map_err(TensorError::from)?;
-    let layout = Layout::contiguous(&[len], 1, Order::C).map_err(TensorError::from)?;
-    let bytes = Tensor::from_parts(storage, DType::U8, layout)?;
-    let directory = Directory::read(&mut Cursor::new(&*bytes.bytes()?), len_bytes)?;
-    Ok(Mapped { bytes, directory, place: Place::file(path) })
+    let directory = Directory::read(&mut FileAt::start(&file), len_bytes)?;
+    Ok(Mapped { storage, file, directory, place: Place::file(path) })
 }
 
 /// A mapped archive.
@@ -58,8 +58,10 @@ fn map_at(path: &Path) -> Result<Mapped, NumpyError> {
 /// As for [`npy::map`](crate::npy::map).
 #[derive(Debug)]
 pub struct Mapped {
-    /// The whole file.
-    bytes: Tensor,
+    /// The whole file, for the arrays.
+    storage: Storage,
+    /// For headers and what is packed: reading these borrows nothing.
+    file: File,
     directory: Directory,
     place: Place,
 }
@@ -89,8 +91,7 @@ impl Mapped {
     /// As [`Npz::get`](super::Npz::get).
     pub fn get(&self, name: &str) -> Result<Tensor, NumpyError> {
         let entry = find(&self.directory, name, &self.place)?;
-        let bytes = self.bytes.bytes()?;
-        self.get_entry(&bytes, entry).map_err(|error| error.at(&self.place.member(&entry.name)))
+        self.get_entry(entry).map_err(|error| error.at(&self.place.member(&entry.name)))
     }
 
     /// Every array with its name, in the order of the archive.
@@ -99,38 +100,31 @@ impl Mapped {
     /// As [`get`](Self::get), for any of the members.
     pub fn all(&self) -> Result<Vec<(String, Tensor)>, NumpyError> {
         let entries = &self.directory.entries;
-        let bytes = self.bytes.bytes()?;
-        check_all(&mut Cursor::new(&*bytes), entries, bytes.len() as u64, &self.place)?;
+        check_all(&mut self.reader(), entries, self.storage.len_bytes() as u64, &self.place)?;
         let named = |entry: &Entry| {
-            let array = self.get_entry(&bytes, entry);
+            let array = self.get_entry(entry);
             let array = array.map_err(|error| error.at(&self.place.member(&entry.name)))?;
             Ok((entry.key().to_owned(), array))
         };
         entries.iter().map(named).collect()
     }
 
-    fn get_entry(&self, bytes: &[u8], entry: &Entry) -> Result<Tensor, NumpyError> {
+    fn reader(&self) -> FileAt<'_> {
+        FileAt::start(&self.file)
+    }
+
+    fn get_entry(&self, entry: &Entry) -> Result<Tensor, NumpyError> {
+        let unpack = || get_entry(&mut self.reader(), entry, self.storage.len_bytes() as u64);
         if entry.method != STORED {
-            return get_entry(&mut Cursor::new(bytes), entry, bytes.len() as u64);
+            return unpack();
         }
-        // The directory was read from these bytes, so the member begins inside them.
-        let data_at = member::read_header(&mut &bytes[entry.header_at as usize..], entry)?;
-        let header = read_header(bytes, entry, data_at).map_err(|error| error.shifted(data_at))?;
+        let (data_at, header) = Member::locate(&mut self.reader(), entry)?.stored_header()?;
         if npy::check_byte_order(&header).is_err() {
-            return get_entry(&mut Cursor::new(bytes), entry, bytes.len() as u64);
+            return unpack();
         }
         // The member ends inside the file, so this is no larger than the file.
         let layout = npy::layout_at(&header, data_at as usize + header.data_offset())?;
-        let storage = self.bytes.storage().clone();
-        let tensor = Tensor::from_parts(storage, header.dtype(), layout)?;
+        let tensor = Tensor::from_parts(self.storage.clone(), header.dtype(), layout)?;
         Ok(tensor.with_receipt(Receipt::shared("npz::map")))
     }
-}
-
-fn read_header(file: &[u8], entry: &Entry, data_at: u64) -> Result<Header, NumpyError> {
-    // `member::read_header` checked that the member ends inside the file.
-    let mut data = &file[data_at as usize..][..entry.packed_bytes as usize];
-    let header = Header::read(&mut data, Some(entry.packed_bytes))?;
-    check_size(&header, entry)?;
-    Ok(header)
 }

@@ -5,7 +5,9 @@ use std::io::{self, BufReader, Chain, Read, Seek, SeekFrom, Take};
 use zip::read::{ZipFile, ZipReadOptions, read_zipfile_from_stream_with_options};
 
 use crate::error::NumpyError;
+use crate::npy::Header;
 use crate::npz::directory::{Entry, decode_name};
+use crate::npz::read::check_size;
 use crate::npz::record::{
     DEFLATED, ENCRYPTED, FieldsAt as _, IN_ZIP64, LOCAL, LOCAL_BYTES, SIZES_FOLLOW, STORED,
 };
@@ -35,6 +37,14 @@ impl<'r, R: Read + Seek> Member<'r, R> {
         let mut rest = BufReader::with_capacity(READ_BYTES, reader);
         let data_at = read_header(&mut rest, entry)?;
         Ok(Self { entry, data_at, rest })
+    }
+
+    /// Where the data of a stored member begins, and the header of its array.
+    pub(super) fn stored_header(self) -> Result<(u64, Header), NumpyError> {
+        let Self { entry, data_at, rest } = self;
+        let header = Header::read(&mut rest.take(entry.packed_bytes), Some(entry.packed_bytes));
+        let checked = header.and_then(|header| check_size(&header, entry).map(|()| header));
+        Ok((data_at, checked.map_err(|error| error.shifted(data_at))?))
     }
 
     /// Calls `use_bytes` with a reader of the unpacked bytes, whose checksum is checked where
@@ -93,7 +103,7 @@ impl<R: Read> Read for Unpacked<'_, '_, R> {
 }
 
 /// Reads a member's own header and checks it against the directory; gives where the data begins.
-pub(super) fn read_header<R: Read>(reader: &mut R, entry: &Entry) -> Result<u64, NumpyError> {
+fn read_header<R: Read>(reader: &mut R, entry: &Entry) -> Result<u64, NumpyError> {
     let error = |reason| NumpyError::format(entry.header_at, reason);
     check_packing(entry).map_err(error)?;
     let mut record = [0; LOCAL_BYTES];

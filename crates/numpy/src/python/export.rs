@@ -24,7 +24,7 @@ pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     join_ledger_attached()?;
     let storage = tensor.storage();
     let lent = match storage.access() {
-        Access::Private => storage.lend(PythonGate::shared()),
+        Access::Private | Access::Mapped => storage.lend(PythonGate::shared()),
         Access::Lent | Access::Frozen => storage.check_gate(),
     };
     lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;

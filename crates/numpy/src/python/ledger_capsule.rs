@@ -12,11 +12,12 @@ use pyo3::exceptions::{PyBufferError, PyImportError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
+use super::gate::is_attached;
 use super::rust_numpy;
 
 /// Name of the capsule, and of the attribute of `sys` that holds it. A table of another meaning
 /// gets another name.
-const NAME: &CStr = c"ndbridge.ledger.v1";
+const NAME: &CStr = c"ndbridge.ledger.v2";
 
 static JOINED: AtomicBool = AtomicBool::new(false);
 
@@ -45,6 +46,11 @@ pub(super) fn is_joined() -> bool {
 #[inline]
 pub(super) fn join_ledger_attached() -> PyResult<()> {
     if JOINED.load(Ordering::Acquire) { Ok(()) } else { join_if_python_runs() }
+}
+
+/// As [`join_ledger`], if this thread is attached; a thread that is not would have to wait.
+pub(crate) fn join_ledger_if_attached() -> PyResult<()> {
+    if is_joined() || !is_attached() { Ok(()) } else { Python::attach(join) }
 }
 
 #[cold]

@@ -95,6 +95,7 @@ pub use held_buffer::memoryview_of;
 pub use hold::{Detach, DetachMut, Hold, Lender, hold};
 pub use import::{Found, find, find_by_dlpack, from_numpy, from_python, gather};
 pub use ledger_capsule::join_ledger;
+pub(crate) use ledger_capsule::join_ledger_if_attached;
 pub use owner::{PythonOwner, python_owner};
 pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};
 #[cfg(feature = "cuda")]

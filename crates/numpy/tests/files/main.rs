@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod atomic_save;
+mod maps;
 mod npy_golden;
 mod npy_header;
 mod npy_stream;

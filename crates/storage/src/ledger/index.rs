@@ -114,6 +114,7 @@ impl Index {
     }
 
     /// Asks about all records that can be in the way.
+    #[inline(always)]
     pub(super) fn ask(&self, search: &mut Search<'_>) -> Result<(), Box<Held>> {
         let (wanted, span) = (search.kind(), search.span());
         let others = BorrowKind::ALL.into_iter().filter(|kind| !kind.is_compatible_with(wanted));

@@ -1,7 +1,7 @@
 //! Who holds which bytes: many readers, or one writer, or many sharers.
 //!
-//! A ledger knows bytes by their address and nothing else: not the object they were reached
-//! through, not its base. Two arrays that different producers made over one memory conflict; two
+//! A ledger knows bytes by where they are and nothing else: not the object they were reached
+//! through, not its base. That is their address, or the file and the position in it (`maps.rs`). Two arrays that different producers made over one memory conflict; two
 //! views of one array that share no byte do not:
 //!
 //! ```text
@@ -21,6 +21,14 @@
 //! A module adopts before it has live borrows of lent memory, or is told to try again later; so
 //! every borrow is released where it was entered.
 //!
+//! # Maps of one file
+//! Each map has addresses of its own, and all of a file are one memory. Every module therefore tells
+//! the ledger of the process what it maps, and borrows of mapped bytes are entered under the file,
+//! whatever they were reached through: a tensor, a NumPy array over the map, a function's argument.
+//!
+//! A map that foreign code may use is a lasting loan of bytes of the file. Borrows through other maps
+//! that foreign code could disturb ask its gate, whatever module it is of.
+//!
 //! # How it stays cheap
 //! A borrow is one compare-and-swap on the lock, one look at each of four inline slots, and one
 //! plain store to unlock. Releasing an inline slot is one plain store, without the lock. An adopted
@@ -31,7 +39,7 @@
 //! - A guard that is leaked (`std::mem::forget`) holds its bytes for as long as the ledger lives. The
 //!   process-wide one outlives the memory, so later memory at that address is then refused too.
 //! - Addresses are taken to be unique, as unified addressing makes them across host and CUDA devices.
-//!   One physical page mapped at two addresses (two maps of one file) is seen as two memories.
+//!   A page that others map at two addresses (`np.memmap`) is seen as two memories.
 //! - Past [`DEFAULT_BUDGET`](crate::DEFAULT_BUDGET) steps of search, two regions count as overlapping.
 //! - Modules that share a ledger stay in memory until the process ends: they keep each other's
 //!   functions.
@@ -39,7 +47,13 @@
 #[expect(unsafe_code, reason = "C functions that explain the places of their module")]
 mod call_site;
 mod index;
+#[expect(unsafe_code, reason = "C functions that ask the gates of other modules")]
+mod loan_gate;
+#[expect(unsafe_code, reason = "C functions between the modules of a process")]
+mod map_table;
+mod maps;
 mod mark;
+mod process;
 mod record;
 mod search;
 #[expect(unsafe_code, reason = "adopts another module's table on the word of the caller")]
@@ -54,6 +68,9 @@ use std::ops::Range;
 use ndbridge_layout::{Axis, Footprint, Span};
 
 pub use call_site::CallSite;
+pub(crate) use loan_gate::LoanGate;
+pub(crate) use maps::{Mapped, Place, Space};
+pub(crate) use shared::MapEntry;
 pub use shared::SharedLedger;
 pub use table::{AdoptError, LedgerTable, TABLE_VERSION};
 
@@ -63,7 +80,7 @@ use search::Search;
 use spin::{Locked, Spin};
 
 use crate::sync::{AtomicU64, Ordering, const_fn};
-use crate::{BorrowKind, fork};
+use crate::{BorrowKind, GateError, fork};
 
 const SLOTS: usize = 4;
 
@@ -112,9 +129,11 @@ pub struct Token(u64);
 impl Token {
     /// Token of no bytes, or of bytes that nobody writes.
     pub(crate) const NOTHING: Self = Self(0);
-    // The low bits: 1 to SLOTS are the slots, whose mark is above them; then the index, whose place is.
+    // The low bits: 1 to SLOTS are the slots, whose mark is above them; then the index, and pairs of
+    // borrows, whose place is.
     const BITS: u32 = 3;
     const OF_INDEX: u64 = SLOTS as u64 + 1;
+    const OF_PAIR: u64 = SLOTS as u64 + 2;
 
     /// The mark makes it nobody else's: a child may give the slot of a thread that is gone to another
     /// one.
@@ -125,6 +144,24 @@ impl Token {
 
     fn of_place(id: u64) -> Self {
         Self(id << Self::BITS | Self::OF_INDEX)
+    }
+
+    fn of_pair(id: u64) -> Self {
+        Self(id << Self::BITS | Self::OF_PAIR)
+    }
+
+    #[inline]
+    fn low(&self) -> u64 {
+        self.0 & ((1 << Self::BITS) - 1)
+    }
+
+    #[inline]
+    fn is_of_slot(&self) -> bool {
+        (1..Self::OF_INDEX).contains(&self.low())
+    }
+
+    fn pair(&self) -> Option<u64> {
+        (self.low() == Self::OF_PAIR).then_some(self.0 >> Self::BITS)
     }
 }
 
@@ -137,6 +174,17 @@ pub struct Held {
     pub at: CallSite,
     /// First to past-the-last address that it reaches.
     pub bytes: Range<usize>,
+    /// Whether `bytes` are counted from the start of a mapped file, instead of addresses: the borrow
+    /// may be through another map of the file.
+    pub in_file: bool,
+}
+
+/// Why a borrow is not entered.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Held(Held),
+    /// The bytes are lent through another map of their file, whose gate is closed.
+    Gate(GateError),
 }
 
 impl Ledger {
@@ -161,20 +209,8 @@ impl Ledger {
         bytes: &Footprint,
         at: impl Into<CallSite>,
     ) -> Result<Token, Held> {
-        let entered = self.enter_bytes(kind, bytes.span(), bytes.axes(), at.into());
-        entered.map_err(|held| *held)
-    }
-
-    #[inline]
-    fn enter_bytes(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Result<Token, Box<Held>> {
-        let entered = self.acquire_if(|| true, kind, span, axes, at);
-        entered.unwrap_or(Ok(Token::NOTHING))
+        let entered = self.acquire_if(|| true, kind, bytes.span(), bytes.axes(), at.into());
+        entered.unwrap_or(Ok(Token::NOTHING)).map_err(|held| *held)
     }
 
     /// As [`acquire`](Self::acquire), unless `still` is false under the lock: then `None`.
@@ -281,6 +317,7 @@ impl Ledger {
     }
 
     /// Asks about all records; gives a slot that is free.
+    #[inline(always)]
     fn look(&self, books: &Books, search: &mut Search<'_>) -> Result<Option<usize>, Box<Held>> {
         let mut free = None;
         for (slot, (live, record)) in self.live.iter().zip(&books.slots).enumerate() {
@@ -293,11 +330,29 @@ impl Ledger {
         Ok(free)
     }
 
+    /// A borrow in the way of one of all of `span`, which is not entered.
+    fn held_by(&self, kind: BorrowKind, span: Span) -> Option<Box<Held>> {
+        let mut search = Search::new(kind, span, &[]);
+        loop {
+            let mut books = self.books.lock(mark::of_thread());
+            if let Err(held) = self.look(books.content(), &mut search) {
+                return Some(held);
+            }
+            drop(books);
+            if search.is_over() {
+                return None;
+            }
+            if let Err(held) = search.run() {
+                return Some(held);
+            }
+        }
+    }
+
     /// Strikes out a borrow that this ledger entered.
     #[inline]
     pub fn release(&self, token: Token) {
         let above = token.0 >> Token::BITS;
-        match token.0 & ((1 << Token::BITS) - 1) {
+        match token.low() {
             0 => {}
             slot @ 1..Token::OF_INDEX => {
                 let live = &self.live[slot as usize - 1];
@@ -377,5 +432,8 @@ pub fn of_process() -> &'static SharedLedger {
     &LENT
 }
 
+#[cfg(all(test, not(loom)))]
+#[expect(unsafe_code, reason = "takes its own tables for those of another module")]
+mod map_tests;
 #[cfg(test)]
 mod tests;

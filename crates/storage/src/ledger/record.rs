@@ -51,6 +51,11 @@ impl Record {
 
     #[cold]
     pub(super) fn held(&self) -> Box<Held> {
-        Box::new(Held { kind: self.kind, at: self.at, bytes: self.bytes.addresses() })
+        Box::new(Held {
+            kind: self.kind,
+            at: self.at,
+            bytes: self.bytes.addresses(),
+            in_file: false,
+        })
     }
 }

@@ -43,6 +43,7 @@ impl<'w> Search<'w> {
     }
 
     /// Asks about a record that the thread with this mark entered: an error if it is in the way.
+    #[inline(always)]
     pub(super) fn ask(&mut self, record: &Record, mark: u64) -> Result<(), Box<Held>> {
         match record.verdict(self.kind, self.span, self.axes) {
             Verdict::Clear => Ok(()),

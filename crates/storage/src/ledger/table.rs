@@ -3,7 +3,7 @@
 //! ```text
 //! module A, owner of the ledger        module B
 //! ┌────────────┐                       ┌──────────────────┐
-//! │ Ledger     │◄── context ─┐         │ SharedLedger     │
+//! │ its ledger │◄── context ─┐         │ SharedLedger     │
 //! └────────────┘         ┌───┴─────────┴┐                 │
 //!                        │ LedgerTable  │◄── adopted ─────┤
 //!                        └──────────────┘                 │
@@ -18,15 +18,17 @@ use std::ptr::NonNull;
 
 use ndbridge_layout::{Axis, Span};
 
-use super::{CallSite, Held, Ledger, Token};
+use super::map_table::{MapFunctions, MapTable};
+use super::process::ProcessLedger;
+use super::{CallSite, Held, Token};
 use crate::BorrowKind;
 
 /// Version of the functions of a [`LedgerTable`], and of what they are given.
-pub const TABLE_VERSION: u32 = 1;
+pub const TABLE_VERSION: u32 = 2;
 
-const ENTERED: c_int = 0;
-const CONFLICT: c_int = 1;
-const FAILED: c_int = 2;
+pub(super) const ENTERED: c_int = 0;
+pub(super) const CONFLICT: c_int = 1;
+pub(super) const FAILED: c_int = 2;
 
 type Acquire = unsafe extern "C" fn(
     context: *const c_void,
@@ -48,6 +50,7 @@ pub struct LedgerTable {
     acquire: Acquire,
     // Each token once. Token 0 stands for no bytes.
     release: Release,
+    maps: MapFunctions,
 }
 
 // SAFETY: the context is a ledger, which threads may share, and outlives its table.
@@ -58,9 +61,11 @@ unsafe impl Sync for LedgerTable {}
 /// A borrow, wanted or held.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Borrowed {
+pub(super) struct Borrowed {
     /// As [`BorrowKind`]'s codes.
     kind: u8,
+    /// Of a borrow held: 1 if its bytes are counted from the start of a file. Else addresses.
+    in_file: u8,
     bytes: Span,
     axes: *const Axis,
     axes_len: usize,
@@ -108,15 +113,36 @@ pub enum AdoptError {
     /// This module uses another ledger already, for good.
     #[error("this module has joined another ledger already")]
     Decided,
+    /// The other module's ledger has no room for a file that this module maps.
+    #[error("the ledger of this process has no room for a file that this module maps")]
+    Failed,
+}
+
+impl AdoptError {
+    pub(super) fn still_borrowed(held: &Held) -> Self {
+        Self::StillBorrowed { held: held.kind, held_at: held.at }
+    }
 }
 
 impl LedgerTable {
     const BYTES: u32 = size_of::<Self>() as u32;
 
-    pub(super) fn of(ledger: &'static Ledger) -> Self {
+    pub(super) fn of(ledger: &'static ProcessLedger) -> Self {
         let context = std::ptr::from_ref(ledger).cast();
         let (version, table_bytes) = (TABLE_VERSION, Self::BYTES);
-        Self { version, table_bytes, context, acquire, release }
+        let maps = MapFunctions::of(ledger);
+        Self { version, table_bytes, context, acquire, release, maps }
+    }
+
+    /// Whether anything is mapped.
+    #[inline]
+    pub(super) fn has_maps(&self) -> bool {
+        self.maps.any()
+    }
+
+    #[inline]
+    pub(super) fn maps(&self) -> MapTable<'_> {
+        MapTable { functions: &self.maps, context: self.context }
     }
 
     /// The same functions in the words of another version or size, which every reader refuses.
@@ -153,10 +179,7 @@ impl LedgerTable {
         at: CallSite,
     ) -> Result<Token, Box<Held>> {
         let wanted = Borrowed::new(kind, bytes, axes, at);
-        // What a ledger that fails leaves behind: somebody unknown holds all of it.
-        let unknown = CallSite::named(c"an unknown place: the ledger of the process failed");
-        let held = Borrowed::new(BorrowKind::Write, bytes, &[], unknown);
-        let mut answer = Answer { token: 0, held };
+        let mut answer = Answer { token: 0, held: Borrowed::by_failure(bytes) };
         // SAFETY: the function goes with its context; the arguments are live and well formed.
         let code = unsafe { (self.acquire)(self.context, &raw const wanted, &raw mut answer) };
         if code == ENTERED {
@@ -173,7 +196,20 @@ impl LedgerTable {
 
 impl Borrowed {
     fn new(kind: BorrowKind, bytes: Span, axes: &[Axis], at: CallSite) -> Self {
-        Self { kind: kind as u8, bytes, axes: axes.as_ptr(), axes_len: axes.len(), at }
+        let (axes, axes_len) = (axes.as_ptr(), axes.len());
+        Self { kind: kind as u8, in_file: 0, bytes, axes, axes_len, at }
+    }
+
+    /// What a ledger that fails leaves behind: somebody unknown holds all of it.
+    pub(super) fn by_failure(bytes: Span) -> Self {
+        let unknown = CallSite::named(c"an unknown place: the ledger of the process failed");
+        Self::new(BorrowKind::Write, bytes, &[], unknown)
+    }
+
+    #[cold]
+    pub(super) fn held(held: &Held) -> Self {
+        let bytes = Span { start: held.bytes.start, end: held.bytes.end };
+        Self { in_file: u8::from(held.in_file), ..Self::new(held.kind, bytes, &[], held.at) }
     }
 
     /// # Safety
@@ -187,10 +223,11 @@ impl Borrowed {
     }
 
     #[cold]
-    fn to_held(self) -> Box<Held> {
+    pub(super) fn to_held(self) -> Box<Held> {
         // A kind that only a later release knows is compatible with nothing here.
         let kind = BorrowKind::from_code(self.kind).unwrap_or(BorrowKind::Write);
-        Box::new(Held { kind, at: self.at, bytes: self.bytes.addresses() })
+        let in_file = self.in_file != 0;
+        Box::new(Held { kind, at: self.at, bytes: self.bytes.addresses(), in_file })
     }
 }
 
@@ -200,7 +237,7 @@ unsafe extern "C" fn acquire(
     answer: *mut Answer,
 ) -> c_int {
     // SAFETY: the context of this function is a ledger that lives as long as the process.
-    let ledger = unsafe { &*context.cast::<Ledger>() };
+    let ledger = unsafe { &*context.cast::<ProcessLedger>() };
     // SAFETY: the caller gives a live borrow.
     let wanted = unsafe { *wanted };
     // SAFETY: the caller gives the room for an answer.
@@ -209,25 +246,24 @@ unsafe extern "C" fn acquire(
     // SAFETY: the caller's axes live until this returns.
     let axes = unsafe { wanted.axes() };
     // The lock of the ledger is released on the way out of a panic, and nothing is entered.
-    let enter = AssertUnwindSafe(|| ledger.enter_bytes(kind, wanted.bytes, axes, wanted.at));
+    let Borrowed { bytes, at, .. } = wanted;
+    let enter = AssertUnwindSafe(|| ledger.acquire_if(|| true, kind, bytes, axes, at));
     match catch_unwind(enter) {
-        Ok(Ok(token)) => {
+        Ok(Some(Ok(token))) => {
             answer.token = token.0;
             ENTERED
         }
-        Ok(Err(held)) => {
-            let Held { kind, at, bytes } = *held;
-            let bytes = Span { start: bytes.start, end: bytes.end };
-            answer.held = Borrowed::new(kind, bytes, &[], at);
+        Ok(Some(Err(held))) => {
+            answer.held = Borrowed::held(&held);
             CONFLICT
         }
-        Err(_) => FAILED,
+        Ok(None) | Err(_) => FAILED,
     }
 }
 
 unsafe extern "C" fn release(context: *const c_void, token: u64) {
     // SAFETY: the context of this function is a ledger that lives as long as the process.
-    let ledger = unsafe { &*context.cast::<Ledger>() };
+    let ledger = unsafe { &*context.cast::<ProcessLedger>() };
     // Releasing does not panic; were it to, the bytes stay borrowed.
     let _ = catch_unwind(AssertUnwindSafe(|| ledger.release(Token(token))));
 }
@@ -242,7 +278,7 @@ mod tests {
 
     #[test]
     fn mut_1_a_ledger_that_fails_refuses() {
-        static LEDGER: Ledger = Ledger::new();
+        static LEDGER: ProcessLedger = ProcessLedger::new();
         let bytes = Span { start: 64, end: 72 };
         let wanted = Borrowed::new(BorrowKind::Read, bytes, &[], CallSite::named(c"here"));
         let table = LedgerTable::of(&LEDGER);
@@ -251,7 +287,7 @@ mod tests {
         // SAFETY: the function's own context, a live borrow and room for an answer.
         let code =
             unsafe { acquire(table.context, &raw const of_a_later_release, &raw mut answer) };
-        assert_eq!((code, answer.token, LEDGER.is_idle()), (FAILED, 7, true));
+        assert_eq!((code, answer.token, LEDGER.ledger.is_idle()), (FAILED, 7, true));
 
         let failing = LedgerTable { acquire: fail, ..table };
         let at = CallSite::named(c"here");

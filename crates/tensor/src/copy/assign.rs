@@ -3,7 +3,7 @@
 use ndbridge_dtype::{Casting, DType, Element, Scalar, can_cast};
 #[cfg(feature = "cuda")]
 use ndbridge_storage::Device;
-use ndbridge_storage::{BorrowKind, DEFAULT_BUDGET, may_overlap};
+use ndbridge_storage::{BorrowKind, DEFAULT_BUDGET};
 
 use super::{Side, Source, copy_elements};
 use crate::count::PendingCopy;
@@ -74,7 +74,7 @@ impl Tensor {
         let reasons = CopyReasons::from(CopyReason::Requested);
         let pending = PendingCopy::begin("assign", reasons, self.size_bytes())?;
         // Searched no further than the ledger does: what it would take for a conflict is set aside.
-        if may_overlap(&wide.region(), &self.region(), DEFAULT_BUDGET).is_disjoint() {
+        if wide.may_overlap(self, DEFAULT_BUDGET).is_disjoint() {
             self.assign_apart(wide, non_blocking)?;
         } else {
             // What cannot be written is refused before anything is set aside.

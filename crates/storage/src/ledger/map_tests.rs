@@ -1,0 +1,240 @@
+//! Mapped files in ledgers of two modules, at addresses that nobody looks at.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::*;
+use crate::{MapMode, gate};
+
+use BorrowKind::{Read, Shared4, Write};
+use MapMode::{CopyOnWrite, Read as ReadOnly, ReadWrite};
+
+/// A module of its own for a test.
+macro_rules! module {
+    ($name:ident) => {
+        static $name: SharedLedger = SharedLedger::new();
+    };
+}
+
+fn adopt(module: &'static SharedLedger, owner: &'static SharedLedger) -> Result<(), AdoptError> {
+    // SAFETY: a table of this crate, and statics stay.
+    unsafe { module.adopt(owner.table().into()) }
+}
+
+/// `len` bytes of file number `file`, from byte `offset` on, at `start`.
+fn mapped(file: u64, mode: MapMode, start: usize, offset: u64, len: usize) -> Mapped {
+    let (space, bytes) = (Space { volume: 1, file }, Span { start, end: start + len });
+    Mapped { space, bytes, offset, mode: mode as u8 }
+}
+
+fn take(module: &SharedLedger, kind: BorrowKind, start: usize, len: usize) -> Result<Token, Held> {
+    let region = crate::Region { start, item_bytes: 1, shape: &[len], strides: &[1] };
+    let bytes = Footprint::of(&region).expect("a region that memory can have");
+    module.acquire(kind, &bytes, Location::caller())
+}
+
+fn is_free(module: &SharedLedger, kind: BorrowKind, start: usize, len: usize) -> bool {
+    take(module, kind, start, len).map(|token| module.release(token)).is_ok()
+}
+
+#[test]
+fn mut_8_maps_of_two_modules_are_one_memory() {
+    module!(OWNER);
+    module!(OTHER);
+    adopt(&OTHER, &OWNER).unwrap();
+    for [first, second] in [[&OWNER, &OTHER], [&OTHER, &OWNER], [&OTHER, &OTHER]] {
+        let a = first.map(mapped(7, ReadWrite, 0x1000, 0, 100)).unwrap();
+        let b = second.map(mapped(7, ReadOnly, 0x2000, 50, 100)).unwrap();
+        let c = second.map(mapped(8, ReadOnly, 0x3000, 50, 100)).unwrap();
+        let token = take(first, Write, 0x1000 + 60, 10).unwrap();
+        let held = take(second, Read, 0x2000 + 19, 1).unwrap_err();
+        assert_eq!((held.kind, held.bytes, held.in_file), (Write, 60..70, true));
+        assert!(is_free(second, Read, 0x2000 + 20, 1));
+        assert!(is_free(second, Read, 0x3000, 100), "another file");
+        assert!(is_free(second, Write, 10, 10), "addresses that equal positions");
+        first.release(token);
+        let token = take(second, Read, 0x2000, 100).unwrap();
+        assert!(!is_free(first, Write, 0x1000 + 99, 1));
+        assert!(is_free(first, Write, 0x1000, 50));
+        second.release(token);
+        drop((a, b, c));
+        // Now these are addresses of memory.
+        let token = take(first, Write, 0x1000, 100).unwrap();
+        assert!(is_free(second, Write, 0x2000, 100));
+        first.release(token);
+    }
+}
+
+#[test]
+fn mut_8_maps_go_over_to_the_ledger_that_is_adopted() {
+    module!(OWNER);
+    module!(OTHER);
+    let of_owner = OWNER.map(mapped(7, ReadWrite, 0x1000, 0, 100)).unwrap();
+    let maps = [(0x2000, ReadOnly), (0x3000, CopyOnWrite), (0x4000, ReadWrite)]
+        .map(|(start, mode)| OTHER.map(mapped(7, mode, start, 0, 100)).unwrap());
+    maps[2].lend(&LoanGate::new(Arc::new(gate::Never))).unwrap();
+    // A borrow that the loan would disturb: nothing is taken over.
+    let token = take(&OWNER, Read, 0x1000, 1).unwrap();
+    assert!(matches!(adopt(&OTHER, &OWNER), Err(AdoptError::StillBorrowed { held: Read, .. })));
+    assert_eq!(OWNER.own.maps().content().len(), 1);
+    OWNER.release(token);
+    let token = take(&OTHER, Write, 0x3000, 1).unwrap();
+    assert!(matches!(adopt(&OTHER, &OWNER), Err(AdoptError::StillBorrowed { .. })));
+    assert_eq!(OWNER.own.maps().content().len(), 1);
+    OTHER.release(token);
+
+    adopt(&OTHER, &OWNER).unwrap();
+    assert_eq!(OWNER.own.maps().content().len(), 4);
+    let token = take(&OTHER, Read, 0x2000, 1).unwrap();
+    assert!(!is_free(&OWNER, Write, 0x1000, 1));
+    OTHER.release(token);
+    let bytes = Span { start: 0x1000, end: 0x1001 };
+    assert!(OWNER.next_loan(Read, bytes, 0).is_some_and(|(_, gate)| gate.check().is_err()));
+    drop(maps);
+    assert!(OWNER.next_loan(Read, bytes, 0).is_none());
+    assert_eq!(OWNER.own.maps().content().len(), 1);
+    drop(of_owner);
+}
+
+#[test]
+fn mut_8_gates_are_asked_from_another_module() {
+    module!(OWNER);
+    module!(OTHER);
+    adopt(&OTHER, &OWNER).unwrap();
+    for [lender, asker] in [[&OWNER, &OTHER], [&OTHER, &OWNER]] {
+        let lent = lender.map(mapped(7, ReadWrite, 0x1000, 0, 100)).unwrap();
+        let map = asker.map(mapped(7, ReadOnly, 0x2000, 0, 100)).unwrap();
+        let enter = || {
+            let (span, at) = (Span { start: 0x2000, end: 0x2064 }, CallSite::named(c"here"));
+            asker.enter_asking(Read, span, &[], at).map(|token| asker.release(token))
+        };
+        let token = take(asker, Read, 0x2000, 1).unwrap();
+        let gate = LoanGate::new(Arc::new(gate::Never));
+        assert_eq!(lent.lend(&gate).unwrap_err().kind, Read);
+        asker.release(token);
+        assert!(enter().is_ok(), "a loan that did not come about");
+        lent.lend(&gate).unwrap();
+        let Err(refusal) = enter() else { panic!("let in") };
+        let Refusal::Gate(error) = *refusal else { panic!("{refusal:?}") };
+        assert_eq!(error.reason, "this memory is never borrowed: copy it");
+        assert!(is_free(lender, Write, 0x1000, 100), "the refused borrow is struck out");
+        drop(lent);
+        assert!(enter().is_ok());
+        drop(map);
+    }
+}
+
+#[test]
+fn mut_8_what_reaches_beyond_a_map_is_refused() {
+    module!(OWNER);
+    let a = OWNER.map(mapped(7, ReadWrite, 0x1000, 0, 0x100)).unwrap();
+    let b = OWNER.map(mapped(7, ReadOnly, 0x1100, 0, 0x100)).unwrap();
+    for (start, len) in [(0xfff, 2), (0x11ff, 2), (0x10ff, 2), (0x0, 0x9000)] {
+        assert!(take(&OWNER, Read, start, len).is_err(), "{start:#x} + {len:#x}");
+    }
+    for (start, len) in [(0xfff, 1), (0x1200, 1), (0x10ff, 1), (0x1100, 0x100)] {
+        assert!(is_free(&OWNER, Read, start, len), "{start:#x} + {len:#x}");
+    }
+    drop((a, b));
+    assert!(is_free(&OWNER, Read, 0x0, 0x9000));
+    // There is no number for the last byte.
+    let far = Mapped { offset: u64::MAX - 100, ..mapped(7, ReadOnly, 0x1000, 0, 50) };
+    assert!(OWNER.map(far).is_none());
+    assert_eq!(OWNER.own.maps().content().len(), 0);
+}
+
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+}
+
+const MAP_BYTES: usize = 64;
+
+/// A borrow of bytes of a map, in words that can be counted.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    map: usize,
+    kind: BorrowKind,
+    first: usize,
+    len: usize,
+}
+
+/// All that is mapped, by number; half of the files of each map are another one's, too.
+struct Plan([(Mapped, MapMode); 9]);
+
+impl Plan {
+    fn new() -> Self {
+        Self(std::array::from_fn(|k| {
+            let mode = [ReadOnly, ReadWrite, CopyOnWrite][k % 3];
+            let (file, offset) = ((k / 3 % 2) as u64, 20 * (k / 2 % 3) as u64);
+            (mapped(file, mode, 0x1000 * (k + 1), offset, MAP_BYTES), mode)
+        }))
+    }
+
+    /// The rule, byte by byte: what changes the file excludes all others, what a copy-on-write map
+    /// keeps is of that map alone.
+    fn exclude(&self, a: Plain, b: Plain) -> bool {
+        let [(a_map, a_mode), (b_map, b_mode)] = [self.0[a.map], self.0[b.map]];
+        let bytes = |map: Mapped, plain: Plain| {
+            let first = map.offset as usize + plain.first;
+            (first..first + plain.len).collect::<Vec<_>>()
+        };
+        let (a_bytes, b_bytes) = (bytes(a_map, a), bytes(b_map, b));
+        let meet = a_map.space == b_map.space && a_bytes.iter().any(|byte| b_bytes.contains(byte));
+        let as_file = |mode, kind| if mode == CopyOnWrite { Read } else { kind };
+        let in_file = !as_file(a_mode, a.kind).is_compatible_with(as_file(b_mode, b.kind));
+        let in_map = a.map == b.map && !a.kind.is_compatible_with(b.kind);
+        meet && (in_file || in_map)
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code, and long")]
+fn mut_8_thousands_of_borrows_equal_a_count() {
+    module!(OWNER);
+    module!(OTHER);
+    adopt(&OTHER, &OWNER).unwrap();
+    let modules = [&OWNER, &OTHER];
+    let (plan, mut numbers, mut refused) = (Plan::new(), Numbers(7), 0);
+    let mut maps: HashMap<usize, MapEntry> = HashMap::new();
+    let mut live: Vec<(Plain, usize, Token)> = Vec::new();
+    for round in 0..20_000 {
+        let number = numbers.below(9);
+        let is_borrowed = live.iter().any(|(plain, ..)| plain.map == number);
+        if numbers.below(10) == 0 && !is_borrowed && maps.remove(&number).is_some() {
+            continue;
+        }
+        maps.entry(number)
+            .or_insert_with(|| modules[numbers.below(2)].map(plan.0[number].0).unwrap());
+        if live.len() >= 12 || numbers.below(3) == 0 && !live.is_empty() {
+            let (_, module, token) = live.swap_remove(numbers.below(live.len()));
+            modules[module].release(token);
+        }
+        let kind = match plan.0[number].1 {
+            ReadOnly => Read,
+            _ => [Read, Read, Write, Shared4][numbers.below(4)],
+        };
+        let (first, len) = (numbers.below(MAP_BYTES - 8), 1 + numbers.below(8));
+        let (wanted, module) = (Plain { map: number, kind, first, len }, numbers.below(2));
+        let expected = live.iter().any(|(plain, ..)| plan.exclude(*plain, wanted));
+        refused += usize::from(expected);
+        match take(modules[module], kind, 0x1000 * (number + 1) + first, len) {
+            Ok(token) => {
+                assert!(!expected, "round {round}: {wanted:?} was let in beside {live:?}");
+                live.push((wanted, module, token));
+            }
+            Err(held) => assert!(expected, "round {round}: {wanted:?} refused for {held:?}"),
+        }
+    }
+    assert!((2_000..18_000).contains(&refused), "{refused} refused");
+    live.into_iter().for_each(|(_, module, token)| modules[module].release(token));
+    drop(maps);
+    assert!(OWNER.own.ledger.is_idle());
+    assert_eq!(OWNER.own.maps().content().len(), 0);
+}
