@@ -69,9 +69,9 @@ except ImportError:
 
 forks = int(sys.argv[1])
 nd.set_num_threads(2)
-private = nd.full((1 << 19,), 7.0, "float32")
+private = nd.full((1 << 18,), 7.0, "float32")
 row = private[:1000]
-array = np.full(1 << 17, 7.0)
+array = np.full(1 << 16, 7.0)
 image = np.ones((200, 200, 3), "f4")
 mean, std = np.zeros(3, "f4"), np.ones(3, "f4")
 mine = nd.zeros((1 << 16,), "float32")
@@ -103,7 +103,7 @@ def bring():
 def child():
     # Each is read by some thread of the parent, which is not here.
     private.fill_(2.0)
-    assert private.clone()[::4096].tolist() == [2.0] * 128
+    assert private.clone()[::4096].tolist() == [2.0] * 64
     there = nd.from_numpy(array)
     assert there[0].item() == 7 and there.clone() == there
     there.fill_(5.0)
@@ -112,12 +112,12 @@ def child():
     assert mine.astype("float64")[-1].item() == 4
     assert not nd.zeros((1 << 15,), "float32").numpy().any()
     if example is not None:
-        assert example.total(array) == 5.0 * (1 << 17)
+        assert example.total(array) == 5.0 * (1 << 16)
 
 with Threads(copy, borrow, detach, bring):
     for _ in range(forks):
         ask(child)
-assert private.clone()[::4096].tolist() == [7.0] * 128 and (array == 7).all()
+assert private.clone()[::4096].tolist() == [7.0] * 64 and (array == 7).all()
 """
 
 

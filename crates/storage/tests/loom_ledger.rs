@@ -129,9 +129,13 @@ fn mut_1_writers_that_search_exclude_each_other() {
         let watched = Watched::new();
         // The word is one of a row of words: whether others share it, a search has to tell.
         let row = |start: usize| {
-            Footprint::of(&Region { start, item_bytes: 8, shape: &[4], strides: &[32] }).unwrap()
+            let strides = &[256];
+            Footprint::of(&Region { start, item_bytes: 8, shape: &[4], strides }).unwrap()
         };
-        let beside = watched.ledger.acquire(Write, &row(48), Location::caller()).unwrap();
+        // More than are searched under the lock.
+        let beside: Vec<_> = (1..9)
+            .map(|k| watched.ledger.acquire(Write, &row(64 + 8 * k), Location::caller()).unwrap())
+            .collect();
         let try_write = move |watched: &Watched| {
             let entered = watched.ledger.acquire(Write, &row(64), Location::caller());
             let Ok(token) = entered else { return false };
@@ -145,7 +149,7 @@ fn mut_1_writers_that_search_exclude_each_other() {
         let here = try_write(&watched);
         let there = thread.join().unwrap();
         assert!(here || there, "one of two gets in");
-        watched.ledger.release(beside);
+        beside.into_iter().for_each(|token| watched.ledger.release(token));
         assert_eq!(watched.try_read(), Some(u64::from(here) + u64::from(there)));
     });
 }

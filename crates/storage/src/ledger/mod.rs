@@ -29,11 +29,18 @@
 //! A map that foreign code may use is a lasting loan of bytes of the file. Borrows through other maps
 //! that foreign code could disturb ask its gate, whatever module it is of.
 //!
+//! # Forks
+//! A record bears the mark of the thread that took it. In a child, those of threads that it does not
+//! have stand in nobody's way any more, and those of the thread that forked stay. So a guard that was
+//! moved to another thread before the fork, or into an object, does not protect its bytes in a
+//! child that lacks the thread which took it; releasing it there does nothing.
+//!
 //! # How it stays cheap
 //! A borrow is one compare-and-swap on the lock, one look at each of four inline slots, and one
 //! plain store to unlock. Releasing an inline slot is one plain store, without the lock. An adopted
 //! ledger adds an indirect call to each. When the slots are full, borrows go to an ordered index,
-//! where both cost a logarithm.
+//! where both cost a logarithm. Where only a search can tell whether bytes are shared, it runs
+//! without the lock.
 //!
 //! # Limitations
 //! - A guard that is leaked (`std::mem::forget`) holds its bytes for as long as the ledger lives. The

@@ -7,9 +7,10 @@ use crate::sync::{AtomicU64, MutPtr, Ordering, UnsafeCell, const_fn, relax};
 
 /// Content that one thread at a time may use.
 ///
-/// Spins, then yields: holders neither block nor call foreign code, and search for no overlap. They
-/// look at the slots, which takes nanoseconds, and walk the index, which takes some for each record
-/// that reaches near the bytes wanted. Unlocks also when the holder panics.
+/// Spins, then yields: holders neither block nor call foreign code. They look at the slots, which takes
+/// nanoseconds; walk the index, which takes some for each record that reaches near the bytes wanted;
+/// and make two short searches for an overlap at the most, of less than 1 us. Longer searches run
+/// without the lock. Unlocks also when the holder panics.
 ///
 /// A thread that a child does not have may have held it at the fork: its lock is taken over there.
 /// So what must not be seen half done is done while forks are
