@@ -137,6 +137,7 @@ fn comb(start: usize, rows: usize, step: isize) -> Footprint {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and long")]
 fn mut_1_the_lock_is_given_back_for_a_search() {
     let ledger = Ledger::new();
     let at = CallSite::from(Location::caller());
@@ -191,7 +192,7 @@ fn mut_1_writers_that_search_exclude_each_other() {
         for first in 0..COMBS {
             let (ledger, is_written) = (&ledger, &is_written);
             scope.spawn(move || {
-                let rounds = if cfg!(miri) { 20 } else { 3_000 };
+                let rounds = if cfg!(miri) { 5 } else { 3_000 };
                 for k in (first..first + rounds).map(|k| k % COMBS) {
                     let wanted = comb(8 + 4 * k, 100, 1024);
                     let Ok(token) = ledger.acquire(BorrowKind::Write, &wanted, at) else {
