@@ -11,7 +11,6 @@ use std::thread;
 use ndbridge_storage::fork::{self, PerProcess};
 use ndbridge_storage::{BorrowKind, OwnedBorrow, Region, Storage, gate};
 
-#[expect(unsafe_code, reason = "forks")]
 mod children;
 
 use BorrowKind::{Read, Write};

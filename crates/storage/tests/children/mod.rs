@@ -1,4 +1,5 @@
 //! Children of a test: each says by its exit status what it found; one that hangs is ended.
+#![expect(unsafe_code, reason = "forks, and waits for the child")]
 
 use std::thread;
 use std::time::Duration;

@@ -8,7 +8,6 @@ mod attacks;
 mod capture;
 #[cfg(unix)]
 #[path = "../children/mod.rs"]
-#[expect(unsafe_code, reason = "forks")]
 mod children;
 mod errors;
 #[cfg(unix)]
