@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ndbridge_storage::{BorrowKind, Region, Storage, gate};
+use ndbridge_storage::{BorrowKind, MapMode, Region, Storage, gate};
 
 fn main() {
     let private = Storage::from_vec(vec![0.0f64; 1_000_000]);
@@ -12,7 +12,20 @@ fn main() {
     lent.lend(Arc::new(gate::Always)).expect("nothing is borrowed yet");
 
     println!("{:44} {:>8}", "borrow and release", "ns");
-    for (memory, storage) in [("private", &private), ("lent", &lent)] {
+    report_all(&[("private", &private), ("lent", &lent)]);
+    // With a file that is mapped, the ledger of the process looks where addresses are.
+    let [map, copy] = [MapMode::ReadWrite, MapMode::CopyOnWrite].map(mapped);
+    report_all(&[("mapped", &map), ("copy-on-write", &copy), ("lent beside maps", &lent)]);
+}
+
+fn mapped(mode: MapMode) -> Storage {
+    let file = tempfile::tempfile().expect("a temporary file");
+    file.set_len(8_000_000).expect("room for it");
+    Storage::map_file(&file, 0, 8_000_000, mode).expect("a map of it")
+}
+
+fn report_all(storages: &[(&str, &Storage)]) {
+    for &(memory, storage) in storages {
         for kind in [BorrowKind::Read, BorrowKind::Write] {
             report(&format!("{memory}, {kind}, contiguous"), storage, kind, &[1000, 8]);
         }

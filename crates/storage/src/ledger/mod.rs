@@ -14,13 +14,6 @@
 //! Private storages have one ledger each. Lent memory, of all storages, goes to one ledger of the
 //! process: [`of_process`].
 //!
-//! # One ledger for all modules
-//! Two extension modules with this crate in them have two copies of everything in it. One of them
-//! owns the ledger of the process, the others adopt it through a [`LedgerTable`], a table of C
-//! functions: [`SharedLedger`]. How the table gets from one module to the other is not known here.
-//! A module adopts before it has live borrows of lent memory, or is told to try again later; so
-//! every borrow is released where it was entered.
-//!
 //! # Maps of one file
 //! Each map has addresses of its own, and all of a file are one memory. Every module therefore tells
 //! the ledger of the process what it maps, and borrows of mapped bytes are entered under the file,
@@ -28,6 +21,13 @@
 //!
 //! A map that foreign code may use is a lasting loan of bytes of the file. Borrows through other maps
 //! that foreign code could disturb ask its gate, whatever module it is of.
+//!
+//! # One ledger for all modules
+//! Two extension modules with this crate in them have two copies of everything in it. One of them
+//! owns the ledger of the process, the others adopt it through a [`LedgerTable`], a table of C
+//! functions: [`SharedLedger`]. How the table gets from one module to the other is not known here.
+//! A module adopts before it has live borrows of lent memory, or is told to try again later; so
+//! every borrow is released where it was entered.
 //!
 //! # Forks
 //! A record bears the mark of the thread that took it. In a child, those of threads that it does not
