@@ -31,7 +31,7 @@ pub(super) enum Use {
 pub(super) struct Loan<'py> {
     // Dropped in this order: released, then let move, then let go.
     pub(super) _borrow: LentBorrow,
-    pub(super) _pin: CallPin<'py>,
+    pub(super) pin: CallPin<'py>,
     pub(super) _hold: Hold<'py>,
     pub(super) object: Bound<'py, PyAny>,
     pub(super) dtype: DType,
@@ -79,7 +79,7 @@ impl<'py> Loan<'py> {
         check_bools(&incoming)?;
         let Incoming { described, object, hold, .. } = incoming;
         let dtype = described.dtype;
-        Ok((Self { _borrow: borrow, _pin: pin, _hold: hold, object, dtype }, described))
+        Ok((Self { _borrow: borrow, pin, _hold: hold, object, dtype }, described))
     }
 }
 

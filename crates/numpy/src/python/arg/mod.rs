@@ -52,6 +52,7 @@ pub use kinds::{AnyDType, DTypes, OneOf, Several, Shaped, Untyped};
 pub use same_axes::{NamedAxes, check_same_axes};
 
 use super::import::from_python;
+use super::pins::CallPin;
 use loan::{Loan, Use};
 use plain::Plain;
 
@@ -169,6 +170,11 @@ macro_rules! facts {
             #[must_use]
             pub fn object(&self) -> &Bound<'py, PyAny> {
                 &self.loan.object
+            }
+
+            /// What keeps the memory in its place.
+            pub(super) fn pin(&self) -> &CallPin<'py> {
+                &self.loan.pin
             }
 
             /// A tensor over the memory, to be kept beyond the call. It is borrowed like any

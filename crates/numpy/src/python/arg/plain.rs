@@ -57,10 +57,10 @@ where
 {
     let api = ready(object.py())?;
     match look(object)? {
-        Seen::Header(header, table) => {
+        Seen::Header(header, storage) => {
             let lens = header.lens().iter().map(|&len| len as usize);
             let elements = Elements::of::<T, S, C>(header.ptr(), header.dtype(), lens)?;
-            elements.lend(object, || Some(CallPin::None), Hold::Looked(table), wanted)
+            elements.lend(object, || Some(CallPin::None), Hold::Torch { storage, managed: None }, wanted)
         }
         Seen::Immutable(array) if wanted == Use::Read => {
             let found = api.plain_array(&array)?;
@@ -135,7 +135,7 @@ impl<D: Dimension> Elements<D> {
         let addresses = ptr.addr()..ptr.addr() + len_bytes;
         let borrow = LentBorrow::try_enter_all(wanted.kind(), addresses, Location::caller())?;
         let pin = pin()?;
-        let loan = Loan { _borrow: borrow, _pin: pin, _hold: hold, object: object.clone(), dtype };
+        let loan = Loan { _borrow: borrow, pin, _hold: hold, object: object.clone(), dtype };
         Some(Plain { loan, ptr, shape })
     }
 }

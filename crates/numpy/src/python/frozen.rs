@@ -1,0 +1,186 @@
+//! Arrays that are read-only while they are held, and how their users left them.
+//!
+//! A held array's flag WRITEABLE was cleared here, not by its user. The array carries a mark
+//! meanwhile, a flag that NumPy's `setflags(write=..)` clears whatever it sets, so that the user's
+//! last word shows:
+//!
+//! ```text
+//!             before   held   setflags(write=False)   setflags(write=True)   after, if untouched
+//! WRITEABLE   1        0      0                       1                      1
+//! mark        0        1      0                       0                      0
+//! ```
+//!
+//! Views inherit flags, the mark too. That an array is held itself, the ledger knows, and so all
+//! modules of the process do: each hold borrows the array's head, the C structure, for reading.
+
+use std::ffi::c_int;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ndbridge_storage::ledger::CallSite;
+use ndbridge_storage::{BorrowKind, LentBorrow};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::api::{ArrayObject, NumpyApi, WARN_ON_WRITE, WRITEABLE, set_flag};
+use super::pins::give_back;
+
+/// Says of a read-only array that nobody but a hold wants it to be so.
+const MARK: c_int = WARN_ON_WRITE;
+
+/// Whether the user of an array lets it be written: the flag, or what it was before a hold.
+///
+/// # Safety
+/// `array` is a live ndarray, and this thread is attached.
+#[inline]
+pub(super) unsafe fn is_writable(array: *const ArrayObject) -> bool {
+    // SAFETY: promised by the caller.
+    let flags = unsafe { (*array).flags };
+    flags & WRITEABLE != 0 || (flags & MARK != 0 && is_held(array))
+}
+
+/// Whether some module holds the array. Nobody comes between: all who ask are attached.
+#[cold]
+fn is_held(array: *const ArrayObject) -> bool {
+    enter(BorrowKind::Write, array).is_none()
+}
+
+fn enter(kind: BorrowKind, array: *const ArrayObject) -> Option<LentBorrow> {
+    let head = Range { start: array.addr(), end: array.addr() + size_of::<ArrayObject>() };
+    LentBorrow::try_enter_all(kind, head, CallSite::named(c"a hold"))
+}
+
+/// An array that was made read-only, until this is dropped.
+pub(super) struct Frozen<'py> {
+    array: Bound<'py, PyAny>,
+    // Some until this is dropped.
+    held: Option<LentBorrow>,
+    _noted: Noted,
+}
+
+impl<'py> Frozen<'py> {
+    /// Makes an array read-only; `None` if its user did.
+    pub(super) fn new(api: &NumpyApi, array: &Bound<'py, PyAny>) -> Option<Self> {
+        let object = array.as_ptr();
+        let flags = api.array_of(array)?.flags;
+        // `numpy.broadcast_arrays` uses the mark for its own: these stay as they are.
+        let is_marked = flags & WRITEABLE != 0 && flags & MARK != 0;
+        // SAFETY: an ndarray; a `Bound` shows that the thread is attached.
+        if is_marked || !unsafe { is_writable(object.cast()) } {
+            return None;
+        }
+        let held = enter(BorrowKind::Read, object.cast())?;
+        // SAFETY: an ndarray; read-only is what any array may be.
+        unsafe { set_flag(object, WRITEABLE, false) };
+        // SAFETY: an ndarray; in one that is read-only, NumPy's writers do not look at the flag.
+        unsafe { set_flag(object, MARK, true) };
+        let noted = Noted::new(Changed::Frozen { array: object.expose_provenance() });
+        Some(Self { array: array.clone(), held: Some(held), _noted: noted })
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.held = None;
+        let array = self.array.as_ptr();
+        if !is_held(array.cast()) {
+            // SAFETY: an ndarray, attached; frozen here.
+            unsafe { thaw(array) };
+        }
+    }
+}
+
+/// Lets an array be written again, unless its user has decided otherwise since.
+///
+/// # Safety
+/// `array` is a live ndarray that was frozen, and nobody else looks at it now.
+unsafe fn thaw(array: *mut ffi::PyObject) {
+    // SAFETY: promised by the caller.
+    let flags = unsafe { (*array.cast::<ArrayObject>()).flags };
+    if flags & MARK != 0 {
+        // SAFETY: as above; the flags as they were before.
+        unsafe { set_flag(array, MARK, false) };
+        // SAFETY: as above.
+        unsafe { set_flag(array, WRITEABLE, true) };
+    }
+}
+
+/// A flag of an array, by its address, that was cleared for the time of a hold.
+#[derive(Clone, Copy, PartialEq)]
+enum Changed {
+    /// WRITEABLE.
+    Frozen { array: usize },
+    /// OWNDATA, when the memory began at `data`.
+    Pinned { array: usize, data: usize },
+}
+
+/// What the holds of each thread have changed: a child process undoes it for the threads that it
+/// does not have.
+static CHANGED: Mutex<Vec<(Thread, Changed)>> = Mutex::new(Vec::new());
+
+/// A change that the thread that made it undoes, unless it is lost in a fork.
+pub(super) struct Noted(Changed);
+
+impl Noted {
+    fn new(changed: Changed) -> Self {
+        changed_by_all().push((Thread::this(), changed));
+        Self(changed)
+    }
+
+    /// Notes that OWNDATA of an array is cleared as long as this lives.
+    pub(super) fn pinned((array, data): (*mut ffi::PyObject, *mut u8)) -> Self {
+        Self::new(Changed::Pinned { array: array.expose_provenance(), data: data.addr() })
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let mut all = changed_by_all();
+        let own = (Thread::this(), self.0);
+        if let Some(position) = all.iter().rposition(|noted| *noted == own) {
+            all.swap_remove(position);
+        }
+    }
+}
+
+fn changed_by_all() -> MutexGuard<'static, Vec<(Thread, Changed)>> {
+    CHANGED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread, as long as it lives; the one that forks keeps its name in the child.
+#[derive(Clone, Copy, PartialEq)]
+struct Thread(usize);
+
+impl Thread {
+    fn this() -> Self {
+        thread_local!(static NAME: u8 = const { 0 });
+        NAME.with(|name| Self(std::ptr::from_ref(name).addr()))
+    }
+}
+
+/// Undoes, in a child process, what the holds of threads changed that it does not have.
+///
+/// # Safety
+/// This is the only thread, and forked while it or nobody was attached.
+pub(super) unsafe fn undo_of_lost_threads() {
+    let mut all = changed_by_all();
+    let (own, lost): (Vec<_>, Vec<_>) =
+        all.drain(..).partition(|(thread, _)| *thread == Thread::this());
+    for (_, change) in lost {
+        if own.iter().any(|(_, kept)| *kept == change) {
+            continue;
+        }
+        match change {
+            // SAFETY: the lost thread's reference keeps the array, for good; nobody else runs.
+            Changed::Frozen { array } => unsafe {
+                thaw(std::ptr::with_exposed_provenance_mut(array));
+            },
+            Changed::Pinned { array, data } => {
+                let data = std::ptr::without_provenance_mut(data);
+                // SAFETY: as above.
+                unsafe { give_back(std::ptr::with_exposed_provenance_mut(array), data) };
+            }
+        }
+    }
+    *all = own;
+}
