@@ -14,7 +14,7 @@ pub mod testing {
     #[pymodule_export]
     use super::borrowing::{
         both_read, both_written, call_between_releases, call_while_reading, call_while_writing,
-        overlap,
+        fill_after, overlap, sum_while,
     };
     #[pymodule_export]
     use super::constraints::{

@@ -223,8 +223,8 @@ impl Torch {
     #[cold]
     fn pin(&self, tensor: &Bound<'_, PyAny>, storage: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = tensor.py();
-        let is_host: bool = tensor.getattr(intern!(py, "is_cpu"))?.extract()?;
-        if !is_host {
+        let is_host = past_subclasses(py, || tensor.getattr(intern!(py, "is_cpu")))?;
+        if !is_host.extract::<bool>()? {
             return Err(not_kept());
         }
         let is_pinned = || Ok::<_, PyErr>(self.is_no(&call(&self.resizable, storage)?));
