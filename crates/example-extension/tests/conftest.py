@@ -113,7 +113,8 @@ def in_thread(function):
 
 def remedy(error, **arguments):
     """What the call that an error's text advises gives; `arguments` by their names there."""
-    call = re.search(r": pass (.+?)(?: \((?:copies|shares).*)?$", str(error)).group(1)
+    advice = r": (?:make y = (.+?) \(copies [^)]*\), pass y, use y|pass (.+?)(?: \((?:copies|shares).*)?)$"
+    call = next(filter(None, re.search(advice, str(error)).groups()))
     libraries = {"ndbridge": nd}
     for name in ("numpy", "torch", "tensorflow"):
         if re.search(rf"\b{name}\.", call):

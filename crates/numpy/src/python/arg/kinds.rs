@@ -6,8 +6,41 @@ use ndarray::{ArrayView, ArrayViewMut, Dimension};
 use ndbridge_dtype::{DType, Element};
 use ndbridge_tensor::{RawElements, TensorError};
 
+use super::sealed;
+
 /// The data types that an argument may have: an element type (`f32`), [`OneOf`] or [`AnyDType`].
-pub trait DTypes: Sized + 'static {
+///
+/// These are all: the unsafe code behind an argument relies on what they accept.
+///
+/// ```
+/// fn takes<T: ndbridge_numpy::python::DTypes>() {}
+/// takes::<f32>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use ndarray::Dimension;
+/// # use ndbridge_dtype::DType;
+/// # use ndbridge_numpy::python::{DTypes, Untyped};
+/// # use ndbridge_tensor::{RawElements, TensorError};
+/// struct Mine;
+///
+/// impl DTypes for Mine {
+/// #     type View<D: Dimension> = Untyped<D>;
+/// #     type ViewMut<D: Dimension> = Untyped<D>;
+///     fn accepts(_dtype: DType) -> bool {
+///         true
+///     }
+///     // ... and all the others
+/// #     fn preferred() -> Option<DType> { None }
+/// #     fn name(f: &mut dyn std::fmt::Write) -> std::fmt::Result { f.write_str("mine") }
+/// #     fn check(_: &RawElements<'_>) -> Result<(), TensorError> { Ok(()) }
+/// #     unsafe fn view<D: Dimension>(_: &RawElements<'_>) -> Untyped<D> { unimplemented!() }
+/// #     unsafe fn view_mut<D: Dimension>(_: &RawElements<'_>) -> Untyped<D> { unimplemented!() }
+/// #     unsafe fn contiguous<D: Dimension>(_: *mut u8, _: D, _: usize) -> Untyped<D> { unimplemented!() }
+/// #     unsafe fn contiguous_mut<D: Dimension>(_: *mut u8, _: D, _: usize) -> Untyped<D> { unimplemented!() }
+/// }
+/// ```
+pub trait DTypes: sealed::DTypes + Sized + 'static {
     /// What an argument to be read gives: a view for an element type, else [`Untyped`].
     type View<D: Dimension>: Shaped;
     /// What an argument to be written gives.
@@ -116,6 +149,8 @@ impl<D: Dimension> Untyped<D> {
     }
 }
 
+impl<T: Element> sealed::DTypes for T {}
+
 impl<T: Element> DTypes for T {
     type View<D: Dimension> = ArrayView<'static, T, D>;
     type ViewMut<D: Dimension> = ArrayViewMut<'static, T, D>;
@@ -209,6 +244,8 @@ macro_rules! untyped {
     };
 }
 
+impl sealed::DTypes for AnyDType {}
+
 impl DTypes for AnyDType {
     untyped!();
 
@@ -228,6 +265,8 @@ impl DTypes for AnyDType {
 macro_rules! one_of {
     ($first:ident $(, $more:ident)*) => {
         impl<$first: Element, $($more: Element),*> Several for OneOf<($first, $($more,)*)> {}
+
+        impl<$first: Element, $($more: Element),*> sealed::DTypes for OneOf<($first, $($more,)*)> {}
 
         impl<$first: Element, $($more: Element),*> DTypes for OneOf<($first, $($more,)*)> {
             untyped!();

@@ -20,7 +20,7 @@
 //!
 //! ```text
 //! image: expected writable float32 [*, *, 3] on cpu, got numpy float64 [480, 640, 3]:
-//!     pass image.astype('float32') (copies 3.5 MiB)
+//!     make y = image.astype('float32') (copies 3.5 MiB), pass y, use y
 //! ```
 
 mod axes;
@@ -55,6 +55,13 @@ use super::import::from_python;
 use super::pins::CallPin;
 use loan::{Loan, Use};
 use plain::Plain;
+
+/// What an argument's types promise is relied on: nobody else implements their traits.
+mod sealed {
+    pub trait DTypes {}
+    pub trait Axes {}
+    pub trait Constraint {}
+}
 
 /// An array to be read: `Arg<'_, f32, (Any, Const<3>), COrder>`.
 ///
