@@ -1,5 +1,8 @@
 """Threads that compute beside each other with parts of one array: the ledger decides, not a flag."""
 
+import contextlib
+import functools
+import os
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -177,6 +180,38 @@ def test_mut_7_a_second_writer_is_told_of_the_first_by_the_ledger():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert a.flags.writeable
+
+
+@pytest.mark.parametrize("view", [np.s_[:], np.s_[::-2], np.s_[2:5]], ids=str)
+@pytest.mark.parametrize("hold", [testing.fill_detached_while, testing.hold_any_while], ids=["typed", "any"])
+def test_mut_7_the_other_thread_is_named_by_where_it_is(view, hold):
+    a = np.zeros(8)
+    reading, writing = os.pipe()
+    wait = functools.partial(os.read, reading, 1)  # no function of Python's
+
+    def worker():
+        while True:
+            with contextlib.suppress(BufferError):
+                return hold(a[view], 1.0, wait)
+
+    thread = threading.Thread(target=worker)
+    thread.start()
+    error = None
+    while error is None:
+        try:
+            testing.both_written(a, np.zeros(8))
+        except BufferError as refused:
+            error = str(refused)
+    os.write(writing, b"x")
+    thread.join()
+    os.close(reading)
+    os.close(writing)
+    line = worker.__code__.co_firstlineno + 3
+    place = f"in {worker.__qualname__}, line {line}: make y = a.copy(), pass y, use y"
+    assert error == (
+        "a: numpy float64 [8] shares memory that is borrowed for writing by an argument of a call on "
+        "another thread, " + place
+    )
 
 
 def test_mut_7_readers_may_be_many_and_writers_wait():

@@ -62,6 +62,18 @@ pub fn fill_detached_while(
     })?
 }
 
+/// As `fill_detached_while`, for elements of any type, which stay as they are.
+#[pyfunction]
+pub fn hold_any_while(
+    py: Python<'_>,
+    x: ArgMut<'_, AnyDType>,
+    _value: f64,
+    meanwhile: Py<PyAny>,
+) -> PyResult<Py<PyAny>> {
+    let held = hold(py, &[&x])?;
+    held.detach(|| Python::attach(|py| meanwhile.call0(py)))
+}
+
 /// As `sum_detached_while`, for a guard of a tensor that is made of `x`, or of its first row (`is_row`).
 #[pyfunction]
 pub fn sum_of_tensor_detached_while(

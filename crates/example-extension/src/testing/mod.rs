@@ -22,8 +22,8 @@ pub mod testing {
     };
     #[pymodule_export]
     use super::detached::{
-        call_while_detached, fill_detached_while, hold_again, panic_detached, shared_sum,
-        sum_detached_while, sum_of_tensor_detached_while, unblocked,
+        call_while_detached, fill_detached_while, hold_again, hold_any_while, panic_detached,
+        shared_sum, sum_detached_while, sum_of_tensor_detached_while, unblocked,
     };
     #[pymodule_export]
     use super::keeping::{Keeper, counted, dropped};

@@ -13,7 +13,7 @@
 //! Views inherit flags, the mark too. That an array is held itself, the ledger knows, and so all
 //! modules of the process do: each hold borrows the array's head, the C structure, for reading.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_ulong};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -74,7 +74,7 @@ impl<'py> Frozen<'py> {
         unsafe { set_flag(object, WRITEABLE, false) };
         // SAFETY: an ndarray; in one that is read-only, NumPy's writers do not look at the flag.
         unsafe { set_flag(object, MARK, true) };
-        let noted = Noted::new(Changed::Frozen { array: object.expose_provenance() });
+        let noted = Noted::new(Note::Frozen { array: object.expose_provenance() });
         Some(Self { array: array.clone(), held: Some(held), _noted: noted })
     }
 }
@@ -105,37 +105,48 @@ unsafe fn thaw(array: *mut ffi::PyObject) {
     }
 }
 
-/// A flag of an array, by its address, that was cleared for the time of a hold.
+/// What a hold of some thread is about.
 #[derive(Clone, Copy, PartialEq)]
-enum Changed {
-    /// WRITEABLE.
+enum Note {
+    /// WRITEABLE of the array at this address is cleared.
     Frozen { array: usize },
-    /// OWNDATA, when the memory began at `data`.
+    /// OWNDATA of the array is cleared, since its memory began at `data`.
     Pinned { array: usize, data: usize },
+    /// An argument that reaches these addresses is borrowed.
+    Lent { start: usize, end: usize },
 }
 
-/// What the holds of each thread have changed: a child process undoes it for the threads that it
-/// does not have.
-static CHANGED: Mutex<Vec<(Thread, Changed)>> = Mutex::new(Vec::new());
+/// Notes of all holds of this module: a child process undoes what threads changed that it does not
+/// have, and errors name the thread that holds an argument.
+static NOTES: Mutex<Vec<(Thread, Note)>> = Mutex::new(Vec::new());
 
-/// A change that the thread that made it undoes, unless it is lost in a fork.
-pub(super) struct Noted(Changed);
+fn notes() -> MutexGuard<'static, Vec<(Thread, Note)>> {
+    NOTES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A note of this thread's, until it is dropped.
+pub(super) struct Noted(Note);
 
 impl Noted {
-    fn new(changed: Changed) -> Self {
-        changed_by_all().push((Thread::this(), changed));
-        Self(changed)
+    fn new(note: Note) -> Self {
+        notes().push((Thread::this(), note));
+        Self(note)
     }
 
-    /// Notes that OWNDATA of an array is cleared as long as this lives.
+    /// OWNDATA of an array, whose memory began at the second address, is cleared.
     pub(super) fn pinned((array, data): (*mut ffi::PyObject, *mut u8)) -> Self {
-        Self::new(Changed::Pinned { array: array.expose_provenance(), data: data.addr() })
+        Self::new(Note::Pinned { array: array.expose_provenance(), data: data.addr() })
+    }
+
+    /// An argument that reaches these addresses is borrowed.
+    pub(super) fn lent(Range { start, end }: Range<usize>) -> Self {
+        Self::new(Note::Lent { start, end })
     }
 }
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        let mut all = changed_by_all();
+        let mut all = notes();
         let own = (Thread::this(), self.0);
         if let Some(position) = all.iter().rposition(|noted| *noted == own) {
             all.swap_remove(position);
@@ -143,43 +154,49 @@ impl Drop for Noted {
     }
 }
 
-fn changed_by_all() -> MutexGuard<'static, Vec<(Thread, Changed)>> {
-    CHANGED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A thread, as long as it lives; the one that forks keeps its name in the child.
+/// Python's number of a thread; the one that forks keeps its in the child.
 #[derive(Clone, Copy, PartialEq)]
-struct Thread(usize);
+pub(super) struct Thread(pub(super) c_ulong);
 
 impl Thread {
-    fn this() -> Self {
-        thread_local!(static NAME: u8 = const { 0 });
-        NAME.with(|name| Self(std::ptr::from_ref(name).addr()))
+    pub(super) fn this() -> Self {
+        // SAFETY: asks the operating system, and may be called at any time.
+        Self(unsafe { ffi::PyThread_get_thread_ident() })
+    }
+
+    /// Another thread that holds an argument which reaches exactly these addresses.
+    pub(super) fn that_lends(&Range { start, end }: &Range<usize>) -> Option<Self> {
+        let lent = Note::Lent { start, end };
+        let all = notes();
+        let thread = all.iter().find(|(thread, note)| *note == lent && *thread != Self::this());
+        thread.map(|(thread, _)| *thread)
     }
 }
 
 /// Undoes, in a child process, what the holds of threads changed that it does not have.
 ///
 /// # Safety
-/// This is the only thread, and forked while it or nobody was attached.
-pub(super) unsafe fn undo_of_lost_threads() {
-    let mut all = changed_by_all();
+/// This is the only thread.
+unsafe fn undo_of_lost_threads() {
+    let mut all = notes();
     let (own, lost): (Vec<_>, Vec<_>) =
         all.drain(..).partition(|(thread, _)| *thread == Thread::this());
-    for (_, change) in lost {
-        if own.iter().any(|(_, kept)| *kept == change) {
+    for (_, note) in lost {
+        if own.iter().any(|(_, kept)| *kept == note) {
             continue;
         }
-        match change {
+        match note {
             // SAFETY: the lost thread's reference keeps the array, for good; nobody else runs.
-            Changed::Frozen { array } => unsafe {
+            Note::Frozen { array } => unsafe {
                 thaw(std::ptr::with_exposed_provenance_mut(array));
             },
-            Changed::Pinned { array, data } => {
+            Note::Pinned { array, data } => {
                 let data = std::ptr::without_provenance_mut(data);
                 // SAFETY: as above.
                 unsafe { give_back(std::ptr::with_exposed_provenance_mut(array), data) };
             }
+            // The ledger strikes its borrow out.
+            Note::Lent { .. } => {}
         }
     }
     *all = own;

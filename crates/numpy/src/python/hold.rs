@@ -23,7 +23,7 @@
 //! - Both are avoided by [`Freeze::Nothing`].
 
 use std::cell::OnceCell;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use ndbridge_dtype::Element;
 use ndbridge_storage::Access;
@@ -43,12 +43,17 @@ use super::pins::{Link, walk};
 use super::producer::{Producer, known};
 
 mod sealed {
-    use super::ffi;
+    use super::{Range, ffi};
 
     pub trait Sealed {
         /// The array whose flag OWNDATA is cleared as long as this lives, and where its memory
         /// began.
         fn cleared(&self) -> Option<(*mut ffi::PyObject, *mut u8)> {
+            None
+        }
+
+        /// First to past-the-last address of the elements, where the lender is an argument.
+        fn addresses(&self) -> Option<Range<usize>> {
             None
         }
 
@@ -95,6 +100,10 @@ macro_rules! argument_lends {
         impl<T: DTypes, S: Axes, C: Constraint> sealed::Sealed for $arg<'_, T, S, C> {
             fn cleared(&self) -> Option<(*mut ffi::PyObject, *mut u8)> {
                 self.pin().cleared()
+            }
+
+            fn addresses(&self) -> Option<Range<usize>> {
+                Some(self.addresses())
             }
         }
 
@@ -255,7 +264,7 @@ pub struct Hold<'py> {
     lenders: SmallVec<[Lent<'py>; 2]>,
     // Dropped to let writers in again.
     _frozen: SmallVec<[Frozen<'py>; 2]>,
-    _noted: SmallVec<[Noted; 2]>,
+    _noted: SmallVec<[Noted; 4]>,
     unblocked: OnceCell<Vec<String>>,
 }
 
@@ -325,6 +334,7 @@ pub fn hold_with<'py>(
         unblocked: OnceCell::new(),
     };
     for lender in lenders {
+        held._noted.extend(lender.addresses().map(Noted::lent));
         held._noted.extend(lender.cleared().map(Noted::pinned));
         let (object, is_handed_out) = (lender.lender(py), lender.is_handed_out());
         if let Some(object) = &object {

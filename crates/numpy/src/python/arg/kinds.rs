@@ -1,6 +1,7 @@
 //! Which data types an argument may have.
 
 use std::fmt;
+use std::ops::Range;
 
 use ndarray::{ArrayView, ArrayViewMut, Dimension};
 use ndbridge_dtype::{DType, Element};
@@ -93,15 +94,23 @@ pub trait DTypes: sealed::DTypes + Sized + 'static {
     ) -> Self::ViewMut<D>;
 }
 
-/// What has a shape.
+/// What has a shape, and lies somewhere.
 pub trait Shaped {
     /// Length of each axis, in elements.
     fn lens(&self) -> &[usize];
+
+    /// First to past-the-last address of the elements, of `item_bytes` each.
+    fn addresses(&self, item_bytes: usize) -> Range<usize>;
 }
 
 impl<T, D: Dimension> Shaped for ArrayView<'_, T, D> {
     fn lens(&self) -> &[usize] {
         self.shape()
+    }
+
+    fn addresses(&self, item_bytes: usize) -> Range<usize> {
+        let strides = self.strides().iter().map(|stride| stride * size_of::<T>() as isize);
+        addresses(self.as_ptr().addr(), self.shape(), strides, item_bytes)
     }
 }
 
@@ -109,6 +118,29 @@ impl<T, D: Dimension> Shaped for ArrayViewMut<'_, T, D> {
     fn lens(&self) -> &[usize] {
         self.shape()
     }
+
+    fn addresses(&self, item_bytes: usize) -> Range<usize> {
+        self.view().addresses(item_bytes)
+    }
+}
+
+/// First to past-the-last address of elements in memory; strides in bytes.
+fn addresses(
+    first: usize,
+    shape: &[usize],
+    strides: impl Iterator<Item = isize>,
+    item_bytes: usize,
+) -> Range<usize> {
+    if shape.contains(&0) {
+        return first..first;
+    }
+    let (mut start, mut end) = (first, first + item_bytes);
+    for (&len, stride) in shape.iter().zip(strides) {
+        // The elements lie in memory: nothing overflows.
+        let reach = stride.unsigned_abs() * (len - 1);
+        if stride < 0 { start -= reach } else { end += reach }
+    }
+    start..end
 }
 
 /// Elements of a type that is known only when the program runs.
@@ -123,6 +155,11 @@ pub struct Untyped<D> {
 impl<D: Dimension> Shaped for Untyped<D> {
     fn lens(&self) -> &[usize] {
         self.shape.slice()
+    }
+
+    fn addresses(&self, item_bytes: usize) -> Range<usize> {
+        let RawElements { ptr, shape, strides } = self.raw();
+        addresses(ptr.addr(), shape, strides.iter().copied(), item_bytes)
     }
 }
 

@@ -1,6 +1,7 @@
 //! An argument's memory, checked and borrowed for the time of the call.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use ndarray::{Dimension, IxDyn};
 use ndbridge_dtype::{ByteOrder, DType};
@@ -10,6 +11,7 @@ use ndbridge_tensor::{Bytes, Order, RawElements, TensorError};
 use pyo3::prelude::*;
 
 use super::super::error::holder;
+use super::super::frozen::Thread;
 use super::super::incoming::{Hold, Incoming, check_is_host};
 use super::super::pins::CallPin;
 use super::super::producer::Producer;
@@ -290,9 +292,9 @@ fn refused(incoming: &Incoming<'_>, wanted: Use, error: &BorrowError) -> PyErr {
     let py = incoming.object.py();
     let copy = || copy_call(incoming.producer).unwrap_or_else(|| own_call(None, None));
     match error {
-        BorrowError::Conflict { held, held_at, .. } => {
+        BorrowError::Conflict { held, held_at, held_bytes, .. } => {
             let holder = match *held_at == ARGUMENT {
-                true => "another argument".to_owned(),
+                true => other_argument(py, held_bytes),
                 false => holder(held_at),
             };
             let text = format!(
@@ -312,6 +314,24 @@ fn refused(incoming: &Incoming<'_>, wanted: Use, error: &BorrowError) -> PyErr {
         }
         _ => naming::exception(py, Kind::Value, &format!("{NAME}: {error}")),
     }
+}
+
+/// An argument that is in the way: of this thread's own call, or that of a thread which let go of the
+/// interpreter, by where it is now.
+fn other_argument(py: Python<'_>, held_bytes: &Range<usize>) -> String {
+    let place = Thread::that_lends(held_bytes).and_then(|thread| place_of(py, thread).ok());
+    place.map_or_else(
+        || "another argument".to_owned(),
+        |place| format!("an argument of a call on another thread, in {place}"),
+    )
+}
+
+/// The Python function that a thread runs, and the line.
+fn place_of(py: Python<'_>, Thread(number): Thread) -> PyResult<String> {
+    let frame = py.import("sys")?.call_method0("_current_frames")?.get_item(number)?;
+    let name = frame.getattr("f_code")?.getattr("co_qualname")?;
+    let line = frame.getattr("f_lineno")?;
+    Ok(format!("{name}, line {line}"))
 }
 
 /// Whether the elements of a `bool` array are 0 or 1, each.
