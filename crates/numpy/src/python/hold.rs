@@ -445,7 +445,8 @@ fn name_writers(
             found.push(MADE_OF_TENSOR.to_owned());
         }
         Producer::Torch => found.push(
-            "torch tensors, which cannot be made read-only nor kept from share_memory_()".to_owned(),
+            "torch tensors, which cannot be made read-only nor kept from share_memory_()"
+                .to_owned(),
         ),
         Producer::NumPy | Producer::Other => {
             found.push(format!("the library of {}", object.get_type()));

@@ -54,8 +54,10 @@ pub(super) struct Incoming<'py> {
 pub(super) enum Hold<'py> {
     /// Nothing yet: the object is a NumPy array.
     Array,
-    /// The storage of a torch tensor, which is not resized, and the structure if one was made.
-    Torch { storage: Bound<'py, PyAny>, managed: Option<ManagedOwner> },
+    /// The storage of a torch tensor, which is not resized.
+    Torch(Bound<'py, PyAny>),
+    /// The same, and the structure that was made. Boxed: it is rare, and an argument is moved around.
+    TorchManaged(Box<(Bound<'py, PyAny>, ManagedOwner)>),
     /// An array over the memory.
     Kept(Bound<'py, PyAny>),
     Buffer {
@@ -135,13 +137,15 @@ impl<'py> Incoming<'py> {
         let in_our_words = |error| torch::in_our_words(object, error);
         let (described, managed) = found.map_err(in_our_words)?;
         match managed {
-            Some(managed) if !described.device.is_host() => {
-                Ok((described, Hold::Managed(managed)))
-            }
+            Some(managed) if !described.device.is_host() => Ok((described, Hold::Managed(managed))),
             managed => {
                 let storage = storage.map_err(in_our_words)?;
                 torch::check_inside(&storage, &described)?;
-                Ok((described, Hold::Torch { storage, managed }))
+                let hold = match managed {
+                    None => Hold::Torch(storage),
+                    Some(managed) => Hold::TorchManaged(Box::new((storage, managed))),
+                };
+                Ok((described, hold))
             }
         }
     }
@@ -383,15 +387,17 @@ impl<'py> Incoming<'py> {
                 let access = chain.access();
                 (chain.pins, None, access)
             }
-            Hold::Torch { storage, managed: made } => {
-                let made = match made {
-                    Some(made) => made,
-                    None => managed(&object, known(&object)?.exchange)?,
-                };
-                described = made.describe().map_err(ArrayError::from)?;
+            Hold::Torch(storage) => {
+                let managed = managed(&object, known(&object)?.exchange)?;
+                described = managed.describe().map_err(ArrayError::from)?;
                 torch::check_inside(&storage, &described)?;
                 let gate = TorchGate::of(storage)?;
-                (Vec::new(), Some(made), ForeignAccess::Lent(Arc::new(gate)))
+                (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
+            }
+            Hold::TorchManaged(made) => {
+                let (storage, managed) = *made;
+                let gate = TorchGate::of(storage)?;
+                (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
             }
             Hold::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();

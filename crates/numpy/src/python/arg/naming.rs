@@ -91,7 +91,10 @@ pub(super) fn with_name(py: Python<'_>, wanted: Use, error: PyErr) -> PyErr {
         return error;
     };
     let text = error.value(py).to_string();
-    let text = match text.split_once(": pass ").map(|(reason, call)| (reason, call.split_once(" (copies)"))) {
+    let text = match text
+        .split_once(": pass ")
+        .map(|(reason, call)| (reason, call.split_once(" (copies)")))
+    {
         Some((reason, Some((call, rest)))) => {
             format!("{reason}: {}{rest}", wanted.of(&format!("{call} (copies)")))
         }

@@ -58,7 +58,7 @@ where
         Seen::Header(header, storage) => {
             let lens = header.lens().iter().map(|&len| len as usize);
             let elements = Elements::of::<T, S, C>(header.ptr(), header.dtype(), lens)?;
-            elements.lend(object, || Some(CallPin::None), Hold::Torch { storage, managed: None }, wanted)
+            elements.lend(object, || Some(CallPin::None), Hold::Torch(storage), wanted)
         }
         Seen::Immutable(array) if wanted == Use::Read => {
             let found = api.plain_array(&array)?;
