@@ -113,7 +113,7 @@ def in_thread(function):
 
 def remedy(error, **arguments):
     """What the call that an error's text advises gives; `arguments` by their names there."""
-    advice = r": (?:make y = (.+?) \(copies [^)]*\), pass y, use y|pass (.+?)(?: \((?:copies|shares).*)?)$"
+    advice = r": (?:make y = (.+?)(?: \(copies[^)]*\))?, pass y, use y|pass (.+?)(?: \((?:copies|shares).*)?)$"
     call = next(filter(None, re.search(advice, str(error)).groups()))
     libraries = {"ndbridge": nd}
     for name in ("numpy", "torch", "tensorflow"):

@@ -11,7 +11,7 @@ import ndbridge as nd
 import ndbridge_example as example
 import numpy as np
 import pytest
-from conftest import in_thread, is_writable, of_torch
+from conftest import in_thread, is_writable, of_torch, run_python
 from ndbridge_example import testing
 
 ROWS = 16
@@ -301,3 +301,76 @@ def test_mut_7_holding_leaves_nothing_behind():
     testing.hold_again(a, 1000)
     assert str(a.flags) == before
     testing.both_written(a[:4], a[4:])
+
+
+FORK = """
+import os, threading
+import ndbridge as nd, numpy as np
+from ndbridge_example import testing
+
+def in_child(check):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            check()
+        except BaseException as error:
+            print(repr(error), flush=True)
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+# One array as its own, one as a row of another, each held by a thread when this one forks.
+whole, base = np.zeros(8), np.zeros((2, 8))
+row = base[0]
+leave, entered = threading.Event(), threading.Barrier(4)
+def meanwhile():
+    entered.wait(60)
+    leave.wait(60)
+held = [whole, row, base[1]]
+threads = [threading.Thread(target=testing.fill_detached_while, args=(x, 1.0, meanwhile)) for x in held]
+for thread in threads:
+    thread.start()
+entered.wait(60)
+
+def lost():
+    assert [x.flags.writeable for x in (whole, row, base)] == [True] * 3
+    assert [x.flags.owndata for x in (whole, base)] == [True] * 2
+    testing.both_written(whole, base)
+    nd.from_numpy(whole).fill_(2.0)
+    row[0] = whole[0] = 3.0
+    testing.sum_detached_while(whole, lambda: None)
+    assert whole.flags.writeable
+
+in_child(lost)
+assert not whole.flags.owndata, "the parent's thread computes still"
+leave.set()
+for thread in threads:
+    thread.join()
+lost()
+
+# The thread that forks takes its own hold along, and ends it in both processes.
+def fork_inside():
+    def check():
+        assert whole.__array_interface__["data"][1], "read-only"
+        try:
+            testing.both_written(whole, base)
+        except BufferError:
+            inside.append(True)
+    inside = []
+    pid = os.fork()
+    check()
+    assert inside == [True]
+    return pid
+
+pid = testing.fill_detached_while(whole, 1.0, fork_inside)
+lost()
+if pid == 0:
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_mut_7_a_child_has_its_arrays_as_they_were_before_the_call():
+    run_python(FORK)

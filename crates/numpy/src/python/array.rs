@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 use super::api::{ArrayObject, NumpyApi};
 use super::dtypes::{dtype_of_descr, dtype_of_number};
 use super::error::ArrayError;
-use super::once::Once;
 use super::frozen::is_writable;
+use super::once::Once;
 use crate::described::Described;
 
 /// Whether `object` is a NumPy array.

@@ -15,10 +15,10 @@
 
 use std::ffi::{c_int, c_ulong};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndbridge_storage::ledger::CallSite;
-use ndbridge_storage::{BorrowKind, LentBorrow};
+use ndbridge_storage::{BorrowKind, LentBorrow, fork};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -70,11 +70,11 @@ impl<'py> Frozen<'py> {
             return None;
         }
         let held = enter(BorrowKind::Read, object.cast())?;
+        let noted = Noted::new(Note::Frozen { array: object.expose_provenance() });
         // SAFETY: an ndarray; read-only is what any array may be.
         unsafe { set_flag(object, WRITEABLE, false) };
         // SAFETY: an ndarray; in one that is read-only, NumPy's writers do not look at the flag.
         unsafe { set_flag(object, MARK, true) };
-        let noted = Noted::new(Note::Frozen { array: object.expose_provenance() });
         Some(Self { array: array.clone(), held: Some(held), _noted: noted })
     }
 }
@@ -118,18 +118,19 @@ enum Note {
 
 /// Notes of all holds of this module: a child process undoes what threads changed that it does not
 /// have, and errors name the thread that holds an argument.
-static NOTES: Mutex<Vec<(Thread, Note)>> = Mutex::new(Vec::new());
-
-fn notes() -> MutexGuard<'static, Vec<(Thread, Note)>> {
-    NOTES.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static NOTES: fork::Mutex<Vec<(Thread, Note)>> = fork::Mutex::new(10, Vec::new());
 
 /// A note of this thread's, until it is dropped.
 pub(super) struct Noted(Note);
 
 impl Noted {
     fn new(note: Note) -> Self {
-        notes().push((Thread::this(), note));
+        static IS_READY: AtomicBool = AtomicBool::new(false);
+        if !IS_READY.load(Ordering::Relaxed) {
+            fork::in_child(undo_of_lost_threads);
+            IS_READY.store(true, Ordering::Relaxed);
+        }
+        NOTES.lock().push((Thread::this(), note));
         Self(note)
     }
 
@@ -146,7 +147,7 @@ impl Noted {
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        let mut all = notes();
+        let mut all = NOTES.lock();
         let own = (Thread::this(), self.0);
         if let Some(position) = all.iter().rposition(|noted| *noted == own) {
             all.swap_remove(position);
@@ -167,18 +168,17 @@ impl Thread {
     /// Another thread that holds an argument which reaches exactly these addresses.
     pub(super) fn that_lends(&Range { start, end }: &Range<usize>) -> Option<Self> {
         let lent = Note::Lent { start, end };
-        let all = notes();
+        let all = NOTES.lock();
         let thread = all.iter().find(|(thread, note)| *note == lent && *thread != Self::this());
         thread.map(|(thread, _)| *thread)
     }
 }
 
-/// Undoes, in a child process, what the holds of threads changed that it does not have.
-///
-/// # Safety
-/// This is the only thread.
-unsafe fn undo_of_lost_threads() {
-    let mut all = notes();
+/// Undoes, in a child process, what the holds of threads changed that it does not have. Called once
+/// there, by its only thread; no interpreter is needed, nor any reference given up: those of a lost
+/// thread are as lost.
+fn undo_of_lost_threads() {
+    let mut all = NOTES.lock();
     let (own, lost): (Vec<_>, Vec<_>) =
         all.drain(..).partition(|(thread, _)| *thread == Thread::this());
     for (_, note) in lost {

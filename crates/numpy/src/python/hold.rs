@@ -35,9 +35,9 @@ use smallvec::SmallVec;
 
 use super::api::NumpyApi;
 use super::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
-use super::once::intern;
 use super::array::describe_again;
 use super::frozen::{Frozen, Noted};
+use super::once::intern;
 use super::owner::{PythonOwner, python_owner};
 use super::pins::{Link, walk};
 use super::producer::{Producer, known};
