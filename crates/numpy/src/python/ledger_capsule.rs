@@ -12,8 +12,8 @@ use pyo3::exceptions::{PyBufferError, PyImportError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
-use super::gate::is_attached;
 use super::error::holder;
+use super::gate::is_attached;
 use super::rust_numpy;
 
 /// Name of the capsule, and of the attribute of `sys` that holds it. A table of another meaning

@@ -36,8 +36,6 @@ struct Torch {
     resizable: Py<PyAny>,
     /// `False`, which these answer of a plain tensor.
     no: Py<PyAny>,
-    /// Whether to make an object may run Python code: the garbage collector of 3.11 does then.
-    objects_run_code: bool,
 }
 
 static TORCH: Once<Torch> = Once::new();
@@ -59,7 +57,6 @@ impl Torch {
                 untyped_storage: tensor.getattr("untyped_storage")?.unbind(),
                 numpy: tensor.getattr("numpy")?.unbind(),
                 resizable: module.getattr("UntypedStorage")?.getattr("resizable")?.unbind(),
-                objects_run_code: py.version_info() < (3, 12),
                 no: PyBool::new(py, false).to_owned().into_any().unbind(),
                 tensor: tensor.cast_into::<PyType>()?.unbind(),
             })
@@ -194,18 +191,18 @@ pub(super) fn kept_storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'p
     let py = tensor.py();
     let Some(torch) = Torch::loaded(py)? else { return Err(not_kept()) };
     let storage = torch.storage_of(tensor)?;
-    match torch.is_no(&call(&torch.resizable, &storage)?) {
-        true => Ok(storage),
-        false => torch.pin(tensor, storage),
+    if !torch.is_no(&call(&torch.resizable, &storage)?) {
+        torch.pin(tensor, &storage)?;
     }
+    Ok(storage)
 }
 
-/// Whether `storage`, which [`kept_storage`] gave, is the tensor's still: no Python code ran since.
+/// Whether `storage` is the tensor's. Asked after its elements were looked at: to make the object that
+/// stands for a storage may run Python code, by the garbage collector.
 #[inline]
 pub(super) fn is_storage_of(storage: &Bound<'_, PyAny>, tensor: &Bound<'_, PyAny>) -> bool {
-    let Some(torch) = TORCH.get(tensor.py()) else { return false };
-    let none_ran = !torch.objects_run_code && torch.is_own_type(tensor);
-    none_ran || torch.storage_of(tensor).is_ok_and(|now| now.is(storage))
+    let now = TORCH.get(tensor.py()).and_then(|torch| torch.storage_of(tensor).ok());
+    now.is_some_and(|now| now.is(storage))
 }
 
 fn not_kept() -> PyErr {
@@ -221,27 +218,15 @@ impl Torch {
     /// Asks torch itself: a subclass may answer for it, and may answer anything.
     #[inline]
     fn ask<R>(&self, tensor: &Bound<'_, PyAny>, ask: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-        if self.is_own_type(tensor) { ask() } else { past_subclasses(tensor.py(), ask) }
-    }
-
-    #[inline]
-    fn is_own_type(&self, tensor: &Bound<'_, PyAny>) -> bool {
-        tensor.get_type_ptr() == self.tensor.as_ptr().cast()
+        match tensor.get_type_ptr() == self.tensor.as_ptr().cast() {
+            true => ask(),
+            false => past_subclasses(tensor.py(), ask),
+        }
     }
 
     /// Makes torch refuse to resize the tensor's storage, as NumPy's having it does.
     #[cold]
-    fn pin<'py>(
-        &self,
-        tensor: &Bound<'py, PyAny>,
-        storage: Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.pin_storage(tensor, &storage)?;
-        // Whatever code ran meanwhile.
-        if self.storage_of(tensor)?.is(&storage) { Ok(storage) } else { Err(not_kept()) }
-    }
-
-    fn pin_storage(&self, tensor: &Bound<'_, PyAny>, storage: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn pin(&self, tensor: &Bound<'_, PyAny>, storage: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = tensor.py();
         let is_host = self.ask(tensor, || tensor.getattr(intern!(py, "is_cpu")))?;
         if !is_host.extract::<bool>()? {
