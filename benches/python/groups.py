@@ -44,6 +44,8 @@ def groups() -> Iterator[Group]:
     yield empty_calls()
     small = squares(2, "2x2")
     yield from arguments(small)
+    yield new_torch_argument(small)
+    yield held_argument(small)
     yield from arguments(squares(5120, "100 MiB"))
     yield new_numpy()
     yield new_torch()
@@ -115,6 +117,34 @@ def torch_argument(arrays: Arrays) -> Group:
             ),
         ],
         [Goal(ARG, NANOBIND_READ, 0.1), Goal(ARG, DLPARK, 0.6)],
+    )
+
+
+def new_torch_argument(arrays: Arrays) -> Group:
+    """Where the storage is not known yet: it is made one that torch does not resize."""
+    tensor = arrays.torch
+    clone = "call(x.clone())"
+    return Group(
+        f"A new torch tensor in, {arrays.size}",
+        NANOBIND_READ,
+        [
+            Contender("`x.clone()` alone", "x.clone()", {"x": tensor}, is_filled),
+            call(ARG, "boundary.ndbridge_read", tensor, is_answer, clone),
+            call(DLPARK, "boundary.dlpark_read", tensor, is_square, clone),
+            call(NANOBIND_READ, "nanobind_peer.read", tensor, is_answer, clone),
+        ],
+    )
+
+
+def held_argument(arrays: Arrays) -> Group:
+    return Group(
+        f"NumPy array in, without the GIL, {arrays.size}",
+        ARG,
+        [
+            call(ARG, "boundary.ndbridge_read", arrays.numpy, is_answer),
+            call("**and `hold`**", "boundary.ndbridge_hold", arrays.numpy, is_answer),
+            call("**and `detach`**", "boundary.ndbridge_detach", arrays.numpy, is_answer),
+        ],
     )
 
 
@@ -308,6 +338,11 @@ def is_answer(value: int) -> bool:
 def is_square(value: int) -> bool:
     """The same of a contender that reads no element."""
     return value == 1
+
+
+def is_filled(value: Any) -> bool:
+    """A tensor of the value that all elements have."""
+    return bool((value == FILL).all())
 
 
 def is_small_numpy(value: Any) -> bool:

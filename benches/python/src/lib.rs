@@ -23,7 +23,10 @@ mod boundary {
     use super::empty;
     #[cfg(feature = "ndbridge")]
     #[pymodule_export]
-    use super::ours::{ndbridge_new_numpy, ndbridge_new_torch, ndbridge_read, ndbridge_write};
+    use super::ours::{
+        ndbridge_detach, ndbridge_hold, ndbridge_new_numpy, ndbridge_new_torch, ndbridge_read,
+        ndbridge_write,
+    };
     #[pymodule_export]
     use super::rust_numpy::{
         rust_numpy_into, rust_numpy_read, rust_numpy_untracked, rust_numpy_write, rust_numpy_zeros,

@@ -1,6 +1,6 @@
 //! ndbridge.
 
-use ndbridge::python::{Any, Arg, ArgMut, ToNumpy, ToTorch, to_py_err};
+use ndbridge::python::{Any, Arg, ArgMut, Detach, ToNumpy, ToTorch, hold, to_py_err};
 use ndbridge::{DType, Tensor};
 use pyo3::prelude::*;
 
@@ -18,6 +18,19 @@ pub fn ndbridge_write(mut array: ArgMut<'_, f32, (Any, Any)>) -> usize {
     let first = array[[0, 0]];
     array[[0, 0]] = FILL;
     answer([array.nrows(), array.ncols()], first)
+}
+
+/// Borrowed for reading, and held as for other threads.
+#[pyfunction]
+pub fn ndbridge_hold(py: Python<'_>, array: Arg<'_, f32, (Any, Any)>) -> PyResult<usize> {
+    let _held = hold(py, &[&array])?;
+    Ok(answer([array.nrows(), array.ncols()], array[[0, 0]]))
+}
+
+/// Borrowed for reading, read without the GIL.
+#[pyfunction]
+pub fn ndbridge_detach(py: Python<'_>, array: Arg<'_, f32, (Any, Any)>) -> PyResult<usize> {
+    array.detach(py, |array| answer([array.nrows(), array.ncols()], array[[0, 0]]))
 }
 
 /// A new array, NumPy's over our memory.

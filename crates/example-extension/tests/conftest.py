@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 # Before TensorFlow and JAX are imported: quiet, and on the host.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -89,9 +90,31 @@ def writable(request):
     return request.param
 
 
+def is_writable(array):
+    """The flag, without the warning that NumPy has for an array that is held."""
+    return not array.__array_interface__["data"][1]
+
+
+def in_thread(function):
+    """What `function` raises in another thread, which is at its end then."""
+    raised = []
+
+    def run():
+        try:
+            function()
+        except Exception as error:  # noqa: BLE001
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return raised[0] if raised else None
+
+
 def remedy(error, **arguments):
     """What the call that an error's text advises gives; `arguments` by their names there."""
-    call = re.search(r": pass (.+?)(?: \((?:copies|shares).*)?$", str(error)).group(1)
+    advice = r": (?:make y = (.+?)(?: \(copies[^)]*\))?, pass y, use y|pass (.+?)(?: \((?:copies|shares).*)?)$"
+    call = next(filter(None, re.search(advice, str(error)).groups()))
     libraries = {"ndbridge": nd}
     for name in ("numpy", "torch", "tensorflow"):
         if re.search(rf"\b{name}\.", call):

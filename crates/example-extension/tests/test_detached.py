@@ -8,24 +8,8 @@ import threading
 import ndbridge as nd
 import numpy as np
 import pytest
-from conftest import Dlpack, of_jax, of_tensorflow, of_torch
+from conftest import Dlpack, in_thread, is_writable, of_jax, of_tensorflow, of_torch
 from ndbridge_example import testing
-
-
-def in_thread(function):
-    """What `function` raises in another thread, which is at its end then."""
-    raised = []
-
-    def run():
-        try:
-            function()
-        except Exception as error:  # noqa: BLE001
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return raised[0] if raised else None
 
 
 def write(target, value):
@@ -50,7 +34,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
-def test_a_thread_that_writes_the_array_is_kept_out(view):
+def test_mut_7_writers_of_the_bases_are_kept_out_where_that_is_asked_for(view):
     a = np.arange(8.0)
     x = view(a)
     flags = str(a.flags)
@@ -59,21 +43,26 @@ def test_a_thread_that_writes_the_array_is_kept_out(view):
 
     def meanwhile():
         seen.append(in_thread(write(a, 100.0)))
-        return a.flags.writeable
+        return is_writable(a)
 
-    assert testing.sum_detached_while(x, meanwhile) == (expected, expected, False)
+    assert testing.sum_detached_while(x, meanwhile, "bases") == (expected, expected, False)
     assert isinstance(seen[0], ValueError)
     assert "read-only" in str(seen[0])
     assert str(a.flags) == flags
     a[0] = 1.0
 
 
-def test_all_arrays_on_the_way_to_the_owner_are_kept_still():
+def test_mut_7_all_arrays_on_the_way_to_the_owner_are_bases():
     a = np.arange(8.0)
     b = np.asarray(memoryview(a))
     flags = []
-    testing.sum_detached_while(b[1:], lambda: flags.extend([a.flags.writeable, b.flags.writeable]))
-    assert flags == [False, False]
+
+    def look():
+        flags.append([is_writable(a), is_writable(b)])
+
+    for freeze in ("nothing", "array", "bases"):
+        testing.sum_detached_while(b[1:], look, freeze)
+    assert flags == [[True, True], [True, True], [False, False]]
     assert (a.flags.writeable, b.flags.writeable) == (True, True)
 
 
@@ -130,7 +119,7 @@ def test_holds_that_overlap_in_time(first_out):
             entered[name].set()
             assert leave[name].wait(60)
 
-        results[name] = testing.sum_detached_while(x, meanwhile)
+        results[name] = testing.sum_detached_while(x, meanwhile, "bases")
 
     threads = {
         name: threading.Thread(target=hold, args=(name, x))
@@ -139,11 +128,11 @@ def test_holds_that_overlap_in_time(first_out):
     for name in entered:
         threads[name].start()
         assert entered[name].wait(60)
-        assert not a.flags.writeable
+        assert not is_writable(a)
     order = ["first in", "last in"] if first_out == "first in" else ["last in", "first in"]
     leave[order[0]].set()
     threads[order[0]].join()
-    assert not a.flags.writeable
+    assert not is_writable(a)
     assert isinstance(in_thread(write(a, 9.0)), ValueError)
     leave[order[1]].set()
     threads[order[1]].join()
@@ -154,7 +143,7 @@ def test_holds_that_overlap_in_time(first_out):
 
 def test_two_arguments_of_one_array():
     a = np.arange(8.0)
-    assert testing.call_while_detached(a, a[1:], lambda: a.flags.writeable) is False
+    assert testing.call_while_detached(a, a[1:], lambda: is_writable(a)) is False
     assert (a.flags.writeable, a.flags.owndata) == (True, True)
 
 
@@ -182,7 +171,7 @@ def test_mut_1_writers_that_ask_the_ledger_are_refused_meanwhile():
     assert a.sum() == 28
 
 
-OTHERS = "other views of the array, if there are any"
+OTHERS = "other arrays over the memory, if there are any"
 MADE = "arrays made of the tensor, if there are any"
 UNBLOCKED = {
     "array": (lambda: np.zeros(2), [OTHERS]),

@@ -2,6 +2,7 @@
 
 import re
 
+import ndbridge as nd
 import ndbridge_example as example
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def test_the_whole_text():
         example.normalise(image, ZEROS, ONES)
     assert str(caught.value) == (
         "image: expected writable float32 [*, *, 3] on cpu, got numpy float64 [480, 640, 3]: "
-        "pass image.astype('float32') (copies 3.5 MiB)"
+        "make y = image.astype('float32') (copies 3.5 MiB), pass y, use y"
     )
 
 
@@ -134,13 +135,72 @@ def test_dty_4_what_cannot_be_carried_is_named():
                 call(x)
 
 
+def test_who_follows_the_advice_for_a_written_argument_sees_what_is_written():
+    image = np.ones((2, 2, 3))
+    with pytest.raises(TypeError) as caught:
+        example.normalise(image, ZEROS, ONES * 2)
+    y = remedy(caught.value, image=image)
+    example.normalise(y, ZEROS, ONES * 2)
+    assert (y == 0.5).all()
+
+
+WRITTEN = {
+    "masked": (np.ma.ones(3), "make y = a.filled(value) (copies), pass y, use y, or a.data and a.mask (share)"),
+    "list": ([1.0], "make y = numpy.asarray(a) (copies), pass y, use y"),
+    "sparse": (lambda: of_torch(np.ones(3)).to_sparse(), "make y = a.to_dense() (copies), pass y, use y"),
+    "conjugate": (lambda: of_torch(np.ones(3) + 0j).conj(), "make y = a.resolve_conj() (copies), pass y, use y"),
+    "twice": (np.lib.stride_tricks.as_strided(ones(1), (2,), (0,)), "make y = a.copy() (copies 16 B), pass y, use y"),
+    "in use": (ONES, "make y = a.copy(), pass y, use y"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("x", "advice"), WRITTEN.values(), ids=WRITTEN)
+def test_the_advice_for_what_is_written_is_to_keep_it(x, advice):
+    x = x() if callable(x) else x
+    with pytest.raises((TypeError, ValueError, BufferError)) as caught:
+        testing.call_while_reading(ONES, lambda: testing.both_written(x, np.zeros(3)))
+    assert str(caught.value).endswith(advice)
+
+
+def test_no_error_shows_a_path_of_the_machine_it_was_built_on():
+    a = np.zeros(4)
+    tensor, keeper = nd.from_numpy(a), testing.Keeper(a)
+
+    class File:
+        """Calls back while the elements that are written to it are borrowed."""
+
+        def write(self, data):
+            keeper.fill(1.0)
+
+    calls = [
+        lambda: testing.call_while_reading(a, lambda: tensor.fill_(1.0)),
+        lambda: testing.call_while_reading(a, lambda: keeper.fill(1.0)),
+        lambda: testing.call_while_writing(a, lambda: tensor.tolist()),
+        lambda: testing.call_while_writing(a, lambda: testing.both_read(a, a)),
+        lambda: nd.save(File(), tensor),
+    ]
+    texts = []
+    for call in calls:
+        with pytest.raises(BufferError) as caught:
+            call()
+        texts.append(str(caught.value))
+    reading = "already borrowed for reading by an argument of a running call, wanted for writing"
+    assert texts[:2] == [reading] * 2
+    assert texts[2] == "already borrowed for writing by an argument of a running call, wanted for reading"
+    assert texts[3].startswith("a: numpy float64 [4] shares memory that is borrowed for writing by another argument")
+    assert re.fullmatch(r"already borrowed for reading by Rust code \(\w+\.rs, line \d+\), wanted for writing", texts[4])
+
+
 def test_a_borrow_in_the_way_is_named():
     x = np.arange(6.0)
     with pytest.raises(BufferError) as caught:
         testing.overlap(x, x[1:])
-    text = "b: numpy float64 [5] shares memory that is borrowed for reading by another argument: pass b.copy()"
-    assert str(caught.value) == text
-    testing.overlap(x, remedy(caught.value, b=x[1:]))
+    text = "b: numpy float64 [5] shares memory that is borrowed for reading by another argument: "
+    assert str(caught.value) == text + "make y = b.copy(), pass y, use y"
+    testing.overlap(x, x[1:].copy())
+    with pytest.raises(BufferError) as caught:
+        testing.call_while_writing(x, lambda: testing.both_read(x[1:], x))
+    assert str(caught.value).replace("writing", "reading") == text.replace("b:", "a:") + "pass a.copy()"
 
 
 def test_the_exceptions_are_those_of_python():

@@ -156,13 +156,8 @@ def test_own_5_the_storage_of_a_torch_tensor_cannot_be_resized(calls):
     storage = tensor.untyped_storage()
     call = testing.call_while_detached if calls == "detached" else testing.call_while_reading
     arguments = (tensor, tensor) if calls == "detached" else (tensor,)
-    try:
-        with pytest.raises(RuntimeError, match="resiz"):
-            call(*arguments, lambda: storage.resize_(0))
-    except pytest.fail.Exception:
-        if calls == "attached":
-            pytest.xfail("torch has no lock that could be taken back, so only detach takes it")
-        raise
+    with pytest.raises(RuntimeError, match="resiz"):
+        call(*arguments, lambda: storage.resize_(0))
     assert tensor.tolist() == [0] * 8
 
 

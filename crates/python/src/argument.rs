@@ -83,7 +83,8 @@ impl<'py> Source<'py> {
 /// The NumPy array of a buffer: shares, keeps shape and format, holds the buffer's export.
 pub fn array_of_buffer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
-    if is_array(object)? {
+    let is_array = is_array(object)?;
+    if is_array {
         // Refuses a mask, of which the buffer would not tell.
         find(object)?;
     }
@@ -95,5 +96,6 @@ pub fn array_of_buffer<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
         let text = format!("{}: call from_numpy(x) or from_dlpack(x)", error.value(py));
         PyBufferError::new_err(text)
     })?;
-    object.py().import("numpy")?.call_method1("asarray", (view,))
+    // An array that is held tells by its buffer that it is read-only, and for good.
+    if is_array { Ok(object.clone()) } else { py.import("numpy")?.call_method1("asarray", (view,)) }
 }

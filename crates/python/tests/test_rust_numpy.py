@@ -124,7 +124,7 @@ def test_mut_1_ndbridge_waits_for_a_writer_of_rust_numpy(rn, pair):
         def check():
             for action in [*READS.values(), *WRITES.values()]:
                 text = refused(action, tensor)
-                assert "borrowed for writing at rust-numpy's PyReadwriteArray, wanted" in text
+                assert "borrowed for writing by rust-numpy's PyReadwriteArray, wanted" in text
             return "checked"
 
         assert rn.writing(written, check) == "checked"
@@ -141,7 +141,7 @@ def test_mut_1_ndbridge_reads_beside_a_reader_of_rust_numpy(rn, pair):
             action(tensor)
         for action in WRITES.values():
             text = refused(action, tensor)
-            assert "borrowed for reading at rust-numpy's PyReadonlyArray, wanted" in text
+            assert "borrowed for reading by rust-numpy's PyReadonlyArray, wanted" in text
         return "checked"
 
     assert rn.reading(array, check) == "checked"
@@ -188,7 +188,7 @@ def test_mut_1_both_wait_for_the_other_module(rn, pair, kind):
 
     def check():
         assert taken(rn, alias) == ({"reading"} if kind == "tensor_reading" else set())
-        assert " at src/lib.rs:" in refused(WRITES["fill_"], tensor)
+        assert " by Rust code (lib.rs, line " in refused(WRITES["fill_"], tensor)
         return "checked"
 
     assert getattr(rn, kind)(array, check) == "checked"
@@ -206,7 +206,7 @@ def test_mut_1_the_other_module_waits_for_both(rn, pair):
 
     nd.save(File(other), nd.from_numpy(array))
     rn.reading(alias, other)
-    assert any("borrowed for reading at crates/" in text for text in tried)
+    assert any("borrowed for reading by Rust code (" in text for text in tried)
     assert any("rust-numpy's PyReadonlyArray" in text for text in tried)
     assert rn.tensor_writing(array, nothing) == "called"
 

@@ -45,6 +45,31 @@ pub fn call_while_writing<'py>(
     call_while(x, &function)
 }
 
+/// Sums the elements before and after a call of `meanwhile`, without letting go of the GIL: both
+/// sums, and what it returned.
+#[pyfunction]
+pub fn sum_while<'py>(
+    x: Arg<'py, f64>,
+    meanwhile: Bound<'py, PyAny>,
+) -> PyResult<(f64, f64, Bound<'py, PyAny>)> {
+    let before = x.sum();
+    let result = meanwhile.call0()?;
+    Ok((before, x.sum(), result))
+}
+
+/// Calls `meanwhile`, then writes `value` into each element and gives their sum and what it
+/// returned.
+#[pyfunction]
+pub fn fill_after<'py>(
+    mut x: ArgMut<'py, f64>,
+    value: f64,
+    meanwhile: Bound<'py, PyAny>,
+) -> PyResult<(f64, Bound<'py, PyAny>)> {
+    let result = meanwhile.call0()?;
+    x.fill(value);
+    Ok((x.sum(), result))
+}
+
 /// What `function` returns, called when one of two borrows has ended: that of `b` if `b_first`.
 #[pyfunction]
 pub fn call_between_releases<'py>(

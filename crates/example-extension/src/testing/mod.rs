@@ -14,7 +14,7 @@ pub mod testing {
     #[pymodule_export]
     use super::borrowing::{
         both_read, both_written, call_between_releases, call_while_reading, call_while_writing,
-        overlap,
+        fill_after, overlap, sum_while,
     };
     #[pymodule_export]
     use super::constraints::{
@@ -22,7 +22,8 @@ pub mod testing {
     };
     #[pymodule_export]
     use super::detached::{
-        call_while_detached, panic_detached, shared_sum, sum_detached_while, unblocked,
+        call_while_detached, fill_detached_while, hold_again, hold_any_while, panic_detached,
+        shared_sum, sum_detached_while, sum_of_tensor_detached_while, unblocked,
     };
     #[pymodule_export]
     use super::keeping::{Keeper, counted, dropped};

@@ -46,6 +46,8 @@ pub(super) const ALIGNED: c_int = 0x0100;
 pub(super) const OWNS_DATA: c_int = 0x0004;
 /// `NPY_ARRAY_WRITEABLE`.
 pub(super) const WRITEABLE: c_int = 0x0400;
+/// `NPY_ARRAY_WARN_ON_WRITE`.
+pub(super) const WARN_ON_WRITE: c_int = c_int::MIN;
 
 // Positions in the function table.
 const ARRAY_TYPE: usize = 2;

@@ -6,9 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use smallvec::SmallVec;
 
-use super::api::{ArrayObject, NumpyApi, WRITEABLE};
+use super::api::{ArrayObject, NumpyApi};
 use super::dtypes::{dtype_of_descr, dtype_of_number};
 use super::error::ArrayError;
+use super::frozen::is_writable;
 use super::once::Once;
 use crate::described::Described;
 
@@ -35,7 +36,9 @@ pub(super) fn describe(
     }
     let (dtype, byte_order) = dtype_of(object, array)?;
     let (shape, strides) = axes(array);
-    let mutability = mutability(array);
+    // SAFETY: an ndarray, as its structure shows; a `Bound` shows that the thread is attached.
+    let is_writable = unsafe { is_writable(object.as_ptr().cast()) };
+    let mutability = if is_writable { Mutability::Writable } else { Mutability::ReadOnly };
     let (ptr, device) = (array.data, Device::Cpu);
     Ok(Described { ptr, shape, strides, dtype, byte_order, device, mutability })
 }
@@ -84,10 +87,6 @@ fn dtype_of(object: &Bound<'_, PyAny>, array: &ArrayObject) -> PyResult<(DType, 
         // SAFETY: a live object, which the array keeps.
         Ok(unsafe { Bound::from_borrowed_ptr(object.py(), array.descr.cast()) })
     })
-}
-
-fn mutability(array: &ArrayObject) -> Mutability {
-    if array.flags & WRITEABLE != 0 { Mutability::Writable } else { Mutability::ReadOnly }
 }
 
 /// Shape and strides (bytes) of an array.

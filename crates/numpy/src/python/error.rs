@@ -3,6 +3,7 @@
 use std::io;
 
 use ndbridge_dtype::{ByteOrder, DType, DTypeError};
+use ndbridge_storage::ledger::CallSite;
 use ndbridge_storage::{BorrowError, StorageError};
 use ndbridge_tensor::{LayoutError, Refusal, TensorError};
 use pyo3::PyErr;
@@ -293,8 +294,30 @@ fn storage_error(error: StorageError) -> PyErr {
     }
 }
 
+/// Who holds a borrow, in Python's words: a name, or a place in Rust's sources without the path that
+/// they had when they were compiled.
+pub(super) fn holder(at: &CallSite) -> String {
+    let file = at.file();
+    match at.line() {
+        0 => file.to_owned(),
+        line => {
+            let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+            format!("Rust code ({name}, line {line})")
+        }
+    }
+}
+
 fn borrow_error(error: &BorrowError) -> PyErr {
-    let text = error.to_string();
+    let text = match error {
+        // Where it was wanted, the traceback shows.
+        BorrowError::Conflict { wanted, held, held_at, .. } => {
+            format!("already borrowed {held} by {}, wanted {wanted}", holder(held_at))
+        }
+        BorrowError::StillBorrowed { held, held_at, .. } => {
+            format!("cannot lend: still borrowed {held} by {}", holder(held_at))
+        }
+        _ => error.to_string(),
+    };
     match error {
         BorrowError::ReadOnly { .. }
         | BorrowError::UnknownMutability { .. }

@@ -37,7 +37,7 @@ use super::owner::PythonOwner;
 use super::pins::{CallPin, Chain, Link, walk};
 use super::producer::{Known, Producer, known};
 use super::reference::give_up_parked;
-use super::torch;
+use super::torch::{self, TorchGate};
 use crate::described::Described;
 use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner, PlainHeader};
 
@@ -54,8 +54,10 @@ pub(super) struct Incoming<'py> {
 pub(super) enum Hold<'py> {
     /// Nothing yet: the object is a NumPy array.
     Array,
-    /// Nothing yet: the object's elements were looked at through this table.
-    Looked(&'static DlExchange),
+    /// The storage of a torch tensor, which is not resized.
+    Torch(Bound<'py, PyAny>),
+    /// The same, and the structure that was made. Boxed: it is rare, and an argument is moved around.
+    TorchManaged(Box<(Bound<'py, PyAny>, ManagedOwner)>),
     /// An array over the memory.
     Kept(Bound<'py, PyAny>),
     Buffer {
@@ -108,7 +110,7 @@ impl<'py> Incoming<'py> {
     ) -> PyResult<Self> {
         let producer = known.producer;
         let (described, hold) = match producer {
-            Producer::Torch => Self::torch(object, table, known.has_no_flags)?,
+            Producer::Torch => Self::torch(object, Some(table), known.has_no_flags)?,
             _ => Self::managed(object, table)?,
         };
         check_is_supported(&described)?;
@@ -117,27 +119,52 @@ impl<'py> Incoming<'py> {
     }
 
     fn managed(object: &Bound<'py, PyAny>, table: &DlExchange) -> PyResult<(Described, Hold<'py>)> {
-        let managed = managed(object, table)?;
+        let managed = managed(object, Some(table))?;
         let described = managed.describe().map_err(ArrayError::from)?;
         Ok((described, Hold::Managed(managed)))
     }
 
+    /// A torch tensor, with its storage held where the memory is the host's.
     fn torch(
         object: &Bound<'py, PyAny>,
-        table: &'static DlExchange,
+        table: Option<&DlExchange>,
         has_no_flags: bool,
     ) -> PyResult<(Described, Hold<'py>)> {
         torch::check_plain(object)?;
-        let look = if has_no_flags { view(object, table) } else { Ok(None) };
-        let looked = match look {
-            Ok(Some(described)) if described.device.is_host() => {
-                Ok((described, Hold::Looked(table)))
-            }
-            Ok(_) => Self::managed(object, table),
-            Err(error) => Err(error),
-        };
+        let storage = torch::kept_storage(object);
+        let found = Self::torch_elements(object, table, has_no_flags);
         // torch's own words come with a stack of its C++ calls.
-        looked.map_err(|error| torch::in_our_words(object, error))
+        let in_our_words = |error| torch::in_our_words(object, error);
+        let (described, managed) = found.map_err(in_our_words)?;
+        match managed {
+            Some(managed) if !described.device.is_host() => Ok((described, Hold::Managed(managed))),
+            managed => {
+                let storage = storage.map_err(in_our_words)?;
+                torch::check_inside(&storage, &described)?;
+                let hold = match managed {
+                    None => Hold::Torch(storage),
+                    Some(managed) => Hold::TorchManaged(Box::new((storage, managed))),
+                };
+                Ok((described, hold))
+            }
+        }
+    }
+
+    fn torch_elements(
+        object: &Bound<'py, PyAny>,
+        table: Option<&DlExchange>,
+        has_no_flags: bool,
+    ) -> PyResult<(Described, Option<ManagedOwner>)> {
+        if has_no_flags
+            && let Some(table) = table
+            && let Some(described) = view(object, table)?
+            && described.device.is_host()
+        {
+            return Ok((described, None));
+        }
+        let managed = managed(object, table)?;
+        let described = managed.describe().map_err(ArrayError::from)?;
+        Ok((described, Some(managed)))
     }
 
     /// JAX lends its buffers read-only, but not those of bfloat16 and float8.
@@ -245,10 +272,12 @@ impl<'py> Incoming<'py> {
             return Ok(Some(taken));
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
-            if producer == Producer::Torch {
-                torch::check_plain(object)?;
+            if producer != Producer::Torch {
+                return Self::dlpack(object, producer).map(Some);
             }
-            return Self::dlpack(object, producer).map(Some);
+            let (described, hold) = Self::torch(object, None, false)?;
+            check_is_supported(&described)?;
+            return Ok(Some(Self { described, producer, object: object.clone(), hold }));
         }
         if let Some(interface) = object.getattr_opt(intern!(py, "__cuda_array_interface__"))? {
             return Self::cuda_interface(object, producer, &interface).map(Some);
@@ -358,11 +387,16 @@ impl<'py> Incoming<'py> {
                 let access = chain.access();
                 (chain.pins, None, access)
             }
-            Hold::Looked(table) => {
-                let gate = torch::pin_storage(&object)?;
-                let managed = managed(&object, table)?;
+            Hold::Torch(storage) => {
+                let managed = managed(&object, known(&object)?.exchange)?;
                 described = managed.describe().map_err(ArrayError::from)?;
-                torch::check_inside(&gate, object.py(), &described)?;
+                torch::check_inside(&storage, &described)?;
+                let gate = TorchGate::of(storage)?;
+                (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
+            }
+            Hold::TorchManaged(made) => {
+                let (storage, managed) = *made;
+                let gate = TorchGate::of(storage)?;
                 (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
             }
             Hold::Buffer { .. } => {
@@ -411,8 +445,8 @@ fn view_of(described: &Described, storage: &Storage) -> PyResult<Tensor> {
 
 /// What a short look at an object shows.
 pub(super) enum Seen<'py> {
-    /// A torch tensor; the header is good until Python code runs.
-    Header(PlainHeader, &'static DlExchange),
+    /// A torch tensor and its storage; the header is good until Python code runs.
+    Header(PlainHeader, Bound<'py, PyAny>),
     /// The array of an immutable tensor.
     Immutable(Bound<'py, PyAny>),
 }
@@ -426,9 +460,12 @@ pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
     }
     let table = known.exchange.filter(|_| known.has_no_flags)?;
     torch::check_real(object).ok()?;
+    let storage = torch::kept_storage(object).ok()?;
     let plain = PlainHeader::of(header(object, table).ok()??)?;
+    // Whatever ran until the storage was held, no Python code runs between the header and this.
+    let is_kept = torch::is_storage_of(&storage, object);
     // Complex tensors may be conjugates.
-    (plain.dtype().kind() != Kind::Complex).then_some(Seen::Header(plain, table))
+    (is_kept && plain.dtype().kind() != Kind::Complex).then_some(Seen::Header(plain, storage))
 }
 
 /// What the table's function says of the object's elements, without keeping them. `None` if the
@@ -453,8 +490,9 @@ fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Descri
 }
 
 /// The object's elements, to be kept.
-fn managed(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<ManagedOwner> {
-    let Some(from_object) = table.from_object else { return capsule::ask(object) };
+fn managed(object: &Bound<'_, PyAny>, table: Option<&DlExchange>) -> PyResult<ManagedOwner> {
+    let from_object = table.and_then(|table| table.from_object);
+    let Some(from_object) = from_object else { return capsule::ask(object) };
     let mut managed: *mut DlManagedVersioned = ptr::null_mut();
     // SAFETY: an object of the type whose table this is, and a place for the result; attached.
     if unsafe { from_object(object.as_ptr().cast(), &mut managed) } != 0 {

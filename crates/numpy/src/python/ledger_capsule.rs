@@ -12,6 +12,7 @@ use pyo3::exceptions::{PyBufferError, PyImportError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
+use super::error::holder;
 use super::gate::is_attached;
 use super::rust_numpy;
 
@@ -94,10 +95,13 @@ pub(super) fn set_default<'py>(
 }
 
 fn adopt_error(error: AdoptError) -> PyErr {
-    let text = error.to_string();
     match error {
-        AdoptError::StillBorrowed { .. } => PyBufferError::new_err(text),
-        _ => PyImportError::new_err(text),
+        AdoptError::StillBorrowed { held, held_at } => PyBufferError::new_err(format!(
+            "cannot join the ledger of the process: memory is borrowed {held} by {}: call again when \
+             it is released",
+            holder(&held_at)
+        )),
+        _ => PyImportError::new_err(error.to_string()),
     }
 }
 

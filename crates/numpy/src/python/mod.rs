@@ -47,11 +47,12 @@ mod dtypes;
 mod error;
 #[expect(unsafe_code, reason = "makes ndarray objects over a tensor's memory")]
 mod export;
+#[expect(unsafe_code, reason = "changes flags of ndarray objects")]
+mod frozen;
 #[expect(unsafe_code, reason = "asks the interpreter whether this thread is attached")]
 mod gate;
 #[expect(unsafe_code, reason = "reads the view that an object's buffer fills")]
 mod held_buffer;
-#[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
 mod hold;
 mod import;
 #[expect(unsafe_code, reason = "calls DLPack's table of functions, takes over foreign memory")]
@@ -59,6 +60,7 @@ mod incoming;
 mod known_memory;
 #[expect(unsafe_code, reason = "hands the table of a ledger from module to module")]
 mod ledger_capsule;
+mod lender;
 mod once;
 mod owner;
 #[expect(unsafe_code, reason = "changes a flag of ndarray objects")]
@@ -92,10 +94,11 @@ pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_host_memory, lend_to_python, to_numpy, to_numpy_with_base};
 pub use gate::PythonGate;
 pub use held_buffer::memoryview_of;
-pub use hold::{Detach, DetachMut, Hold, Lender, hold};
+pub use hold::{Detach, DetachMut, Freeze, Hold, hold, hold_with};
 pub use import::{Found, find, find_by_dlpack, from_numpy, from_python, gather};
 pub use ledger_capsule::join_ledger;
 pub(crate) use ledger_capsule::join_ledger_if_attached;
+pub use lender::Lender;
 pub use owner::{PythonOwner, python_owner};
 pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};
 #[cfg(feature = "cuda")]

@@ -76,20 +76,11 @@ pub(super) struct Chain<'py> {
 impl<'py> Chain<'py> {
     /// Pins every array of the chain, and the buffer at its end.
     pub(super) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
-        Self::visited(object, |_| ())
-    }
-
-    /// As [`of`](Self::of); `visit` gets each array once it is pinned.
-    pub(super) fn visited(
-        object: &Bound<'py, PyAny>,
-        mut visit: impl FnMut(Bound<'py, PyAny>),
-    ) -> PyResult<Self> {
         let mut chain = Self { pins: Vec::with_capacity(2), end: None };
         walk(object, |link| {
             match link {
                 Link::Array(array) => {
                     chain.pins.push(PyWeakrefReference::new(&array)?.into_any().unbind());
-                    visit(array);
                 }
                 Link::End(end) => {
                     chain.pins.extend(held_export(&end));
@@ -146,6 +137,15 @@ impl<'py> CallPin<'py> {
         Ok(Self::This(this, array.data))
     }
 
+    /// The array whose flag is cleared, and where its memory begins.
+    pub(super) fn cleared(&self) -> Option<(*mut ffi::PyObject, *mut u8)> {
+        match self {
+            Self::None | Self::Pins { .. } => None,
+            Self::This(array, data) => Some((array.as_ptr(), *data)),
+            Self::Base(owner, data) => Some((owner.as_ptr(), *data)),
+        }
+    }
+
     /// Pins the memory of an array that does not own it.
     #[inline(never)]
     fn view(
@@ -194,9 +194,9 @@ impl Drop for CallPin<'_> {
 /// not be its own.
 ///
 /// # Safety
-/// `array` is a live ndarray whose flag was cleared here.
+/// `array` is a live ndarray whose flag was cleared here, when its memory began at `data`.
 #[inline]
-unsafe fn give_back(array: *mut ffi::PyObject, data: *mut u8) {
+pub(super) unsafe fn give_back(array: *mut ffi::PyObject, data: *mut u8) {
     // SAFETY: an ndarray begins with this structure.
     let now = unsafe { array.cast::<ArrayObject>().read() };
     if now.base.is_null() && now.data == data {

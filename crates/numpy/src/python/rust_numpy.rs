@@ -31,7 +31,8 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use super::api::{ArrayObject, Descr, WRITEABLE};
+use super::api::{ArrayObject, Descr};
+use super::frozen::is_writable;
 use super::ledger_capsule::set_default;
 
 const NAME: &CStr = c"_RUST_NUMPY_BORROW_CHECKING_API";
@@ -159,7 +160,7 @@ unsafe fn acquire_for(kind: BorrowKind, flags: *mut c_void, array: *mut ArrayObj
         let Some(joined) = JOINED.get() else { return CONFLICT };
         // SAFETY: promised by the caller.
         let fields = unsafe { &*array };
-        // SAFETY: the join found out about this NumPy.
+        // SAFETY: promised by the caller; the join found out about this NumPy.
         let borrow = match unsafe { enter_array(kind, fields, joined.item_bytes) } {
             Ok(borrow) => borrow,
             Err(code) => return code,
@@ -176,13 +177,15 @@ unsafe fn acquire_for(kind: BorrowKind, flags: *mut c_void, array: *mut ArrayObj
 }
 
 /// # Safety
-/// `item_bytes` reads the data types of this NumPy.
+/// `array` is a live ndarray and this thread attached; `item_bytes` reads the data types of this
+/// NumPy.
 unsafe fn enter_array(
     kind: BorrowKind,
     array: &ArrayObject,
     item_bytes: ItemBytes,
 ) -> Result<LentBorrow, c_int> {
-    if kind == BorrowKind::Write && array.flags & WRITEABLE == 0 {
+    // SAFETY: a live ndarray; whoever calls through the table is attached.
+    if kind == BorrowKind::Write && !unsafe { is_writable(array) } {
         return Err(NOT_WRITEABLE);
     }
     let at = match kind {

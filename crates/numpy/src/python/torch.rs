@@ -1,4 +1,17 @@
-//! What a torch tensor's memory does not show: lazy bits and the autograd graph.
+//! What a torch tensor's memory does not show: lazy bits, the autograd graph, and that other code may
+//! take it away.
+//!
+//! A reference to a tensor keeps its memory only until somebody puts other memory into it:
+//!
+//! ```text
+//! x.data = y, x.set_(..), swap_tensors(x, y)   give x another storage: a reference to the former keeps it
+//! x.resize_(n), f(.., out=x), storage.resize_  move what is in the storage: refused by torch once
+//!                                              NumPy has had an array of it
+//! x.share_memory_(), multiprocessing           moves it to shared memory: nothing stops that
+//! ```
+//!
+//! So whatever is taken of torch holds the storage, and has made it one that is not resized, for good,
+//! as `x.numpy()` does.
 
 use ndbridge_storage::{Gate, GateError};
 use pyo3::exceptions::PyRuntimeError;
@@ -17,6 +30,10 @@ struct Torch {
     tensor: Py<PyType>,
     is_neg: Py<PyAny>,
     is_conj: Py<PyAny>,
+    untyped_storage: Py<PyAny>,
+    numpy: Py<PyAny>,
+    /// Of a storage.
+    resizable: Py<PyAny>,
     /// `False`, which these answer of a plain tensor.
     no: Py<PyAny>,
 }
@@ -37,6 +54,9 @@ impl Torch {
             Ok::<_, PyErr>(Self {
                 is_neg: tensor.getattr("is_neg")?.unbind(),
                 is_conj: tensor.getattr("is_conj")?.unbind(),
+                untyped_storage: tensor.getattr("untyped_storage")?.unbind(),
+                numpy: tensor.getattr("numpy")?.unbind(),
+                resizable: module.getattr("UntypedStorage")?.getattr("resizable")?.unbind(),
                 no: PyBool::new(py, false).to_owned().into_any().unbind(),
                 tensor: tensor.cast_into::<PyType>()?.unbind(),
             })
@@ -147,44 +167,101 @@ impl Gate for TorchGate {
     }
 }
 
+impl TorchGate {
+    /// The gate of a storage, which it keeps.
+    ///
+    /// # Errors
+    /// What torch raises.
+    pub(super) fn of(storage: Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self { address: address(&storage)?, storage: storage.unbind().into() })
+    }
+}
+
 /// Where a storage begins.
 fn address(storage: &Bound<'_, PyAny>) -> PyResult<usize> {
     storage.call_method0(intern!(storage.py(), "data_ptr"))?.extract()
 }
 
-/// Makes torch refuse to resize the storage behind a host tensor for good, as its own `numpy()`
-/// does: the memory would move away. Gives the gate of the storage, which keeps it.
+/// The storage of a host tensor, which torch will not resize from now on.
 ///
 /// # Errors
-/// What torch raises.
-pub(super) fn pin_storage(tensor: &Bound<'_, PyAny>) -> PyResult<TorchGate> {
-    past_subclasses(tensor.py(), || {
+/// What torch raises; a tensor of a device, or without plain memory.
+#[inline]
+pub(super) fn kept_storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = tensor.py();
+    let Some(torch) = Torch::loaded(py)? else { return Err(not_kept()) };
+    let storage = torch.storage_of(tensor)?;
+    if !torch.is_no(&call(&torch.resizable, &storage)?) {
+        torch.pin(tensor, &storage)?;
+    }
+    Ok(storage)
+}
+
+/// Whether `storage` is the tensor's. Asked after its elements were looked at: to make the object that
+/// stands for a storage may run Python code, by the garbage collector.
+#[inline]
+pub(super) fn is_storage_of(storage: &Bound<'_, PyAny>, tensor: &Bound<'_, PyAny>) -> bool {
+    let now = TORCH.get(tensor.py()).and_then(|torch| torch.storage_of(tensor).ok());
+    now.is_some_and(|now| now.is(storage))
+}
+
+fn not_kept() -> PyErr {
+    PyRuntimeError::new_err("torch does not keep its storage in its place")
+}
+
+impl Torch {
+    #[inline]
+    fn storage_of<'py>(&self, tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.ask(tensor, || call(&self.untyped_storage, tensor))
+    }
+
+    /// Asks torch itself: a subclass may answer for it, and may answer anything.
+    #[inline]
+    fn ask<R>(&self, tensor: &Bound<'_, PyAny>, ask: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+        match tensor.get_type_ptr() == self.tensor.as_ptr().cast() {
+            true => ask(),
+            false => past_subclasses(tensor.py(), ask),
+        }
+    }
+
+    /// Makes torch refuse to resize the tensor's storage, as NumPy's having it does.
+    #[cold]
+    fn pin(&self, tensor: &Bound<'_, PyAny>, storage: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = tensor.py();
-        let torch = py.import(intern!(py, "torch"))?;
-        let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
-        let options = PyDict::new(py);
-        options.set_item(intern!(py, "dtype"), torch.getattr(intern!(py, "uint8"))?)?;
-        let nothing = torch.call_method(intern!(py, "empty"), (0,), Some(&options))?;
-        let view = nothing.call_method1(intern!(py, "set_"), (&storage, 0, (0,)))?;
-        view.call_method0(intern!(py, "numpy"))?;
-        Ok(TorchGate { address: address(&storage)?, storage: storage.unbind().into() })
-    })
+        let is_host = self.ask(tensor, || tensor.getattr(intern!(py, "is_cpu")))?;
+        if !is_host.extract::<bool>()? {
+            return Err(not_kept());
+        }
+        let is_pinned = || Ok::<_, PyErr>(self.is_no(&call(&self.resizable, storage)?));
+        // Not of the data types that NumPy does not have.
+        if call(&self.numpy, tensor).is_ok() && is_pinned()? {
+            return Ok(());
+        }
+        past_subclasses(py, || {
+            let torch = py.import(intern!(py, "torch"))?;
+            let options = PyDict::new(py);
+            options.set_item(intern!(py, "dtype"), torch.getattr(intern!(py, "uint8"))?)?;
+            let nothing = torch.call_method(intern!(py, "empty"), (0,), Some(&options))?;
+            let view = nothing.call_method1(intern!(py, "set_"), (storage, 0, (0,)))?;
+            view.call_method0(intern!(py, "numpy"))
+        })?;
+        if is_pinned()? { Ok(()) } else { Err(not_kept()) }
+    }
 }
 
 /// Whether the elements lie in the storage, which other code may have resized below its tensors.
 ///
 /// # Errors
 /// `BufferError` if they do not.
-pub(super) fn check_inside(gate: &TorchGate, py: Python<'_>, elements: &Described) -> PyResult<()> {
-    let Some(storage) = gate.storage.bind(py) else { return Ok(()) };
-    let len_bytes: usize = storage.call_method0(intern!(py, "nbytes"))?.extract()?;
-    let end = gate.address.saturating_add(len_bytes);
-    match elements.addresses() {
-        Some((from, to)) if from < gate.address || to > end => {
-            Err(ArrayError::TorchStorage { len_bytes }.into())
-        }
-        _ => Ok(()),
+pub(super) fn check_inside(storage: &Bound<'_, PyAny>, elements: &Described) -> PyResult<()> {
+    let Some((from, to)) = elements.addresses() else { return Ok(()) };
+    let start = address(storage)?;
+    let nbytes = storage.call_method0(intern!(storage.py(), "nbytes"))?;
+    let len_bytes: usize = nbytes.extract()?;
+    if from < start || to > start.saturating_add(len_bytes) {
+        return Err(ArrayError::TorchStorage { len_bytes }.into());
     }
+    Ok(())
 }
 
 /// Runs `ask` with torch itself to answer, and not a subclass of its tensor.

@@ -5,11 +5,13 @@ Skipped unless the example extension is installed.
 
 import contextlib
 import itertools
+import warnings
 
 import ndbridge as nd
 import numpy as np
 import pytest
 
+from conftest import run_python
 from frameworks import torch
 from test_escapes import KEPT, PAIRS, TWICE, pair
 from test_lazy_bits import LAZY
@@ -109,24 +111,101 @@ def test_own_5_an_array_is_not_resized_while_rust_borrows_it(extension):
     storage.extend(b"more")
 
 
+def other():
+    return torch.zeros(3, dtype=torch.float64)
+
+
+#: How torch puts other memory into a tensor, or moves what it has.
 REPLACEMENTS = {
-    "data =": lambda x: setattr(x, "data", torch.zeros(3, dtype=torch.float64)),
-    "set_": lambda x: x.set_(torch.zeros(3, dtype=torch.float64)),
+    "data =": lambda x: setattr(x, "data", other()),
+    "set_": lambda x: x.set_(other()),
+    "swap_tensors": lambda x: torch.utils.swap_tensors(x, other()),
     "resize_": lambda x: x.resize_(100_000),
+    "out=": lambda x: torch.add(torch.ones(100_000, dtype=torch.float64), 1, out=x),
     "storage": lambda x: x.untyped_storage().resize_(0),
 }
 
 
-@pytest.mark.parametrize("replace", REPLACEMENTS)
-def test_own_5_torch_does_not_free_what_rust_computes_with(extension, replace):
-    x = torch.ones(1000, dtype=torch.float64)
+class Sub(torch.Tensor):
+    pass
+
+
+#: Tensors of 1000 ones whose storage nobody else has, contiguous or not.
+TENSORS = {
+    "plain": lambda: torch.ones(1000, dtype=torch.float64),
+    "offset": lambda: torch.ones(1010, dtype=torch.float64)[10:],
+    "stepped": lambda: torch.ones(2000, dtype=torch.float64)[::2],
+    "subclass": lambda: torch.ones(1000, dtype=torch.float64).as_subclass(Sub),
+}
+
+
+@pytest.fixture(params=TENSORS.values(), ids=TENSORS)
+def ones(request):
+    return request.param()
+
+
+def replaced(x, replace):
+    """A callback that replaces the memory of `x`, and what is written where that was freed."""
 
     def meanwhile():
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's, of a result that is resized
             REPLACEMENTS[replace](x)
         # What was freed would be given out again.
         return [torch.full((1000,), 7.0, dtype=torch.float64) for _ in range(50)]
 
-    before, after, spoil = extension.sum_detached_while(x, meanwhile)
+    return meanwhile
+
+
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+@pytest.mark.parametrize("call", ["sum_while", "sum_detached_while"])
+def test_own_5_torch_does_not_free_what_rust_computes_with(extension, ones, replace, call):
+    before, after, spoil = getattr(extension, call)(ones, replaced(ones, replace))
     assert before == after == 1000
     assert spoil
+
+
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_own_5_torch_does_not_free_what_rust_writes(extension, ones, replace):
+    total, spoil = extension.fill_after(ones, 3.0, replaced(ones, replace))
+    assert total == 3000
+    assert all((x == 7).all() for x in spoil), "written into memory that was freed"
+
+
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_own_5_torch_does_not_free_what_a_tensor_keeps(extension, ones, replace):
+    keeper = extension.Keeper(ones)
+    spoil = replaced(ones, replace)()
+    assert keeper.sum() == 1000
+    keeper.fill(3.0)
+    assert all((x == 7).all() for x in spoil)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e5m2", "bool", "complex64", "int8"])
+def test_own_5_a_storage_of_any_dtype_is_not_resized_after_it_was_an_argument(extension, dtype):
+    x = torch.zeros(8).to(getattr(torch, dtype))
+    assert x.untyped_storage().resizable()
+    extension.both_read(x, x)
+    assert not x.untyped_storage().resizable()
+    # As with the tensor's own NumPy array, for good; a copy is as it was.
+    with pytest.raises(RuntimeError, match="resiz"):
+        x.resize_(100)
+    x.clone().resize_(100)
+
+
+def test_own_5_torch_without_a_table_of_functions_is_held_as_well(extension):
+    run_python(
+        """
+import torch
+for kind in torch.Tensor.__mro__:
+    if "__dlpack_c_exchange_api__" in vars(kind):
+        delattr(kind, "__dlpack_c_exchange_api__")
+assert not hasattr(torch.Tensor, "__dlpack_c_exchange_api__")
+from ndbridge_example import testing
+x = torch.ones(1000, dtype=torch.float64)
+def meanwhile():
+    x.data = torch.zeros(3, dtype=torch.float64)
+    return [torch.full((1000,), 7.0, dtype=torch.float64) for _ in range(50)]
+assert testing.sum_while(x, meanwhile)[:2] == (1000, 1000)
+"""
+    )

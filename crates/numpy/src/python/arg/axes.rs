@@ -4,9 +4,37 @@ use std::fmt;
 
 use ndarray::{Dimension, Ix0, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn};
 
+use super::sealed;
+
 /// The shapes that an argument may have: [`AnyShape`], or a tuple with [`Any`] or [`Const`] for each
 /// of at most 6 axes; `()` for no axes.
-pub trait Axes: 'static {
+///
+/// These are all: the unsafe code behind an argument relies on what they accept.
+///
+/// ```
+/// use ndbridge_numpy::python::{Any, Axes};
+///
+/// assert!(<(Any, Any)>::accepts(&[2, 3]));
+/// ```
+///
+/// ```compile_fail,E0277
+/// use ndbridge_numpy::python::Axes;
+///
+/// struct Mine;
+///
+/// impl Axes for Mine {
+///     type Dim = ndarray::Ix2;
+///
+///     fn accepts(_shape: &[usize]) -> bool {
+///         true
+///     }
+///
+///     fn name(f: &mut dyn std::fmt::Write) -> std::fmt::Result {
+///         f.write_str("[mine]")
+///     }
+/// }
+/// ```
+pub trait Axes: sealed::Axes + 'static {
     /// The kind of views, by number of axes.
     type Dim: Dimension;
 
@@ -46,6 +74,8 @@ impl<const N: usize> AxisLen for Const<N> {
     const LEN: Option<usize> = Some(N);
 }
 
+impl sealed::Axes for AnyShape {}
+
 impl Axes for AnyShape {
     type Dim = IxDyn;
 
@@ -73,6 +103,8 @@ fn name_axes(lens: &[Option<usize>], f: &mut dyn fmt::Write) -> fmt::Result {
 
 macro_rules! axes {
     ($dim:ty, $($axis:ident),*) => {
+        impl<$($axis: AxisLen),*> sealed::Axes for ($($axis,)*) {}
+
         impl<$($axis: AxisLen),*> Axes for ($($axis,)*) {
             type Dim = $dim;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ndbridge_tensor::Order;
 
+use super::sealed;
 use crate::described::Described;
 
 /// What an array is asked about.
@@ -51,7 +52,31 @@ impl Memory {
 
 /// A demand on the memory of an argument: [`COrder`], [`FOrder`], [`Contiguous`], [`Aligned`], `()`
 /// for none, or a tuple of such.
-pub trait Constraint: 'static {
+///
+/// These are all: the unsafe code behind an argument relies on what they accept.
+///
+/// ```
+/// use ndbridge_numpy::python::{Aligned, COrder, Constraint};
+///
+/// assert_eq!(<(COrder, Aligned<64>)>::ALIGN_BYTES, 64);
+/// ```
+///
+/// ```compile_fail,E0277
+/// use ndbridge_numpy::python::{Constraint, Memory};
+///
+/// struct Mine;
+///
+/// impl Constraint for Mine {
+///     fn accepts(_memory: Memory) -> bool {
+///         true
+///     }
+///
+///     fn name(f: &mut dyn std::fmt::Write) -> std::fmt::Result {
+///         f.write_str(", mine")
+///     }
+/// }
+/// ```
+pub trait Constraint: sealed::Constraint + 'static {
     /// Memory order that would do, if the demand is for one.
     const ORDER: Option<Order> = None;
     /// Alignment that would do, in bytes.
@@ -83,6 +108,8 @@ pub struct Contiguous;
 #[derive(Debug)]
 pub struct Aligned<const BYTES: usize>;
 
+impl sealed::Constraint for COrder {}
+
 impl Constraint for COrder {
     const ORDER: Option<Order> = Some(Order::C);
 
@@ -94,6 +121,8 @@ impl Constraint for COrder {
         f.write_str(", C order")
     }
 }
+
+impl sealed::Constraint for FOrder {}
 
 impl Constraint for FOrder {
     const ORDER: Option<Order> = Some(Order::F);
@@ -107,6 +136,8 @@ impl Constraint for FOrder {
     }
 }
 
+impl sealed::Constraint for Contiguous {}
+
 impl Constraint for Contiguous {
     const ORDER: Option<Order> = Some(Order::C);
 
@@ -118,6 +149,8 @@ impl Constraint for Contiguous {
         f.write_str(", contiguous")
     }
 }
+
+impl<const BYTES: usize> sealed::Constraint for Aligned<BYTES> {}
 
 impl<const BYTES: usize> Constraint for Aligned<BYTES> {
     const ALIGN_BYTES: usize = BYTES;
@@ -132,6 +165,8 @@ impl<const BYTES: usize> Constraint for Aligned<BYTES> {
     }
 }
 
+impl sealed::Constraint for () {}
+
 impl Constraint for () {
     #[inline]
     fn accepts(_memory: Memory) -> bool {
@@ -142,6 +177,8 @@ impl Constraint for () {
         Ok(())
     }
 }
+
+impl<A: Constraint, B: Constraint> sealed::Constraint for (A, B) {}
 
 impl<A: Constraint, B: Constraint> Constraint for (A, B) {
     const ORDER: Option<Order> = match A::ORDER {

@@ -44,7 +44,8 @@ impl<'py, T: Element, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgCow<'
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let py = object.py();
-        let source = Source::of(&object).map_err(|error| naming::with_name(py, error))?;
+        let source =
+            Source::of(&object).map_err(|error| naming::with_name(py, Use::Read, error))?;
         if !S::accepts(&source.incoming.described.shape) {
             return Err(Unmet::Shape.exception::<T, S, C>(&source.incoming, Use::Read));
         }
@@ -52,7 +53,7 @@ impl<'py, T: Element, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgCow<'
             return Self::shared(Loan::of(source.incoming, Use::Read)?);
         }
         let copied = source.copied::<T, C>();
-        Self::copied(copied.map_err(|error| naming::with_name(py, error))?)
+        Self::copied(copied.map_err(|error| naming::with_name(py, Use::Read, error))?)
     }
 }
 

@@ -1,13 +1,47 @@
 //! Which data types an argument may have.
 
 use std::fmt;
+use std::ops::Range;
 
 use ndarray::{ArrayView, ArrayViewMut, Dimension};
 use ndbridge_dtype::{DType, Element};
 use ndbridge_tensor::{RawElements, TensorError};
 
+use super::sealed;
+
 /// The data types that an argument may have: an element type (`f32`), [`OneOf`] or [`AnyDType`].
-pub trait DTypes: Sized + 'static {
+///
+/// These are all: the unsafe code behind an argument relies on what they accept.
+///
+/// ```
+/// fn takes<T: ndbridge_numpy::python::DTypes>() {}
+/// takes::<f32>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use ndarray::Dimension;
+/// # use ndbridge_dtype::DType;
+/// # use ndbridge_numpy::python::{DTypes, Untyped};
+/// # use ndbridge_tensor::{RawElements, TensorError};
+/// struct Mine;
+///
+/// impl DTypes for Mine {
+/// #     type View<D: Dimension> = Untyped<D>;
+/// #     type ViewMut<D: Dimension> = Untyped<D>;
+///     fn accepts(_dtype: DType) -> bool {
+///         true
+///     }
+///     // ... and all the others
+/// #     fn preferred() -> Option<DType> { None }
+/// #     fn name(f: &mut dyn std::fmt::Write) -> std::fmt::Result { f.write_str("mine") }
+/// #     fn check(_: &RawElements<'_>) -> Result<(), TensorError> { Ok(()) }
+/// #     unsafe fn view<D: Dimension>(_: &RawElements<'_>) -> Untyped<D> { unimplemented!() }
+/// #     unsafe fn view_mut<D: Dimension>(_: &RawElements<'_>) -> Untyped<D> { unimplemented!() }
+/// #     unsafe fn contiguous<D: Dimension>(_: *mut u8, _: D, _: usize) -> Untyped<D> { unimplemented!() }
+/// #     unsafe fn contiguous_mut<D: Dimension>(_: *mut u8, _: D, _: usize) -> Untyped<D> { unimplemented!() }
+/// }
+/// ```
+pub trait DTypes: sealed::DTypes + Sized + 'static {
     /// What an argument to be read gives: a view for an element type, else [`Untyped`].
     type View<D: Dimension>: Shaped;
     /// What an argument to be written gives.
@@ -60,15 +94,23 @@ pub trait DTypes: Sized + 'static {
     ) -> Self::ViewMut<D>;
 }
 
-/// What has a shape.
+/// What has a shape, and lies somewhere.
 pub trait Shaped {
     /// Length of each axis, in elements.
     fn lens(&self) -> &[usize];
+
+    /// First to past-the-last address of the elements, of `item_bytes` each.
+    fn addresses(&self, item_bytes: usize) -> Range<usize>;
 }
 
 impl<T, D: Dimension> Shaped for ArrayView<'_, T, D> {
     fn lens(&self) -> &[usize] {
         self.shape()
+    }
+
+    fn addresses(&self, item_bytes: usize) -> Range<usize> {
+        let strides = self.strides().iter().map(|stride| stride * size_of::<T>() as isize);
+        addresses(self.as_ptr().addr(), self.shape(), strides, item_bytes)
     }
 }
 
@@ -76,6 +118,29 @@ impl<T, D: Dimension> Shaped for ArrayViewMut<'_, T, D> {
     fn lens(&self) -> &[usize] {
         self.shape()
     }
+
+    fn addresses(&self, item_bytes: usize) -> Range<usize> {
+        self.view().addresses(item_bytes)
+    }
+}
+
+/// First to past-the-last address of elements in memory; strides in bytes.
+fn addresses(
+    first: usize,
+    shape: &[usize],
+    strides: impl Iterator<Item = isize>,
+    item_bytes: usize,
+) -> Range<usize> {
+    if shape.contains(&0) {
+        return first..first;
+    }
+    let (mut start, mut end) = (first, first + item_bytes);
+    for (&len, stride) in shape.iter().zip(strides) {
+        // The elements lie in memory: nothing overflows.
+        let reach = stride.unsigned_abs() * (len - 1);
+        if stride < 0 { start -= reach } else { end += reach }
+    }
+    start..end
 }
 
 /// Elements of a type that is known only when the program runs.
@@ -90,6 +155,11 @@ pub struct Untyped<D> {
 impl<D: Dimension> Shaped for Untyped<D> {
     fn lens(&self) -> &[usize] {
         self.shape.slice()
+    }
+
+    fn addresses(&self, item_bytes: usize) -> Range<usize> {
+        let RawElements { ptr, shape, strides } = self.raw();
+        addresses(ptr.addr(), shape, strides.iter().copied(), item_bytes)
     }
 }
 
@@ -115,6 +185,8 @@ impl<D: Dimension> Untyped<D> {
         RawElements { ptr: self.ptr, shape: self.shape.slice(), strides }
     }
 }
+
+impl<T: Element> sealed::DTypes for T {}
 
 impl<T: Element> DTypes for T {
     type View<D: Dimension> = ArrayView<'static, T, D>;
@@ -209,6 +281,8 @@ macro_rules! untyped {
     };
 }
 
+impl sealed::DTypes for AnyDType {}
+
 impl DTypes for AnyDType {
     untyped!();
 
@@ -228,6 +302,8 @@ impl DTypes for AnyDType {
 macro_rules! one_of {
     ($first:ident $(, $more:ident)*) => {
         impl<$first: Element, $($more: Element),*> Several for OneOf<($first, $($more,)*)> {}
+
+        impl<$first: Element, $($more: Element),*> sealed::DTypes for OneOf<($first, $($more,)*)> {}
 
         impl<$first: Element, $($more: Element),*> DTypes for OneOf<($first, $($more,)*)> {
             untyped!();

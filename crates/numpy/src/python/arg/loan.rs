@@ -1,14 +1,17 @@
 //! An argument's memory, checked and borrowed for the time of the call.
 
 use std::fmt::Write as _;
-use std::panic::Location;
+use std::ops::Range;
 
 use ndarray::{Dimension, IxDyn};
 use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_storage::ledger::CallSite;
 use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
 use ndbridge_tensor::{Bytes, Order, RawElements, TensorError};
 use pyo3::prelude::*;
 
+use super::super::error::holder;
+use super::super::frozen::Thread;
 use super::super::incoming::{Hold, Incoming, check_is_host};
 use super::super::pins::CallPin;
 use super::super::producer::Producer;
@@ -17,6 +20,9 @@ use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
 use super::naming::{self, Kind, NAME};
 use crate::described::Described;
+
+/// Who borrows an argument's memory. PyO3 does not tell which function's argument it is.
+pub(super) const ARGUMENT: CallSite = CallSite::named(c"an argument of a running call");
 
 /// What an argument is to be used for.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,7 +37,7 @@ pub(super) enum Use {
 pub(super) struct Loan<'py> {
     // Dropped in this order: released, then let move, then let go.
     pub(super) _borrow: LentBorrow,
-    pub(super) _pin: CallPin<'py>,
+    pub(super) pin: CallPin<'py>,
     pub(super) _hold: Hold<'py>,
     pub(super) object: Bound<'py, PyAny>,
     pub(super) dtype: DType,
@@ -55,7 +61,7 @@ where
         check_is_host(&incoming.described)?;
         Ok(incoming)
     });
-    let incoming = incoming.map_err(|error| naming::with_name(object.py(), error))?;
+    let incoming = incoming.map_err(|error| naming::with_name(object.py(), wanted, error))?;
     match unmet::<T, S, C>(&incoming, wanted) {
         None => Loan::of(incoming, wanted),
         Some(unmet) => Err(unmet.exception::<T, S, C>(&incoming, wanted)),
@@ -74,16 +80,24 @@ impl<'py> Loan<'py> {
             return Err(naming::exception(incoming.object.py(), Kind::Buffer, &text));
         }
         let region = incoming.described.region();
-        let borrow = LentBorrow::enter(wanted.kind(), &region, Location::caller());
-        let borrow = borrow.map_err(|error| refused(&incoming, &error))?;
+        let borrow = LentBorrow::enter(wanted.kind(), &region, ARGUMENT);
+        let borrow = borrow.map_err(|error| refused(&incoming, wanted, &error))?;
         check_bools(&incoming)?;
         let Incoming { described, object, hold, .. } = incoming;
         let dtype = described.dtype;
-        Ok((Self { _borrow: borrow, _pin: pin, _hold: hold, object, dtype }, described))
+        Ok((Self { _borrow: borrow, pin, _hold: hold, object, dtype }, described))
     }
 }
 
 impl Use {
+    /// The advice to use what a call gives. Of what is written, the caller needs a name.
+    pub(super) fn of(self, call: &str) -> String {
+        match self {
+            Self::Read => format!("pass {call}"),
+            Self::Write => format!("make y = {call}, pass y, use y"),
+        }
+    }
+
     #[inline]
     pub(super) fn kind(self) -> BorrowKind {
         match self {
@@ -199,7 +213,7 @@ impl Unmet {
             _ => None,
         };
         let call = library_call.unwrap_or_else(|| own_call(cast, C::ORDER));
-        Some(format!("pass {call} (copies {bytes})"))
+        Some(wanted.of(&format!("{call} (copies {bytes})")))
     }
 }
 
@@ -273,38 +287,51 @@ fn reason_alone(error: &TensorError) -> String {
     text[..end].to_owned()
 }
 
-/// Whether a borrow was taken in one of the files that take arguments, of this module or another.
-fn is_argument(file: &str) -> bool {
-    let file = file.replace('\\', "/");
-    ["/python/arg/loan.rs", "/python/arg/plain.rs"].iter().any(|own| file.ends_with(own))
-}
-
 #[cold]
-fn refused(incoming: &Incoming<'_>, error: &BorrowError) -> PyErr {
+fn refused(incoming: &Incoming<'_>, wanted: Use, error: &BorrowError) -> PyErr {
     let py = incoming.object.py();
+    let copy = || copy_call(incoming.producer).unwrap_or_else(|| own_call(None, None));
     match error {
-        BorrowError::Conflict { held, held_at, .. } => {
-            let holder = match is_argument(held_at.file()) {
-                true => "by another argument".to_owned(),
-                false => format!("at {held_at}"),
+        BorrowError::Conflict { held, held_at, held_bytes, .. } => {
+            let holder = match *held_at == ARGUMENT {
+                true => other_argument(py, held_bytes),
+                false => holder(held_at),
             };
             let text = format!(
-                "{NAME}: {} shares memory that is borrowed {held} {holder}: pass {}",
+                "{NAME}: {} shares memory that is borrowed {held} by {holder}: {}",
                 Got(incoming),
-                copy_call(incoming.producer).unwrap_or_else(|| own_call(None, None))
+                wanted.of(&copy())
             );
             naming::exception(py, Kind::Buffer, &text)
         }
         BorrowError::ReachesTwice { .. } => {
             let text = format!(
-                "{NAME}: {} reaches a byte twice and cannot be written: pass {}",
+                "{NAME}: {} reaches a byte twice and cannot be written: {}",
                 Got(incoming),
-                copy_call(incoming.producer).unwrap_or_else(|| own_call(None, None))
+                wanted.of(&copy())
             );
             naming::exception(py, Kind::Value, &text)
         }
         _ => naming::exception(py, Kind::Value, &format!("{NAME}: {error}")),
     }
+}
+
+/// An argument that is in the way: of this thread's own call, or that of a thread which let go of the
+/// interpreter, by where it is now.
+fn other_argument(py: Python<'_>, held_bytes: &Range<usize>) -> String {
+    let place = Thread::that_lends(held_bytes).and_then(|thread| place_of(py, thread).ok());
+    place.map_or_else(
+        || "another argument".to_owned(),
+        |place| format!("an argument of a call on another thread, in {place}"),
+    )
+}
+
+/// The Python function that a thread runs, and the line.
+fn place_of(py: Python<'_>, Thread(number): Thread) -> PyResult<String> {
+    let frame = py.import("sys")?.call_method0("_current_frames")?.get_item(number)?;
+    let name = frame.getattr("f_code")?.getattr("co_qualname")?;
+    let line = frame.getattr("f_lineno")?;
+    Ok(format!("{name}, line {line}"))
 }
 
 /// Whether the elements of a `bool` array are 0 or 1, each.

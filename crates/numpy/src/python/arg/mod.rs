@@ -20,8 +20,17 @@
 //!
 //! ```text
 //! image: expected writable float32 [*, *, 3] on cpu, got numpy float64 [480, 640, 3]:
-//!     pass image.astype('float32') (copies 3.5 MiB)
+//!     make y = image.astype('float32') (copies 3.5 MiB), pass y, use y
 //! ```
+//!
+//! What is an argument stays where it is, whatever Python code runs meanwhile: NumPy arrays are not
+//! resized, and torch's `x.data = y`, `set_`, `resize_`, `out=` and `swap_tensors` do not free a
+//! tensor's memory. For that the tensor's storage cannot be resized from then on, as after
+//! `x.numpy()`.
+//!
+//! # Limitations
+//! `x.share_memory_()` of torch, called by such code, frees the memory under an argument; so do
+//! `a.__setstate__(..)` of NumPy and `release()` of a memoryview.
 
 mod axes;
 mod constraint;
@@ -37,7 +46,7 @@ mod same_axes;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 
 use ndarray::{ArrayRef, ArrayView, ArrayViewMut};
 use ndbridge_dtype::{DType, Element};
@@ -52,8 +61,16 @@ pub use kinds::{AnyDType, DTypes, OneOf, Several, Shaped, Untyped};
 pub use same_axes::{NamedAxes, check_same_axes};
 
 use super::import::from_python;
+use super::pins::CallPin;
 use loan::{Loan, Use};
 use plain::Plain;
+
+/// What an argument's types promise is relied on: nobody else implements their traits.
+mod sealed {
+    pub trait DTypes {}
+    pub trait Axes {}
+    pub trait Constraint {}
+}
 
 /// An array to be read: `Arg<'_, f32, (Any, Const<3>), COrder>`.
 ///
@@ -169,6 +186,16 @@ macro_rules! facts {
             #[must_use]
             pub fn object(&self) -> &Bound<'py, PyAny> {
                 &self.loan.object
+            }
+
+            /// First to past-the-last address of the elements.
+            pub(super) fn addresses(&self) -> Range<usize> {
+                self.view.addresses(self.loan.dtype.item_bytes())
+            }
+
+            /// What keeps the memory in its place.
+            pub(super) fn pin(&self) -> &CallPin<'py> {
+                &self.loan.pin
             }
 
             /// A tensor over the memory, to be kept beyond the call. It is borrowed like any

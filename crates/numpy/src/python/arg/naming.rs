@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyType};
 
+use super::loan::Use;
 use crate::python::once::Once;
 
 /// Stands for the argument's name in a text.
@@ -78,7 +79,7 @@ fn kinds(py: Python<'_>) -> PyResult<&'static [Py<PyType>; 3]> {
 
 /// The same exception, of a kind that takes the argument's name; others go on as they are.
 #[cold]
-pub(super) fn with_name(py: Python<'_>, error: PyErr) -> PyErr {
+pub(super) fn with_name(py: Python<'_>, wanted: Use, error: PyErr) -> PyErr {
     let class = error.get_type(py);
     let kind = if class.is(py.get_type::<PyTypeError>()) {
         Kind::Type
@@ -90,5 +91,21 @@ pub(super) fn with_name(py: Python<'_>, error: PyErr) -> PyErr {
         return error;
     };
     let text = error.value(py).to_string();
-    exception(py, kind, &format!("{NAME}: {}", text.replace("pass x", &format!("pass {NAME}"))))
+    let text = match text
+        .split_once(": pass ")
+        .map(|(reason, call)| (reason, call.split_once(" (copies)")))
+    {
+        Some((reason, Some((call, rest)))) => {
+            format!("{reason}: {}{rest}", wanted.of(&format!("{call} (copies)")))
+        }
+        _ => text,
+    };
+    exception(py, kind, &format!("{NAME}: {}", with_argument(&text)))
+}
+
+/// A text whose calls are of the argument, by its name, instead of `x`.
+fn with_argument(text: &str) -> String {
+    let calls = ["pass x.", "= x.", "or x.", "and x.", "(x)"];
+    let named = |text: String, call: &str| text.replace(call, &call.replace('x', NAME));
+    calls.into_iter().fold(text.to_owned(), named)
 }

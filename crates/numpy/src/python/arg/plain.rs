@@ -3,8 +3,6 @@
 //! Nothing is decided here that the long way would decide otherwise; what is not plain, or does not
 //! fit, goes there, and errors are made there.
 
-use std::panic::Location;
-
 use ndarray::Dimension;
 use ndbridge_dtype::DType;
 use ndbridge_storage::LentBorrow;
@@ -17,7 +15,7 @@ use super::super::{array, ready};
 use super::axes::Axes;
 use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
-use super::loan::{Loan, Use};
+use super::loan::{ARGUMENT, Loan, Use};
 
 /// A loan of elements in C order without gaps, aligned, not of `bool`.
 pub(super) struct Plain<'py, D> {
@@ -57,10 +55,10 @@ where
 {
     let api = ready(object.py())?;
     match look(object)? {
-        Seen::Header(header, table) => {
+        Seen::Header(header, storage) => {
             let lens = header.lens().iter().map(|&len| len as usize);
             let elements = Elements::of::<T, S, C>(header.ptr(), header.dtype(), lens)?;
-            elements.lend(object, || Some(CallPin::None), Hold::Looked(table), wanted)
+            elements.lend(object, || Some(CallPin::None), Hold::Torch(storage), wanted)
         }
         Seen::Immutable(array) if wanted == Use::Read => {
             let found = api.plain_array(&array)?;
@@ -133,9 +131,9 @@ impl<D: Dimension> Elements<D> {
     ) -> Option<Plain<'py, D>> {
         let Self { ptr, dtype, shape, len_bytes } = self;
         let addresses = ptr.addr()..ptr.addr() + len_bytes;
-        let borrow = LentBorrow::try_enter_all(wanted.kind(), addresses, Location::caller())?;
+        let borrow = LentBorrow::try_enter_all(wanted.kind(), addresses, ARGUMENT)?;
         let pin = pin()?;
-        let loan = Loan { _borrow: borrow, _pin: pin, _hold: hold, object: object.clone(), dtype };
+        let loan = Loan { _borrow: borrow, pin, _hold: hold, object: object.clone(), dtype };
         Some(Plain { loan, ptr, shape })
     }
 }
