@@ -5,6 +5,7 @@ mod access;
 mod alloc;
 mod borrow;
 #[cfg(feature = "cuda")]
+#[path = "../../cuda/src/lib.rs"]
 pub mod cuda;
 mod device;
 mod error;

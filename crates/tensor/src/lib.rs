@@ -9,6 +9,7 @@ mod convert;
 mod copy;
 mod count;
 #[cfg(feature = "cuda")]
+#[path = "elsewhere/mod.rs"]
 mod cuda;
 mod device;
 #[expect(unsafe_code, reason = "reads and writes elements at checked offsets")]

@@ -6,8 +6,10 @@
 
 mod assign;
 #[expect(unsafe_code, reason = "launches kernels on addresses of tensors")]
+#[path = "../../../cuda/src/launch.rs"]
 mod launch;
 #[expect(unsafe_code, reason = "copies blocks between host and device")]
+#[path = "crossing.rs"]
 mod transfer;
 
 pub(crate) use assign::{assign_disjoint, fill};

@@ -9,7 +9,7 @@ mod copies;
 mod crossing;
 mod large;
 mod sequences;
-#[path = "../zoo/mod.rs"]
+#[path = "../../../tensor/tests/zoo/mod.rs"]
 mod zoo;
 
 use ndbridge_tensor::{CopyOrder, Tensor};
