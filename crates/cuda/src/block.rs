@@ -1,16 +1,13 @@
 //! Device memory of our own.
 
-use std::ptr::NonNull;
 use std::sync::{Arc, PoisonError};
 
+use super::backend::CUDA;
 use super::device::{Gpu, is_left_to_parent};
 use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::{Relaxed, Stream, current_stream};
 use super::uses::{Later, Noted, Use, Uses};
-use crate::alloc::dangling;
-use crate::owner::Owner;
-use crate::storage::Parts;
-use crate::{Access, Device, Mutability, Storage, StorageError};
+use ndbridge_storage::{Allocated, Device, Storage, StorageError};
 
 /// An allocation on a device; dropping it frees the bytes in the order of its stream, after every
 /// noted use, or later.
@@ -22,33 +19,25 @@ pub(super) struct Block {
     uses: Arc<Uses>,
 }
 
-impl Storage {
-    /// Memory on a CUDA device: `len_bytes`, aligned to 256 bytes, of whatever values. Private and
-    /// writable; allocated in the order of the thread's current stream.
-    ///
-    /// When the device has no room, what the pool holds unused is given back and the allocation
-    /// tried once more.
-    ///
-    /// # Errors
-    /// [`StorageError::NoDevice`]; [`StorageError::DeviceMemory`] with the sizes; also
-    /// [`StorageError::Capturing`], as memory cannot be made while the current stream is captured.
-    pub fn on_cuda(ordinal: usize, len_bytes: usize) -> Result<Self, StorageError> {
-        if isize::try_from(len_bytes).is_err() {
-            return Err(StorageError::TooLarge { len_bytes });
-        }
-        let current = current_stream(ordinal)?;
-        let block = Block::allocate(&current, len_bytes)?;
-        let pointer = NonNull::new(block.address as *mut u8).unwrap_or(dangling());
-        let noted = Noted::shared(&block.uses);
-        let (device, access) = (Device::Cuda(ordinal), Access::Private);
-        let parts = Parts {
-            noted: Some(noted),
-            ..Parts::new(pointer, len_bytes, device, access, Mutability::Writable)
-        };
-        // SAFETY: the block owns the bytes, which only the device touches; what they hold before
-        // they are written is unspecified there, not undefined.
-        Ok(unsafe { Self::from_parts(Owner::new(block, "CUDA allocation"), parts) })
+/// Memory on a CUDA device, aligned to 256 bytes; allocated in the order of the thread's current stream.
+///
+/// When the device has no room, what the pool holds unused is given back and the allocation tried
+/// once more.
+///
+/// # Errors
+/// [`StorageError::NoDevice`]; [`StorageError::DeviceMemory`] with the sizes; also
+/// [`StorageError::Capturing`], as memory cannot be made while the current stream is captured.
+pub(super) fn allocate(ordinal: usize, len_bytes: usize) -> Result<Storage, StorageError> {
+    if isize::try_from(len_bytes).is_err() {
+        return Err(StorageError::TooLarge { len_bytes });
     }
+    let current = current_stream(ordinal)?;
+    let block = Block::allocate(&current, len_bytes)?;
+    let (ptr, notes) = (block.address as *mut u8, Box::new(Noted::shared(&block.uses)));
+    let (device, name) = (Device::Cuda(ordinal), "CUDA allocation");
+    let allocated = Allocated { owner: block, name, ptr, len_bytes, device, notes };
+    // SAFETY: the block owns the bytes, which only the device touches.
+    Ok(unsafe { Storage::of_backend(allocated, &CUDA) })
 }
 
 impl Block {

@@ -13,7 +13,7 @@ use super::block::Late;
 use super::driver::{self, Handle, from_cust};
 use super::event::Events;
 use super::stream::Stream;
-use crate::{Device, StorageError, fork};
+use ndbridge_storage::{Device, StorageError, fork};
 
 /// One GPU: its primary context, the stream that work goes to by default, its memory pool.
 ///
@@ -229,7 +229,7 @@ pub(crate) fn check_exists(device: Device) -> Result<(), StorageError> {
     let count = count_for(device)?;
     let is_there = match device {
         Device::Cuda(ordinal) => ordinal < count,
-        Device::Cpu | Device::CudaHost => count > 0,
+        _ => count > 0,
     };
     if is_there {
         return Ok(());
@@ -250,7 +250,7 @@ pub fn device_count() -> Result<usize, StorageError> {
 /// Whether there is a driver and at least one device.
 ///
 /// ```
-/// use ndbridge_storage::cuda;
+/// use ndbridge_cuda as cuda;
 /// if !cuda::is_available() {
 ///     assert!(cuda::device_name(0).is_err()); // says why
 /// }

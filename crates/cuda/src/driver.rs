@@ -6,7 +6,7 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 
-use crate::StorageError;
+use ndbridge_storage::StorageError;
 
 /// What the driver answers when there is no memory left.
 pub(super) const OUT_OF_MEMORY: i32 = 2;

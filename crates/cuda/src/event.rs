@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::device::{Gpu, is_left_to_parent};
 use super::driver::{self, Handle, NOT_READY, code_of};
-use crate::StorageError;
+use ndbridge_storage::StorageError;
 
 const DISABLE_TIMING: u32 = 2;
 

@@ -13,15 +13,17 @@ use super::event::Event;
 use super::pending::{self, Pending};
 use super::staging::{self, Direction};
 use super::stream::Stream;
-use super::uses::{Later, Notes, Use, Uses};
-use crate::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
+use super::uses::{Later, Noted, Notes, Use, Uses};
+use ndbridge_storage::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
 /// Work to be enqueued on a stream: which storages it reads and writes.
 ///
 /// ```
-/// use ndbridge_storage::{Storage, cuda::{self, Job}};
+/// use ndbridge_cuda::{self as cuda, Job};
+/// use ndbridge_storage::{Device, Storage};
 /// if cuda::is_available() {
-///     let (from, to) = (Storage::on_cuda(0, 64)?, Storage::on_cuda(0, 64)?);
+///     let new = || Storage::on_device(Device::Cuda(0), 64);
+///     let (from, to) = (new()?, new()?);
 ///     let stream = cuda::current_stream(0)?;
 ///     Job::on(&stream).reads(&from).writes(&to).run(|enqueue| {
 ///         // SAFETY: both are 64 bytes on the device, and named above.
@@ -56,7 +58,7 @@ impl<'a> Job<'a> {
     }
 
     fn with(mut self, storage: &'a Storage, kind: BorrowKind) -> Self {
-        if let Some(noted) = storage.noted() {
+        if let Some(noted) = storage.notes::<Noted>() {
             let uses = noted.uses();
             match self.parts.iter_mut().find(|(other, _)| Arc::ptr_eq(other, uses)) {
                 Some((_, other)) if kind == BorrowKind::Write => *other = kind,
@@ -336,73 +338,59 @@ fn load(kernel: &Kernel) -> Result<Loaded, StorageError> {
     Ok(Loaded { _module: module, function })
 }
 
-impl Storage {
-    /// Whether the last noted work that writes this storage on a device has run. True for memory
-    /// that no device writes.
-    ///
-    /// # Errors
-    /// The driver's.
-    pub fn is_ready(&self) -> Result<bool, StorageError> {
-        if self.device() == Device::CudaHost {
-            return Ok(pending::is_written(&self.addresses()));
-        }
-        self.noted().map_or(Ok(true), |noted| noted.uses().lock()?.is_written())
+/// As [`Storage::is_ready`].
+pub(super) fn is_ready(storage: &Storage) -> Result<bool, StorageError> {
+    if storage.device() == Device::CudaHost {
+        return Ok(pending::is_written(&storage.addresses()));
     }
-
-    /// Waits for the last noted work that writes this storage on a device.
-    ///
-    /// # Errors
-    /// The driver's.
-    pub fn wait_until_ready(&self) -> Result<(), StorageError> {
-        if self.device() == Device::CudaHost {
-            return pending::settle(BorrowKind::Read, &self.addresses());
-        }
-        self.noted().map_or(Ok(()), |noted| noted.uses().lock()?.wait_for_write())
-    }
-
-    /// Notes that foreign code, which may have written this device memory, has made the thread's
-    /// current stream wait for that.
-    ///
-    /// # Errors
-    /// The driver's.
-    pub fn note_ready(&self) -> Result<(), StorageError> {
-        let Device::Cuda(ordinal) = self.device() else { return Ok(()) };
-        let current = super::current_stream(ordinal)?;
-        Job::on(&current).writes(self).run(|_| Ok(()))
-    }
-
-    /// Makes `stream`, of foreign code that gets this device memory, wait for what is noted: for the
-    /// last write, and for the reads too if that code may write.
-    ///
-    /// The memory is then freed after what is on the legacy default stream at its end, or, for any
-    /// other stream, after everything on the device: nobody can tell whether a foreign stream still
-    /// exists.
-    ///
-    /// # Errors
-    /// The driver's.
-    pub fn hand_over(&self, to: Consumer<'_>, kind: BorrowKind) -> Result<(), StorageError> {
-        let Some(noted) = self.noted() else { return Ok(()) };
-        let mut notes = noted.uses().lock()?;
-        if let Consumer::OnStream(stream) = to {
-            match kind {
-                BorrowKind::Write => notes.before_write(&Later::of(stream))?,
-                _ => notes.before_read(&Later::of(stream))?,
-            }
-            if stream.is_legacy() {
-                // The streams of ours wait for it by themselves, those that memory is freed on too.
-                return Ok(());
-            }
-        }
-        notes.note_foreign_streams();
-        Ok(())
-    }
+    storage.notes::<Noted>().map_or(Ok(true), |noted| noted.uses().lock()?.is_written())
 }
 
-/// Foreign code that gets device memory.
-#[derive(Clone, Copy, Debug)]
-pub enum Consumer<'s> {
-    /// It will use the memory on this stream.
-    OnStream(&'s Stream),
-    /// It sees to the order itself.
-    Waits,
+/// As [`Storage::wait_until_ready`].
+pub(super) fn wait_until_ready(storage: &Storage) -> Result<(), StorageError> {
+    if storage.device() == Device::CudaHost {
+        return pending::settle(BorrowKind::Read, &storage.addresses());
+    }
+    storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().lock()?.wait_for_write())
+}
+
+/// As [`Storage::note_ready`].
+pub(super) fn note_ready(storage: &Storage) -> Result<(), StorageError> {
+    let Device::Cuda(ordinal) = storage.device() else { return Ok(()) };
+    let current = super::current_stream(ordinal)?;
+    Job::on(&current).writes(storage).run(|_| Ok(()))
+}
+
+/// Makes the stream of foreign code that gets this device memory wait for what is noted: for the
+/// last write, and for the reads too if that code may write. Without a stream, that code sees to the
+/// order itself. Page-locked memory is waited for.
+///
+/// The memory is then freed after what is on the legacy default stream at its end, or, for any
+/// other stream, after everything on the device: nobody can tell whether a foreign stream still
+/// exists.
+///
+/// # Errors
+/// The driver's.
+pub fn hand_over(
+    storage: &Storage,
+    to: Option<&Stream>,
+    kind: BorrowKind,
+) -> Result<(), StorageError> {
+    if storage.device() == Device::CudaHost {
+        return pending::hand_over(storage);
+    }
+    let Some(noted) = storage.notes::<Noted>() else { return Ok(()) };
+    let mut notes = noted.uses().lock()?;
+    if let Some(stream) = to {
+        match kind {
+            BorrowKind::Write => notes.before_write(&Later::of(stream))?,
+            _ => notes.before_read(&Later::of(stream))?,
+        }
+        if stream.is_legacy() {
+            // The streams of ours wait for it by themselves, those that memory is freed on too.
+            return Ok(());
+        }
+    }
+    notes.note_foreign_streams();
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! From two layouts on one device to kernels.
+//! From a walk of two layouts on one device to kernels.
 
 use std::ffi::c_void;
 
@@ -7,18 +7,17 @@ use ndbridge_cuda_kernels::{
 };
 use ndbridge_dtype::DType;
 use ndbridge_storage::StorageError;
-use ndbridge_storage::cuda::{Enqueue, Kernel};
+use ndbridge_tensor::{Place as Elements, WalkAxis as Axis};
 use smallvec::SmallVec;
 
-use crate::copy::{Axis, Pair, Side};
+use super::job::{Enqueue, Kernel};
 
 type Axes = SmallVec<[Axis; 8]>;
 
 /// An axis shorter than this is not worth a tile.
 const SHORTEST_TILED: usize = 8;
 
-/// Copies, or casts, the elements of `source` to `destination`, both of `shape`, on the device of
-/// the stream.
+/// Copies, or casts, the elements of `source` to `destination` along `axes`, on the device of the stream.
 ///
 /// For a cast, addresses and strides of both sides suit the data types.
 ///
@@ -27,16 +26,13 @@ const SHORTEST_TILED: usize = 8;
 /// writes; no byte of the destination is reached twice.
 pub(super) unsafe fn copy(
     enqueue: &Enqueue<'_>,
-    shape: &[usize],
-    source: Side<'_>,
-    destination: Side<'_>,
+    axes: &[Axis],
+    source: Elements<'_>,
+    destination: Elements<'_>,
 ) -> Result<(), StorageError> {
-    if shape.contains(&0) {
-        return Ok(());
-    }
     let (from, to) = (source.dtype, destination.dtype);
-    let pair = Pair::simplify(shape, source, destination);
-    let (mut axes, at) = (pair.axes(), Place::of(&pair));
+    let mut axes = Axes::from(axes);
+    let at = Place { source: source.address as u64, destination: destination.address as u64 };
     if from != to {
         // SAFETY: promised by the caller; the pair walks the same elements.
         return unsafe { cast(enqueue, &axes, at, from, to) };
@@ -58,11 +54,6 @@ struct Place {
 }
 
 impl Place {
-    fn of(pair: &Pair) -> Self {
-        let (source, destination) = pair.start();
-        Self { source: source.addr() as u64, destination: destination.addr() as u64 }
-    }
-
     fn step(self, axis: Axis, index: usize) -> Self {
         let by = |step: isize| (step as i64).wrapping_mul(index as i64);
         Self {
@@ -163,22 +154,18 @@ unsafe fn cast(
     })
 }
 
-/// Writes `value` to every element of `destination`, which has `shape`.
+/// Writes `value` to every element of `destination` along `axes`.
 ///
 /// # Safety
 /// As [`copy`], for the destination.
 pub(super) unsafe fn fill(
     enqueue: &Enqueue<'_>,
-    shape: &[usize],
-    destination: Side<'_>,
+    axes: &[Axis],
+    destination: Elements<'_>,
     value: &[u8],
 ) -> Result<(), StorageError> {
-    if shape.contains(&0) {
-        return Ok(());
-    }
-    let alone = Side { ptr: destination.ptr, ..destination };
-    let pair = Pair::simplify(shape, alone, destination);
-    let (mut axes, start) = (pair.axes(), Place::of(&pair));
+    let (mut axes, address) = (Axes::from(axes), destination.address as u64);
+    let start = Place { source: address, destination: address };
     let value = &widened(value, &mut axes, start);
     let steps = axes.iter().fold(0, |all, axis| all | axis.destination);
     let width = Width::dividing(value.len() as u64 | steps as u64 | start.destination);

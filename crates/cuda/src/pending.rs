@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::event::Event;
 use super::pinned::Pinned;
-use crate::{BorrowKind, Device, OwnedBorrow, Storage, StorageError, fork};
+use ndbridge_storage::{BorrowKind, OwnedBorrow, Storage, StorageError, fork};
 
 /// A copy that was enqueued.
 pub(super) struct Pending {
@@ -25,7 +25,7 @@ impl Pending {
     }
 }
 
-static PENDING: fork::Mutex<Vec<Pending>> = fork::Mutex::new(fork::RANK_OF_PENDING, Vec::new());
+static PENDING: fork::Mutex<Vec<Pending>> = fork::Mutex::new(super::RANK_OF_PENDING, Vec::new());
 
 /// Past so many, copies that have run are looked for whenever one is added.
 const MANY: usize = 16;
@@ -82,29 +82,11 @@ pub(crate) fn settle(kind: BorrowKind, addresses: &Range<usize>) -> Result<(), S
     Ok(())
 }
 
-impl Storage {
-    /// Waits until no device reads or writes this page-locked memory. Nothing happens for other memory.
-    ///
-    /// # Errors
-    /// The driver's.
-    pub fn wait_until_unused(&self) -> Result<(), StorageError> {
-        if self.device() != Device::CudaHost {
-            return Ok(());
-        }
-        settle(BorrowKind::Write, &self.addresses())
-    }
-}
-
 /// Waits until no device reads or writes the page-locked memory of `storage`, which goes out to code that
 /// takes no borrow and may give it to devices itself: it is not used again for something else before
 /// the driver has waited for them.
-///
-/// # Errors
-/// The driver's.
-pub fn hand_over_host_memory(storage: &Storage) -> Result<(), StorageError> {
-    if storage.device() == Device::CudaHost
-        && let Some(pinned) = storage.any_owner::<Pinned>()
-    {
+pub(super) fn hand_over(storage: &Storage) -> Result<(), StorageError> {
+    if let Some(pinned) = storage.owner::<Pinned>() {
         pinned.note_foreign_use();
     }
     storage.wait_until_unused()

@@ -3,10 +3,11 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::backend::CUDA;
 use super::device::{Gpu, check_process};
 use super::driver::{self, OUT_OF_MEMORY, code_of};
 use super::stream::Relaxed;
-use crate::{Device, StorageError, fork};
+use ndbridge_storage::{Allocated, Device, Storage, StorageError, fork};
 
 const PORTABLE: u32 = 1;
 const SMALLEST_BYTES: usize = 4096;
@@ -49,12 +50,22 @@ impl Kept {
 unsafe impl Send for Kept {}
 
 /// Memory that foreign code had, and may have given to devices.
-static LATE: fork::Mutex<Kept> = fork::Mutex::new(fork::RANK_OF_LATE, Kept::NOTHING);
+static LATE: fork::Mutex<Kept> = fork::Mutex::new(super::RANK_OF_LATE, Kept::NOTHING);
 /// Past so much late memory, an allocation waits for the devices.
 const MANY_LATE: usize = 64;
 const MUCH_LATE_BYTES: usize = 256 << 20;
 
-static KEPT: fork::Mutex<Kept> = fork::Mutex::new(fork::RANK_OF_KEPT, Kept::NOTHING);
+static KEPT: fork::Mutex<Kept> = fork::Mutex::new(super::RANK_OF_KEPT, Kept::NOTHING);
+
+/// Page-locked memory, of whatever values.
+pub(super) fn allocate(len_bytes: usize) -> Result<Storage, StorageError> {
+    let owner = Pinned::allocate(len_bytes)?;
+    let (ptr, device, name) = (owner.address().as_ptr(), Device::CudaHost, "pinned allocation");
+    let allocated = Allocated { owner, name, ptr, len_bytes, device, notes: Box::new(()) };
+    // SAFETY: the block has as many bytes, which nothing else knows; the driver gave them, with values
+    // of its own.
+    Ok(unsafe { Storage::of_backend(allocated, &CUDA) })
+}
 
 impl Pinned {
     /// At least `len_bytes`, and at least one.

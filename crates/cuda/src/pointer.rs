@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::device::Gpu;
 use super::driver::{self, INVALID_CONTEXT, INVALID_VALUE, code_of};
-use crate::{Device, StorageError};
+use ndbridge_storage::{Device, StorageError};
 
 const MEMORY_TYPE: i32 = 2;
 const IS_MANAGED: i32 = 8;

@@ -7,7 +7,7 @@ use cust::sys::{CUmemAllocationHandleType, CUmemAllocationType, CUmemLocation, C
 use super::device::Gpu;
 use super::driver::{self, Handle};
 use super::stream::Relaxed;
-use crate::StorageError;
+use ndbridge_storage::StorageError;
 
 const RELEASE_THRESHOLD: i32 = 4;
 const RESERVED_CURRENT: i32 = 5;

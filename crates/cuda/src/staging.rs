@@ -8,7 +8,7 @@ use super::driver;
 use super::event::Event;
 use super::pinned::Pinned;
 use super::stream::Stream;
-use crate::StorageError;
+use ndbridge_storage::StorageError;
 
 /// From here on, copies are staged here and not by the driver.
 const STAGED_BYTES: usize = 32 << 20;

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::device::Gpu;
 use super::driver::{self, Handle, NOT_READY, code_of, from_cust};
 use super::event::Event;
-use crate::StorageError;
+use ndbridge_storage::StorageError;
 
 const LEGACY: Handle = 1;
 const PER_THREAD: Handle = 2;
@@ -23,7 +23,7 @@ const PER_THREAD: Handle = 2;
 /// and the last note of its work are gone.
 ///
 /// ```
-/// use ndbridge_storage::cuda::{self, Stream};
+/// use ndbridge_cuda::{self as cuda, Stream};
 /// if cuda::is_available() {
 ///     let copies = Stream::new(0)?;
 ///     cuda::with_stream(&copies, || assert_eq!(cuda::current_stream(0).unwrap(), copies));

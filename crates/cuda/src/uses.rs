@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::device::{Gpu, check_process};
 use super::event::Event;
 use super::stream::Stream;
-use crate::{Device, StorageError};
+use ndbridge_storage::{Device, StorageError};
 
 /// Notes of the uses of one storage on devices.
 pub(crate) struct Uses(Mutex<Notes>);

@@ -4,10 +4,10 @@
 
 use std::process::Command;
 
+use ndbridge_cuda::{self as cuda, Stream, current_stream, with_stream};
 use ndbridge_cuda_emulator::{Session, call_names, calls, clear_faults, fail, live};
 use ndbridge_tensor::dtype::Casting;
 use ndbridge_tensor::storage::BorrowKind;
-use ndbridge_tensor::storage::cuda::{self, Consumer, Stream, current_stream, with_stream};
 use ndbridge_tensor::{CopyOrder, DType, Device, Scalar, Tensor, TensorError};
 
 /// Names the fault of a child process, as `function:nth:code`; empty for none.
@@ -60,8 +60,8 @@ fn work() -> Result<Vec<i32>, TensorError> {
     with_stream(&stream, || late.index(&[(5..15).into()])?.fill(Scalar::Int(1)))?;
     let beside = late.cuda(1)?;
     let (raw, legacy) = (current_stream(0)?, Stream::legacy(0)?);
-    there.storage().hand_over(Consumer::OnStream(&legacy), BorrowKind::Read)?;
-    packed.storage().hand_over(Consumer::Waits, BorrowKind::Write)?;
+    cuda::hand_over(there.storage(), Some(&legacy), BorrowKind::Read)?;
+    cuda::hand_over(&packed.storage(), None, BorrowKind::Write)?;
     packed.storage().note_ready()?;
     cuda::check_pointer(Device::Cuda(0), there.as_ptr().addr(), 2400)?;
     raw.wait_for(&stream)?;

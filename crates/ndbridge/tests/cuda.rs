@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
+use ndbridge_cuda::{self as cuda, Stream, with_stream};
 use ndbridge_cuda_emulator::Session;
 use ndbridge_numpy::dlpack::{
     CUDA, CUDA_HOST, CUDA_MANAGED, DlDevice, DlManagedVersioned, DlpackError, Exported,
     from_managed_versioned,
 };
-use ndbridge_storage::cuda::{self, Consumer, Stream, with_stream};
 use ndbridge_storage::gate::Always;
 use ndbridge_storage::{BorrowKind, ForeignAccess, StorageError};
 use ndbridge_tensor::{CopyOrder, Device, Scalar, Tensor, TensorError, copies};
@@ -36,7 +36,7 @@ fn dev_2_device_memory_goes_out_and_comes_in_without_a_copy() {
     let view = there.transpose().unwrap();
     let before = copies().bytes;
     let consumer = Stream::new(0).unwrap();
-    view.storage().hand_over(Consumer::OnStream(&consumer), BorrowKind::Write).unwrap();
+    cuda::hand_over(view.storage(), Some(&consumer), BorrowKind::Write).unwrap();
     let alias = with_stream(&consumer, || imported(exported(&view))).unwrap();
     assert_eq!(copies().bytes, before);
     assert_eq!((alias.device(), alias.as_ptr()), (Device::Cuda(0), there.as_ptr()));
@@ -97,7 +97,7 @@ fn dev_3_a_deleter_on_another_thread_frees_after_the_consumers_work() {
     let before = ndbridge_cuda_emulator::live();
     let there = matrix().cuda(0).unwrap();
     let consumer = Stream::new(0).unwrap();
-    there.storage().hand_over(Consumer::OnStream(&consumer), BorrowKind::Read).unwrap();
+    cuda::hand_over(there.storage(), Some(&consumer), BorrowKind::Read).unwrap();
     let alias = with_stream(&consumer, || imported(exported(&there))).unwrap();
     drop(there);
     let copy = with_stream(&consumer, || alias.flip(&[0]).unwrap().copy(CopyOrder::C)).unwrap();

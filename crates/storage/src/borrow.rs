@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Region, Span, reaches_a_byte_twice};
 
+use crate::driven::Driven;
 use crate::ledger::{self, CallSite, Held, Refusal, Token};
 use crate::{Access, BorrowError, BorrowKind, Gate, GateError, Mutability, Storage};
 
@@ -331,7 +332,6 @@ impl Storage {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         self.check_inside(span)?;
-        #[cfg(feature = "cuda")]
         self.settle(kind, span)?;
         match self.access() {
             Access::Private => {
@@ -364,14 +364,27 @@ impl Storage {
     }
 
     /// Waits for the copies of devices from or to these bytes that `kind` conflicts with.
-    #[cfg(feature = "cuda")]
     #[inline(always)]
     fn settle(&self, kind: BorrowKind, span: Span) -> Result<(), Box<BorrowError>> {
-        if self.device() != crate::Device::CudaHost {
+        match self.driven() {
+            None => Ok(()),
+            Some(driven) => self.settle_driven(driven, kind, span),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_driven(
+        &self,
+        driven: &Driven,
+        kind: BorrowKind,
+        span: Span,
+    ) -> Result<(), Box<BorrowError>> {
+        // What is on a device is ordered there.
+        if !self.device().is_host() {
             return Ok(());
         }
-        crate::cuda::settle(kind, &span.addresses())
-            .map_err(|error| Box::new(BorrowError::Device { reason: error.to_string() }))
+        let settled = driven.backend.settle(kind, &span.addresses());
+        settled.map_err(|error| Box::new(BorrowError::Device { reason: error.to_string() }))
     }
 
     #[inline(always)]

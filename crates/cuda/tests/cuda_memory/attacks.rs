@@ -1,10 +1,8 @@
 //! What was once possible: found by trying to break the rules.
 
+use ndbridge_cuda::{self as cuda, self, Job, Stream, StreamScope, current_stream, with_stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::cuda::{
-    self, Job, Stream, StreamScope, current_stream, hand_over_host_memory, with_stream,
-};
-use ndbridge_storage::{BorrowKind, Storage, StorageError};
+use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
     begin_capture, copy, copy_then_panic, destroy, download, end_capture, enqueue_download,
@@ -15,7 +13,7 @@ use crate::support::{
 fn dev_2_per_thread_streams_of_two_threads_are_two() {
     let _session = Session::start();
     let source = upload(&current_stream(0).unwrap(), &[1; 64]);
-    let storage = Storage::on_cuda(0, 64).unwrap();
+    let storage = Storage::on_device(Device::Cuda(0), 64).unwrap();
     copy(&Stream::per_thread(0).unwrap(), &source, &storage);
     std::thread::scope(|scope| {
         let read = || download(&Stream::per_thread(0).unwrap(), &storage);
@@ -28,7 +26,7 @@ fn dev_2_per_thread_streams_of_two_threads_are_two() {
 fn dev_2_work_of_a_job_that_panics_is_noted() {
     let _session = Session::start();
     let (a, b) = (Stream::new(0).unwrap(), Stream::new(0).unwrap());
-    let (host, to) = (pinned(&[9; 64]), Storage::on_cuda(0, 64).unwrap());
+    let (host, to) = (pinned(&[9; 64]), Storage::on_device(Device::Cuda(0), 64).unwrap());
     let held = host.borrow_owned(BorrowKind::Read, &whole(&host, &[64])).unwrap();
     let from = host.host_ptr().unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -98,7 +96,7 @@ fn dev_2_everybody_who_waits_for_a_copy_waits_to_its_end() {
         std::thread::scope(|scope| {
             scope.spawn(|| host.wait_until_ready().unwrap());
             scope.spawn(|| assert_eq!(host_bytes(&host)[len_bytes - 1], 7));
-            hand_over_host_memory(&host).unwrap();
+            cuda::hand_over(&host, None, BorrowKind::Write).unwrap();
             assert_eq!(host_bytes(&host)[len_bytes - 1], 7);
         });
     }
@@ -126,7 +124,7 @@ fn dev_3_the_end_of_memory_waits_for_nothing() {
     let stream = Stream::new(0).unwrap();
     let (raw, captured) = foreign_stream(0);
     let exported = upload(&stream, &[1; 64]);
-    exported.hand_over(cuda::Consumer::Waits, BorrowKind::Read).unwrap();
+    cuda::hand_over(&exported, None, BorrowKind::Read).unwrap();
     let on_captured = with_stream(&stream, || upload(&stream, &[2; 64]));
     cuda::synchronize(0).unwrap();
     begin_capture(raw);
@@ -148,7 +146,7 @@ fn dev_3_late_memory_does_not_pile_up() {
     let stream = current_stream(0).unwrap();
     for _ in 0..1000 {
         let storage = upload(&stream, &[1; 64]);
-        storage.hand_over(cuda::Consumer::Waits, BorrowKind::Read).unwrap();
+        cuda::hand_over(&storage, None, BorrowKind::Read).unwrap();
     }
     if session.is_emulated() {
         assert!(ndbridge_cuda_emulator::live() < 400, "{}", ndbridge_cuda_emulator::live());

@@ -1,8 +1,8 @@
 //! While a stream is captured nothing waits, nothing is made, and what was made goes on.
 
+use ndbridge_cuda::{self as cuda, Stream, with_stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::cuda::{self, Stream, with_stream};
-use ndbridge_storage::{Storage, StorageError};
+use ndbridge_storage::{Device, Storage, StorageError};
 
 use crate::support::{
     begin_capture, copy, destroy, download, end_capture, foreign_stream, pinned, upload,
@@ -13,8 +13,9 @@ fn nothing_waits_for_a_captured_stream() {
     let _session = Session::start();
     let (raw, captured) = foreign_stream(0);
     // Made and ready before, in the order of that stream.
-    let (from, to) =
-        with_stream(&captured, || (upload(&captured, &[1; 64]), Storage::on_cuda(0, 64).unwrap()));
+    let (from, to) = with_stream(&captured, || {
+        (upload(&captured, &[1; 64]), Storage::on_device(Device::Cuda(0), 64).unwrap())
+    });
     copy(&captured, &from, &to);
     cuda::synchronize(0).unwrap();
     captured.wait_for(&cuda::current_stream(0).unwrap()).unwrap();
@@ -23,7 +24,7 @@ fn nothing_waits_for_a_captured_stream() {
     for error in [
         captured.synchronize().unwrap_err(),
         captured.is_done().unwrap_err(),
-        with_stream(&captured, || Storage::on_cuda(0, 64)).unwrap_err(),
+        with_stream(&captured, || Storage::on_device(Device::Cuda(0), 64)).unwrap_err(),
     ] {
         assert!(matches!(error, StorageError::Capturing { .. }), "{error}");
     }

@@ -1,7 +1,7 @@
 //! DEV-4: what is missing or fails is an error that names it.
 
+use ndbridge_cuda::{self as cuda, Stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::cuda::{self, Stream};
 use ndbridge_storage::{Device, Storage, StorageError};
 
 #[test]
@@ -10,7 +10,7 @@ fn dev_4_a_wrong_ordinal_is_named_with_the_count() {
     let count = cuda::device_count().unwrap();
     for ordinal in [count, 63, 64, 1000, usize::MAX] {
         let errors = [
-            Storage::on_cuda(ordinal, 1).unwrap_err(),
+            Storage::on_device(Device::Cuda(ordinal), 1).unwrap_err(),
             Stream::new(ordinal).unwrap_err(),
             cuda::memory_stats(ordinal).unwrap_err(),
             cuda::synchronize(ordinal).unwrap_err(),
@@ -38,7 +38,10 @@ fn dev_4_a_stream_that_may_mean_two_is_refused() {
 #[test]
 fn dev_4_a_size_that_nothing_has_is_refused_before_the_driver_is_asked() {
     let _session = Session::start();
-    assert!(matches!(Storage::on_cuda(0, usize::MAX), Err(StorageError::TooLarge { .. })));
+    assert!(matches!(
+        Storage::on_device(Device::Cuda(0), usize::MAX),
+        Err(StorageError::TooLarge { .. })
+    ));
     assert!(matches!(Storage::uninit_pinned(usize::MAX), Err(StorageError::TooLarge { .. })));
 }
 
@@ -53,7 +56,7 @@ fn dev_4_an_error_has_the_drivers_function_code_and_text() {
     assert!(error.starts_with("cuStreamCreateWithPriority: "), "{error}");
     // A code that cust's enum does not have comes through the functions declared here.
     ndbridge_cuda_emulator::fail("cuMemAllocFromPoolAsync", 0, 46);
-    let error = Storage::on_cuda(0, 64).unwrap_err();
+    let error = Storage::on_device(Device::Cuda(0), 64).unwrap_err();
     assert!(matches!(error, StorageError::Driver { code: 46, .. }), "{error}");
-    assert!(Storage::on_cuda(0, 64).is_ok());
+    assert!(Storage::on_device(Device::Cuda(0), 64).is_ok());
 }

@@ -3,8 +3,8 @@
 use std::sync::mpsc;
 use std::thread;
 
+use ndbridge_cuda::{self as cuda, Job, current_stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::cuda::{self, Job, current_stream};
 use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::children::ask_child;
@@ -32,7 +32,7 @@ fn dev_4_a_child_gets_errors_and_never_waits() {
         is_ready.recv().unwrap();
         let answer = ask_child(|| {
             let errors = [
-                Storage::on_cuda(0, 64).map(drop),
+                Storage::on_device(Device::Cuda(0), 64).map(drop),
                 Storage::uninit_pinned(64).map(drop),
                 busy.wait_until_ready(),
                 cuda::synchronize(0),

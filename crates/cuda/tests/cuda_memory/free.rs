@@ -1,8 +1,8 @@
 //! DEV-3: memory is freed in the order of its stream, after its last use.
 
+use ndbridge_cuda::{self as cuda, Stream, current_stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::cuda::{self, Consumer, Stream, current_stream};
-use ndbridge_storage::{BorrowKind, Storage};
+use ndbridge_storage::{BorrowKind, Device, Storage};
 
 use crate::support::{copy, destroy, download, foreign_stream, upload};
 
@@ -11,7 +11,7 @@ fn dev_3_memory_is_freed_after_its_readers_on_other_streams() {
     let _session = Session::start();
     let (a, b) = (Stream::new(0).unwrap(), Stream::new(0).unwrap());
     let storage = upload(&a, &[1; 64]);
-    let taken = Storage::on_cuda(0, 64).unwrap();
+    let taken = Storage::on_device(Device::Cuda(0), 64).unwrap();
     copy(&b, &storage, &taken);
     drop(storage); // the copy may still wait
     let reused = upload(&a, &[2; 64]);
@@ -45,11 +45,11 @@ fn dev_3_exported_memory_is_freed_after_work_that_nobody_noted() {
     for anywhere in [false, true] {
         let home = current_stream(0).unwrap();
         let storage = upload(&home, &[1; 64]);
-        let taken = Storage::on_cuda(0, 64).unwrap();
+        let taken = Storage::on_device(Device::Cuda(0), 64).unwrap();
         let (raw, foreign) = foreign_stream(0);
         let legacy = Stream::legacy(0).unwrap();
         let theirs = if anywhere { &foreign } else { &legacy };
-        storage.hand_over(Consumer::OnStream(theirs), BorrowKind::Read).unwrap();
+        cuda::hand_over(&storage, Some(theirs), BorrowKind::Read).unwrap();
         theirs.wait_for(&home).unwrap();
         // The consumer's own work, of which there is no note.
         unnoted_copy(theirs, &storage, &taken);
@@ -66,7 +66,7 @@ fn dev_3_exported_memory_is_freed_after_work_that_nobody_noted() {
 }
 
 fn unnoted_copy(stream: &Stream, from: &Storage, to: &Storage) {
-    use ndbridge_storage::cuda::Job;
+    use ndbridge_cuda::Job;
     crate::support::run_unnoted(Job::on(stream), from, to);
 }
 

@@ -1,7 +1,7 @@
 //! DEV-1 and DEV-2 on the host's side: what host code may touch, and when.
 
+use ndbridge_cuda::{self as cuda, Stream, current_stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::cuda::{Stream, current_stream, hand_over_host_memory};
 use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
@@ -21,7 +21,7 @@ fn dev_1_device_memory_has_no_host_pointer() {
 fn dev_2_a_pinned_source_is_borrowed_until_it_was_read() {
     let _session = Session::start();
     let stream = Stream::new(0).unwrap();
-    let (host, there) = (pinned(&[1; 4096]), Storage::on_cuda(0, 4096).unwrap());
+    let (host, there) = (pinned(&[1; 4096]), Storage::on_device(Device::Cuda(0), 4096).unwrap());
     enqueue_upload(&stream, &host, &there);
     // Readers go together with the copy, a writer waits for it.
     assert_eq!(host_bytes(&host), [1; 4096]);
@@ -35,7 +35,7 @@ fn dev_2_a_pinned_source_is_borrowed_until_it_was_read() {
 fn dev_2_a_pinned_source_outlives_its_handles_until_it_was_read() {
     let _session = Session::start();
     let stream = Stream::new(0).unwrap();
-    let there = Storage::on_cuda(0, 4096).unwrap();
+    let there = Storage::on_device(Device::Cuda(0), 4096).unwrap();
     let host = pinned(&[2; 4096]);
     enqueue_upload(&stream, &host, &there);
     drop(host);
@@ -65,7 +65,7 @@ fn dev_2_code_that_takes_no_borrow_waits_by_name() {
     if session.is_emulated() {
         assert!(!host.is_ready().unwrap(), "the emulator runs nothing before it has to");
     }
-    hand_over_host_memory(&host).unwrap();
+    cuda::hand_over(&host, None, BorrowKind::Write).unwrap();
     assert!(host.is_ready().unwrap());
     assert_eq!(host_bytes(&host), [4; 4096]);
 }
@@ -93,10 +93,10 @@ fn pinned_memory_is_kept_for_later() {
     };
     let again = pinned(&[2; 6000]);
     assert_eq!(again.as_ptr() as usize, address, "both take a block of 8192 bytes");
-    let kept = ndbridge_storage::cuda::memory_stats(0).unwrap().pinned_kept_bytes;
+    let kept = ndbridge_cuda::memory_stats(0).unwrap().pinned_kept_bytes;
     drop(again);
-    let now = ndbridge_storage::cuda::memory_stats(0).unwrap().pinned_kept_bytes;
+    let now = ndbridge_cuda::memory_stats(0).unwrap().pinned_kept_bytes;
     assert_eq!(now, kept + 8192);
-    ndbridge_storage::cuda::empty_cache(0).unwrap();
-    assert_eq!(ndbridge_storage::cuda::memory_stats(0).unwrap().pinned_kept_bytes, 0);
+    ndbridge_cuda::empty_cache(0).unwrap();
+    assert_eq!(ndbridge_cuda::memory_stats(0).unwrap().pinned_kept_bytes, 0);
 }

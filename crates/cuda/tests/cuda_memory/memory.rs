@@ -1,7 +1,7 @@
 //! The pool: statistics, limits, release; and what the driver knows of addresses.
 
+use ndbridge_cuda::{self as cuda, PointerKind, check_pointer, current_stream, pointer_facts};
 use ndbridge_cuda_emulator::{Session, limit};
-use ndbridge_storage::cuda::{self, PointerKind, check_pointer, current_stream, pointer_facts};
 use ndbridge_storage::{Device, Storage, StorageError};
 
 use crate::support::{download, pinned, upload};
@@ -12,7 +12,7 @@ fn statistics_follow_the_memory() {
     cuda::empty_cache(0).unwrap();
     let before = cuda::memory_stats(0).unwrap();
     cuda::reset_peak_stats(0).unwrap();
-    let storage = Storage::on_cuda(0, 1 << 20).unwrap();
+    let storage = Storage::on_device(Device::Cuda(0), 1 << 20).unwrap();
     let held = cuda::memory_stats(0).unwrap();
     assert!(held.used_bytes >= before.used_bytes + (1 << 20));
     drop(storage);
@@ -31,7 +31,7 @@ fn a_threshold_gives_memory_back() {
     cuda::empty_cache(0).unwrap();
     let before = cuda::memory_stats(0).unwrap().reserved_bytes;
     cuda::set_release_threshold(0, 0).unwrap();
-    drop(Storage::on_cuda(0, 64 << 20).unwrap());
+    drop(Storage::on_device(Device::Cuda(0), 64 << 20).unwrap());
     cuda::synchronize(0).unwrap();
     assert!(cuda::memory_stats(0).unwrap().reserved_bytes <= before);
     cuda::set_release_threshold(0, usize::MAX).unwrap();
@@ -43,7 +43,7 @@ fn dev_4_out_of_memory_names_the_sizes_and_loses_nothing() {
     cuda::empty_cache(0).unwrap();
     let total = cuda::memory_stats(0).unwrap().total_bytes;
     let storage = upload(&current_stream(0).unwrap(), &[1; 64]);
-    let error = Storage::on_cuda(0, total + 1).unwrap_err();
+    let error = Storage::on_device(Device::Cuda(0), total + 1).unwrap_err();
     match error {
         StorageError::DeviceMemory { device, asked, free, total: of, .. } => {
             assert_eq!((device, asked, of), (Device::Cuda(0), total + 1, total));
@@ -52,7 +52,7 @@ fn dev_4_out_of_memory_names_the_sizes_and_loses_nothing() {
         other => panic!("{other}"),
     }
     if session.is_emulated() {
-        let text = Storage::on_cuda(0, total + 1).unwrap_err().to_string();
+        let text = Storage::on_device(Device::Cuda(0), total + 1).unwrap_err().to_string();
         assert!(text.starts_with("out of memory on cuda:0: asked for "), "{text}");
     }
     assert_eq!(download(&current_stream(0).unwrap(), &storage), [1; 64]);
@@ -68,12 +68,12 @@ fn dev_4_what_the_pool_keeps_is_given_back_before_memory_is_short() {
     let total = cuda::memory_stats(0).unwrap().total_bytes;
     limit(0, 1 << 20);
     for len_bytes in [900_000, 500_000, 1_000_000, 64] {
-        drop(Storage::on_cuda(0, len_bytes).unwrap());
+        drop(Storage::on_device(Device::Cuda(0), len_bytes).unwrap());
     }
-    let half = Storage::on_cuda(0, 500_000).unwrap();
-    assert!(Storage::on_cuda(0, 900_000).is_err());
+    let half = Storage::on_device(Device::Cuda(0), 500_000).unwrap();
+    assert!(Storage::on_device(Device::Cuda(0), 900_000).is_err());
     drop(half);
-    assert!(Storage::on_cuda(0, 900_000).is_ok());
+    assert!(Storage::on_device(Device::Cuda(0), 900_000).is_ok());
     cuda::synchronize(0).unwrap();
     limit(0, total);
 }
@@ -90,7 +90,7 @@ fn ten_thousand_allocations_under_a_limit() {
     let mut kept = std::collections::VecDeque::new();
     for round in 0..10_000_usize {
         let len_bytes = 1 + round * 7919 % 40_000;
-        let storage = Storage::on_cuda(0, len_bytes).unwrap();
+        let storage = Storage::on_device(Device::Cuda(0), len_bytes).unwrap();
         crate::support::write(&stream, &storage, &[round as u8; 1]).unwrap();
         kept.push_back((storage, round as u8));
         if kept.len() > 12 {
@@ -116,7 +116,7 @@ fn first_byte(stream: &cuda::Stream, storage: &Storage) -> u8 {
 fn no_bytes_need_no_memory() {
     let session = Session::start();
     let before = ndbridge_cuda_emulator::calls("cuMemAllocFromPoolAsync");
-    let storage = Storage::on_cuda(0, 0).unwrap();
+    let storage = Storage::on_device(Device::Cuda(0), 0).unwrap();
     assert_eq!((storage.len_bytes(), storage.device()), (0, Device::Cuda(0)));
     if session.is_emulated() {
         assert_eq!(ndbridge_cuda_emulator::calls("cuMemAllocFromPoolAsync"), before);

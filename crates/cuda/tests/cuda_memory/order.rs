@@ -1,9 +1,9 @@
 //! DEV-2: what is enqueued waits for what it depends on, on whatever stream.
 
+use ndbridge_cuda::{self as cuda, Stream, StreamScope, current_stream, with_stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_storage::BorrowKind;
 use ndbridge_storage::Storage;
-use ndbridge_storage::cuda::{self, Consumer, Stream, StreamScope, current_stream, with_stream};
+use ndbridge_storage::{BorrowKind, Device};
 
 use crate::support::{
     copy, current_context, destroy, download, foreign_stream, primary_context, set_context, upload,
@@ -20,7 +20,7 @@ fn dev_2_a_reader_on_another_stream_waits_for_the_writer() {
     let [a, b, c] = streams();
     let bytes: Vec<u8> = (0..=255).collect();
     let first = upload(&a, &bytes);
-    let second = Storage::on_cuda(0, bytes.len()).unwrap();
+    let second = Storage::on_device(Device::Cuda(0), bytes.len()).unwrap();
     copy(&b, &first, &second);
     assert_eq!(download(&c, &second), bytes);
 }
@@ -30,7 +30,7 @@ fn dev_2_a_writer_on_another_stream_waits_for_the_readers() {
     let _session = Session::start();
     let [a, b, c] = streams();
     let storage = upload(&a, &[1; 64]);
-    let copies = [(); 2].map(|()| Storage::on_cuda(0, 64).unwrap());
+    let copies = [(); 2].map(|()| Storage::on_device(Device::Cuda(0), 64).unwrap());
     copy(&b, &storage, &copies[0]);
     copy(&c, &storage, &copies[1]);
     write(&a, &storage, &[2; 64]).unwrap();
@@ -47,7 +47,7 @@ fn dev_2_one_stream_needs_no_event() {
     let storage = upload(&a, &[1; 64]);
     // A block comes from the device's own stream unless another one is current.
     let _scope = StreamScope::enter(&a);
-    let other = Storage::on_cuda(0, 64).unwrap();
+    let other = Storage::on_device(Device::Cuda(0), 64).unwrap();
     let before = ndbridge_cuda_emulator::calls("cuEventRecord");
     for _ in 0..10 {
         copy(&a, &storage, &other);
@@ -68,10 +68,10 @@ fn dev_2_devices_wait_for_each_other() {
     let (here, there) = (Stream::new(0).unwrap(), Stream::new(1).unwrap());
     let bytes: Vec<u8> = (0..100).collect();
     let first = upload(&here, &bytes);
-    let second = Storage::on_cuda(1, 100).unwrap();
+    let second = Storage::on_device(Device::Cuda(1), 100).unwrap();
     copy(&here, &first, &second);
     write(&here, &first, &[0; 100]).unwrap();
-    let third = Storage::on_cuda(0, 100).unwrap();
+    let third = Storage::on_device(Device::Cuda(0), 100).unwrap();
     copy(&there, &second, &third);
     assert_eq!(download(&here, &third), bytes);
     assert_eq!(download(&there, &second), bytes);
@@ -100,7 +100,7 @@ fn dev_2_a_foreign_stream_is_ordered_and_may_die() {
     let _session = Session::start();
     let [a, ..] = streams();
     let storage = upload(&a, &[3; 64]);
-    let other = Storage::on_cuda(0, 64).unwrap();
+    let other = Storage::on_device(Device::Cuda(0), 64).unwrap();
     let (raw, foreign) = foreign_stream(0);
     copy(&foreign, &storage, &other);
     drop(foreign);
@@ -125,9 +125,9 @@ fn dev_2_a_consumer_waits_for_the_writer_and_we_for_its_stream() {
     let _session = Session::start();
     let [a, b, _] = streams();
     let storage = upload(&a, &[6; 64]);
-    storage.hand_over(Consumer::OnStream(&b), BorrowKind::Write).unwrap();
+    cuda::hand_over(&storage, Some(&b), BorrowKind::Write).unwrap();
     // As the consumer does, who keeps no notes.
-    let private = Storage::on_cuda(0, 64).unwrap();
+    let private = Storage::on_device(Device::Cuda(0), 64).unwrap();
     b.wait_for(&current_stream(0).unwrap()).unwrap();
     copy(&b, &storage, &private);
     assert_eq!(download(&b, &private), [6; 64]);
@@ -182,7 +182,7 @@ fn dev_2_readiness_is_that_of_the_copy() {
     let _session = Session::start();
     let [a, ..] = streams();
     let host = crate::support::pinned(&[9; 1 << 16]);
-    let storage = Storage::on_cuda(0, 1 << 16).unwrap();
+    let storage = Storage::on_device(Device::Cuda(0), 1 << 16).unwrap();
     crate::support::enqueue_upload(&a, &host, &storage);
     storage.wait_until_ready().unwrap();
     assert!(storage.is_ready().unwrap());

@@ -1,7 +1,7 @@
 //! Bytes to a device and back, by jobs.
 
-use ndbridge_storage::cuda::{Job, Stream};
-use ndbridge_storage::{BorrowKind, Region, Storage, StorageError};
+use ndbridge_cuda::{Job, Stream};
+use ndbridge_storage::{BorrowKind, Device, Region, Storage, StorageError};
 
 pub fn address(storage: &Storage) -> u64 {
     storage.as_ptr() as u64
@@ -9,7 +9,7 @@ pub fn address(storage: &Storage) -> u64 {
 
 /// New memory on a device with these bytes, written on `stream`.
 pub fn upload(stream: &Stream, bytes: &[u8]) -> Storage {
-    let storage = Storage::on_cuda(stream.ordinal(), bytes.len()).unwrap();
+    let storage = Storage::on_device(Device::Cuda(stream.ordinal()), bytes.len()).unwrap();
     write(stream, &storage, bytes).unwrap();
     storage
 }
@@ -132,7 +132,7 @@ pub fn set_context(context: usize) {
 /// The primary context of a device, retained by somebody else.
 pub fn primary_context(ordinal: i32) -> usize {
     let mut context = std::ptr::null_mut();
-    ndbridge_storage::cuda::device_count().unwrap(); // initialises the driver
+    ndbridge_cuda::device_count().unwrap(); // initialises the driver
     // SAFETY: good for writing a handle.
     let _answer = unsafe { cust::sys::cuDevicePrimaryCtxRetain(&raw mut context, ordinal) };
     context as usize
@@ -229,7 +229,7 @@ pub fn foreign_pinned<O: Send + Sync + 'static>(
     ptr: *mut u8,
     len_bytes: usize,
 ) -> Storage {
-    use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability};
+    use ndbridge_storage::{Foreign, ForeignAccess, Mutability};
     let (mutability, access) = (Mutability::Writable, ForeignAccess::Private);
     let name = "foreign pinned memory";
     let device = Device::CudaHost;

@@ -1,8 +1,8 @@
 //! DEV-2: between host, pinned memory and devices.
 
+use ndbridge_cuda::{self as cuda, Stream, with_stream};
 use ndbridge_cuda_emulator::Session;
 use ndbridge_tensor::dtype::Casting;
-use ndbridge_tensor::storage::cuda::{self, Stream, with_stream};
 use ndbridge_tensor::{DType, Device, Order, Request, Tensor, copies};
 
 use crate::zoo::{element_bytes, zoo};

@@ -1,8 +1,8 @@
 //! Random sequences of everything, on several streams and devices, beside the host doing the same.
 
+use ndbridge_cuda::{self as cuda, Stream, StreamScope};
 use ndbridge_cuda_emulator::Session;
 use ndbridge_tensor::storage::BorrowKind;
-use ndbridge_tensor::storage::cuda::{self, Consumer, Stream, StreamScope};
 use ndbridge_tensor::{CopyOrder, DType, Device, Scalar, Tensor};
 
 use crate::bytes_of_elements;
@@ -133,7 +133,7 @@ impl Run {
         let Device::Cuda(ordinal) = there.device() else { return };
         let at = self.dice.roll(self.streams[ordinal].len());
         let consumer = &self.streams[ordinal][at];
-        there.storage().hand_over(Consumer::OnStream(consumer), BorrowKind::Read).unwrap();
+        cuda::hand_over(there.storage(), Some(consumer), BorrowKind::Read).unwrap();
     }
 
     fn drop_one(&mut self) {

@@ -2,11 +2,10 @@
 
 use ndbridge_dtype::DType;
 use ndbridge_layout::Layout;
-use ndbridge_storage::cuda::{Job, Stream, current_stream};
-use ndbridge_storage::{Borrow, BorrowKind, Device, OwnedBorrow, Storage, StorageError};
+use ndbridge_storage::{Backend, Borrow, BorrowKind, Device, DeviceBytes, OwnedBorrow, Storage};
 
-use super::launch;
-use crate::copy::{Side, Source, gapless};
+use super::engine::{Place, engine_of, engine_on};
+use crate::copy::{Pair, Side, Source, gapless};
 use crate::count::PendingCopy;
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
@@ -24,7 +23,7 @@ pub(crate) struct Target {
     pub(crate) non_blocking: bool,
 }
 
-/// A copy of `source` in new memory of any place; one of the two is a CUDA device.
+/// A copy of `source` in new memory of any place; one of the two is a device.
 #[track_caller]
 pub(crate) fn copy_to(source: &Tensor, target: Target) -> Result<Tensor, TensorError> {
     let layout = gapless(source, target.dtype.item_bytes(), target.order)?;
@@ -37,30 +36,22 @@ pub(crate) fn copy_to(source: &Tensor, target: Target) -> Result<Tensor, TensorE
 #[track_caller]
 fn uncounted(source: &Tensor, target: Target, layout: Layout) -> Result<Tensor, TensorError> {
     let Target { device, dtype, order, .. } = target;
-    let same_type = dtype == source.dtype();
-    match (source.device(), device) {
-        (Device::Cuda(here), Device::Cuda(there)) if here == there => {
-            on_device(source, here, dtype, layout)
+    let (here, same_type) = (source.device(), dtype == source.dtype());
+    match (here.is_host(), device.is_host()) {
+        (true, true) => source.copy_for(target.call, target.reasons, dtype, order),
+        (true, false) => {
+            let raw = upload_keeping_dtype(source, target)?;
+            if same_type { Ok(raw) } else { on_device(&raw, dtype, layout) }
         }
-        (Device::Cuda(here), Device::Cuda(there)) => match block_of(source, order, same_type) {
-            Some(block) => between(&block, (here, there), layout, target),
-            None => {
-                let packed = on_device(source, here, dtype, layout.clone())?;
-                between(&packed, (here, there), layout, target)
-            }
-        },
-        (Device::Cuda(here), _) => match block_of(source, order, same_type) {
-            Some(block) => download(&block, here, layout, target),
-            None => {
-                download(&on_device(source, here, dtype, layout.clone())?, here, layout, target)
-            }
-        },
-        (_, Device::Cuda(there)) => {
-            let raw = upload_keeping_dtype(source, there, target)?;
-            if same_type { Ok(raw) } else { on_device(&raw, there, dtype, layout) }
+        (false, _) if here == device => on_device(source, dtype, layout),
+        (false, to_host) => {
+            let block = match block_of(source, order, same_type) {
+                Some(block) => block,
+                None => on_device(source, dtype, layout.clone())?,
+            };
+            let cross = if to_host { download } else { between };
+            cross(&block, layout, target)
         }
-        // Neither is a CUDA device: the host's own engine does that.
-        (_, _) => source.copy_for(target.call, target.reasons, dtype, order),
     }
 }
 
@@ -80,76 +71,74 @@ pub(super) fn lies_as(tensor: &Tensor, packed: &Layout) -> bool {
 
 /// A copy on the same device: another layout, another data type, or both.
 #[track_caller]
-fn on_device(
-    source: &Tensor,
-    ordinal: usize,
-    dtype: DType,
-    layout: Layout,
-) -> Result<Tensor, TensorError> {
+fn on_device(source: &Tensor, dtype: DType, layout: Layout) -> Result<Tensor, TensorError> {
     let held = source.borrow_anywhere(BorrowKind::Read)?;
-    let stream = current_stream(ordinal)?;
-    let storage = Storage::on_cuda(ordinal, layout.len() * dtype.item_bytes())?;
+    let bytes = layout.len() * dtype.item_bytes();
+    let storage = engine_of(source)?.allocate(source.device(), bytes)?;
     let copy = Tensor::from_parts(storage, dtype, layout)?;
-    enqueue_copy(&stream, source, &copy)?;
+    enqueue_copy(source, &copy)?;
     drop(held);
     Ok(copy)
 }
 
-/// Enqueues the copy of `source` to `destination`, both on the stream's device and borrowed.
-pub(super) fn enqueue_copy(
-    stream: &Stream,
-    source: &Tensor,
-    destination: &Tensor,
-) -> Result<(), TensorError> {
-    let aligned = if source.dtype() == destination.dtype() || source.is_aligned() {
+/// Enqueues the copy of `source` to `destination`, both on one device and borrowed.
+pub(super) fn enqueue_copy(source: &Tensor, destination: &Tensor) -> Result<(), TensorError> {
+    let (from, to) = (source.dtype(), destination.dtype());
+    if destination.is_empty() {
+        return Ok(());
+    }
+    let aligned = if from == to || source.is_aligned() {
         source.clone()
     } else {
-        let layout = gapless(source, source.dtype().item_bytes(), CopyOrder::Keep)?;
-        on_device(source, stream.ordinal(), source.dtype(), layout)?
+        on_device(source, from, gapless(source, from.item_bytes(), CopyOrder::Keep)?)?
     };
-    if source.dtype() != destination.dtype() && !destination.is_aligned() {
-        let layout = gapless(destination, destination.dtype().item_bytes(), CopyOrder::Keep)?;
-        let cast = on_device(&aligned, stream.ordinal(), destination.dtype(), layout)?;
-        return enqueue_copy(stream, &cast, destination);
+    if from != to && !destination.is_aligned() {
+        let layout = gapless(destination, to.item_bytes(), CopyOrder::Keep)?;
+        return enqueue_copy(&on_device(&aligned, to, layout)?, destination);
     }
-    let (from, to) = (Side::of(&aligned), Side::of(destination));
-    Job::on(stream).reads(aligned.storage()).writes(destination.storage()).run(|enqueue| {
-        // SAFETY: a tensor's layout stays inside of its storage; both are on this device and named
-        // by the job, the destination's bytes are new or borrowed for writing.
-        unsafe { launch::copy(enqueue, destination.shape(), from, to) }
-    })?;
+    let shape = destination.shape();
+    let pair = Pair::simplify(shape, Side::of(&aligned), Side::of(destination));
+    let (from, to) = pair.start();
+    let (from, to) = (place(&aligned, from.addr()), place(destination, to.addr()));
+    // SAFETY: a tensor's layout stays inside of its storage; both are on this device, the
+    // destination's bytes are new or borrowed for writing; for a cast both are aligned.
+    unsafe { engine_of(destination)?.copy(pair.axes(), from, to) }?;
     Ok(())
 }
 
-/// Enqueues the writing of `value` to every element of a tensor on the stream's device, borrowed for
-/// writing.
-pub(super) fn enqueue_fill(
-    stream: &Stream,
-    tensor: &Tensor,
-    value: &[u8],
-) -> Result<(), TensorError> {
-    Job::on(stream).writes(tensor.storage()).run(|enqueue| {
-        // SAFETY: a tensor's layout stays inside of its storage, which is on this device and named
-        // by the job; borrowed for writing.
-        unsafe { launch::fill(enqueue, tensor.shape(), Side::of(tensor), value) }
-    })?;
+/// Enqueues the writing of `value` to every element of a tensor on a device, borrowed for writing.
+pub(super) fn enqueue_fill(tensor: &Tensor, value: &[u8]) -> Result<(), TensorError> {
+    if tensor.is_empty() {
+        return Ok(());
+    }
+    let side = Side::of(tensor);
+    let pair = Pair::simplify(tensor.shape(), side, side);
+    let to = place(tensor, pair.start().1.addr());
+    // SAFETY: a tensor's layout stays inside of its storage; borrowed for writing.
+    unsafe { engine_of(tensor)?.fill(pair.axes(), to, value) }?;
     Ok(())
+}
+
+fn place(tensor: &Tensor, address: usize) -> Place<'_> {
+    Place { storage: tensor.storage(), address, dtype: tensor.dtype() }
+}
+
+/// All bytes of a block.
+fn bytes_of(block: &Tensor) -> DeviceBytes<'_> {
+    let (address, len_bytes) = (block.as_ptr().addr(), block.size_bytes());
+    DeviceBytes { storage: block.storage(), address, len_bytes }
 }
 
 /// A block of host memory on a device, with the data type and the order that it has.
 #[track_caller]
-fn upload_keeping_dtype(
-    source: &Tensor,
-    ordinal: usize,
-    target: Target,
-) -> Result<Tensor, TensorError> {
-    let dtype = source.dtype();
+fn upload_keeping_dtype(source: &Tensor, target: Target) -> Result<Tensor, TensorError> {
+    let (engine, dtype) = (engine_on(target.device)?, source.dtype());
     if target.dtype != dtype {
         // The device takes every byte but 0 for true: it is looked at here.
         drop(Source::borrow_values(source)?);
     }
     let layout = gapless(source, dtype.item_bytes(), target.order)?;
-    let storage = Storage::on_cuda(ordinal, layout.len() * dtype.item_bytes())?;
+    let storage = engine.allocate(target.device, layout.len() * dtype.item_bytes())?;
     let copy = Tensor::from_parts(storage, dtype, layout)?;
     match block_of(source, target.order, true) {
         Some(block) => upload(&block, &copy, target.non_blocking)?,
@@ -164,49 +153,35 @@ fn upload_keeping_dtype(
 }
 
 /// Host memory that a copy uses: for the length of a call, or, page-locked, until it has run.
-pub(super) enum HostBytes<'t> {
-    Pageable(Borrow<'t>),
+enum HostBytes<'t> {
+    Pageable { _held: Borrow<'t> },
     Pinned(OwnedBorrow),
 }
 
 impl<'t> HostBytes<'t> {
+    /// Pinned are those that the back end page-locks.
     #[track_caller]
-    pub(super) fn of(tensor: &'t Tensor, kind: BorrowKind) -> Result<Self, TensorError> {
+    fn of(tensor: &'t Tensor, kind: BorrowKind, engine: &dyn Backend) -> Result<Self, TensorError> {
         let borrow = tensor.borrow(kind)?;
-        if tensor.device() != Device::CudaHost {
-            return Ok(Self::Pageable(borrow));
+        if !tensor.storage().backend().is_some_and(|other| other.name() == engine.name()) {
+            return Ok(Self::Pageable { _held: borrow });
         }
         drop(borrow);
         Ok(Self::Pinned(tensor.storage().borrow_owned(kind, &tensor.region())?))
-    }
-
-    fn is_pinned(&self) -> bool {
-        matches!(self, Self::Pinned(_))
     }
 }
 
 /// Copies a block of host memory to a block on a device, of the same size and order.
 #[track_caller]
 pub(super) fn upload(block: &Tensor, to: &Tensor, non_blocking: bool) -> Result<(), TensorError> {
-    let Device::Cuda(ordinal) = to.device() else { unreachable!("uploads go to a device") };
-    let host = HostBytes::of(block, BorrowKind::Read)?;
-    let stream = current_stream(ordinal)?;
-    refuse_capture(&stream, "copy from the host")?;
-    let mut job = Job::on(&stream).writes(to.storage());
-    let is_pinned = host.is_pinned();
-    let _held = match host {
-        HostBytes::Pageable(borrow) => Some(borrow),
-        HostBytes::Pinned(borrow) => {
-            job = job.holding(BorrowKind::Read, borrow);
-            None
-        }
+    let engine = engine_of(to)?;
+    let (_held, pinned) = match HostBytes::of(block, BorrowKind::Read, engine)? {
+        HostBytes::Pinned(borrow) => (None, Some(borrow)),
+        pageable => (Some(pageable), None),
     };
-    let (from, bytes) = (block.as_ptr(), block.size_bytes());
-    let waits = !is_pinned || !non_blocking;
-    job.exact_if(true).run(|enqueue| {
-        // SAFETY: `bytes` of both blocks, borrowed for the copy; if page-locked, until it has run.
-        unsafe { enqueue.copy_to_device(to.as_ptr().addr() as u64, from, bytes, is_pinned) }
-    })?;
+    let waits = pinned.is_none() || !non_blocking;
+    // SAFETY: as many bytes of both blocks, borrowed for the copy; if page-locked, until it has run.
+    unsafe { engine.upload(bytes_of(to), block.as_ptr(), pinned) }?;
     if waits {
         // Also for memory that is not known here as page-locked: somebody else may have locked it, and
         // then the driver has not read it yet.
@@ -219,25 +194,23 @@ pub(super) fn upload(block: &Tensor, to: &Tensor, non_blocking: bool) -> Result<
 /// A block on a device, in new host memory: page-locked if that is asked for, or if the copy may
 /// still run when this returns.
 #[track_caller]
-fn download(
-    block: &Tensor,
-    ordinal: usize,
-    layout: Layout,
-    target: Target,
-) -> Result<Tensor, TensorError> {
+fn download(block: &Tensor, layout: Layout, target: Target) -> Result<Tensor, TensorError> {
     let bytes = layout.len() * target.dtype.item_bytes();
-    if target.non_blocking || target.device == Device::CudaHost {
-        let memory = Storage::uninit_pinned(bytes)?;
-        // SAFETY: this memory came from the driver, with values of its own; that they are the
-        // block's, everybody who borrows the storage waits for.
-        let storage = unsafe { memory.assume_init() };
+    let pinned = match target.device {
+        Device::Cpu if target.non_blocking => engine_of(block)?.page_locked(),
+        Device::Cpu => None,
+        asked => Some(asked),
+    };
+    if let Some(place) = pinned {
+        // Whoever borrows the storage waits for what is copied there.
+        let storage = Storage::on_device(place, bytes)?;
         let copy = Tensor::from_parts(storage, target.dtype, layout)?;
-        download_into(block, ordinal, &copy, target.non_blocking)?;
+        download_into(block, &copy, target.non_blocking)?;
         return Ok(copy);
     }
     let mut memory = Storage::uninit(bytes)?;
     // SAFETY: `bytes` of new memory that nobody else knows.
-    unsafe { fetch(block, ordinal, memory.as_mut_ptr(), None) }?;
+    unsafe { fetch(block, memory.as_mut_ptr(), None) }?;
     // SAFETY: all of it was written: the block has as many bytes, and the copy has run.
     let storage = unsafe { memory.assume_init() };
     Tensor::from_parts(storage, target.dtype, layout)
@@ -247,17 +220,16 @@ fn download(
 #[track_caller]
 pub(super) fn download_into(
     block: &Tensor,
-    ordinal: usize,
     to: &Tensor,
     non_blocking: bool,
 ) -> Result<(), TensorError> {
-    let (_held, pinned) = match HostBytes::of(to, BorrowKind::Write)? {
-        HostBytes::Pageable(borrow) => (Some(borrow), None),
+    let (_held, pinned) = match HostBytes::of(to, BorrowKind::Write, engine_of(block)?)? {
         HostBytes::Pinned(borrow) => (None, Some(borrow)),
+        pageable => (Some(pageable), None),
     };
     let is_pinned = pinned.is_some();
     // SAFETY: the bytes of `to`, borrowed for writing until the copy has run.
-    unsafe { fetch(block, ordinal, to.as_ptr(), pinned) }?;
+    unsafe { fetch(block, to.as_ptr(), pinned) }?;
     if is_pinned && !non_blocking {
         to.storage().wait_until_ready()?;
     }
@@ -272,61 +244,43 @@ pub(super) fn download_into(
 #[track_caller]
 unsafe fn fetch(
     block: &Tensor,
-    ordinal: usize,
     to: *mut u8,
     pinned: Option<OwnedBorrow>,
 ) -> Result<(), TensorError> {
-    let bytes = block.size_bytes();
-    if bytes == 0 {
+    if block.is_empty() {
         return Ok(());
     }
+    let engine = engine_of(block)?;
     let held = block.borrow_anywhere(BorrowKind::Read)?;
-    let stream = current_stream(ordinal)?;
-    refuse_capture(&stream, "copy to the host")?;
     let is_pinned = pinned.is_some();
-    let job = Job::on(&stream).reads(block.storage());
-    let job = match pinned {
-        Some(borrow) => job.holding(BorrowKind::Write, borrow),
-        None => job,
-    };
-    let from = block.as_ptr().addr() as u64;
-    let copied = job.run(|enqueue| {
-        // SAFETY: `bytes` of a block on this device, which the job reads; `to` as promised by the
-        // caller.
-        unsafe { enqueue.copy_to_host(to, from, bytes, is_pinned) }
-    });
+    // SAFETY: a block on this device, borrowed; `to` as promised by the caller.
+    let copied = unsafe { engine.download(to, bytes_of(block), pinned) };
     drop(held);
     if !is_pinned {
         // Also after an error: the memory must not be written any more.
-        stream.synchronize()?;
+        let waited = engine.synchronize(block.device());
+        return Ok(copied.and(waited)?);
     }
     Ok(copied?)
 }
 
-/// Host memory is for now: a graph would read or fill it later, or never.
-fn refuse_capture(stream: &Stream, call: &'static str) -> Result<(), TensorError> {
-    if stream.is_capturing()? { Err(StorageError::Capturing { call }.into()) } else { Ok(()) }
-}
-
 /// A block on one device, copied to another.
 #[track_caller]
-fn between(
-    block: &Tensor,
-    (here, there): (usize, usize),
-    layout: Layout,
-    target: Target,
-) -> Result<Tensor, TensorError> {
+fn between(block: &Tensor, layout: Layout, target: Target) -> Result<Tensor, TensorError> {
+    let (from, to) = (engine_of(block)?, engine_on(target.device)?);
+    if from.name() != to.name() {
+        // By way of the host: neither back end knows the other's memory.
+        let aside = Target { device: Device::Cpu, non_blocking: false, ..target };
+        let aside = download(block, layout, aside)?;
+        return upload_keeping_dtype(&aside, Target { order: CopyOrder::Keep, ..target });
+    }
     let held = block.borrow_anywhere(BorrowKind::Read)?;
     let bytes = layout.len() * target.dtype.item_bytes();
-    let copy = Tensor::from_parts(Storage::on_cuda(there, bytes)?, target.dtype, layout)?;
+    let storage = to.allocate(target.device, bytes)?;
+    let copy = Tensor::from_parts(storage, target.dtype, layout)?;
     if bytes > 0 {
-        let stream = current_stream(here)?;
-        let job = Job::on(&stream).reads(block.storage()).writes(copy.storage());
-        let (from, to) = (block.as_ptr().addr() as u64, copy.as_ptr().addr() as u64);
-        job.exact_if(target.non_blocking).run(|enqueue| {
-            // SAFETY: `bytes` of both blocks, on these devices, named by the job.
-            unsafe { enqueue.copy_between((there, to), (here, from), bytes) }
-        })?;
+        // SAFETY: as many bytes of both blocks; the source is borrowed, the destination is new.
+        unsafe { from.copy_between(bytes_of(&copy), bytes_of(block), target.non_blocking) }?;
         if !target.non_blocking {
             copy.storage().wait_until_ready()?;
         }

@@ -1,16 +1,15 @@
-//! Copies on, to and from CUDA devices.
+//! Copies on, to and from devices, whatever drives them.
 //!
-//! On one device a pair of layouts is simplified as on the host ([`crate::copy::pair`]) and a kernel
-//! does the rest ([`launch`]). Between places only blocks without gaps travel ([`transfer`]); what
+//! On one device a pair of layouts is simplified as on the host ([`crate::copy::pair`]) and an
+//! [`engine`] does the rest. Between places only blocks without gaps travel ([`crossing`]); what
 //! has gaps is packed where it lies, what changes its data type is cast on the device.
 
 mod assign;
-#[expect(unsafe_code, reason = "launches kernels on addresses of tensors")]
-#[path = "../../../cuda/src/launch.rs"]
-mod launch;
 #[expect(unsafe_code, reason = "copies blocks between host and device")]
-#[path = "crossing.rs"]
-mod transfer;
+mod crossing;
+#[expect(unsafe_code, reason = "declares what the implementers promise")]
+mod engine;
 
 pub(crate) use assign::{assign_disjoint, fill};
-pub(crate) use transfer::{Target, copy_to};
+pub(crate) use crossing::{Target, copy_to};
+pub use engine::{DeviceEngine, Engine, Place};
