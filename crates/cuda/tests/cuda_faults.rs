@@ -61,7 +61,7 @@ fn work() -> Result<Vec<i32>, TensorError> {
     let beside = late.cuda(1)?;
     let (raw, legacy) = (current_stream(0)?, Stream::legacy(0)?);
     cuda::hand_over(there.storage(), Some(&legacy), BorrowKind::Read)?;
-    cuda::hand_over(&packed.storage(), None, BorrowKind::Write)?;
+    cuda::hand_over(packed.storage(), None, BorrowKind::Write)?;
     packed.storage().note_ready()?;
     cuda::check_pointer(Device::Cuda(0), there.as_ptr().addr(), 2400)?;
     raw.wait_for(&stream)?;

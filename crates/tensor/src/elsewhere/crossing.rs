@@ -163,7 +163,7 @@ impl<'t> HostBytes<'t> {
     #[track_caller]
     fn of(tensor: &'t Tensor, kind: BorrowKind, engine: &dyn Backend) -> Result<Self, TensorError> {
         let borrow = tensor.borrow(kind)?;
-        if !tensor.storage().backend().is_some_and(|other| other.name() == engine.name()) {
+        if tensor.storage().backend().is_none_or(|other| other.name() != engine.name()) {
             return Ok(Self::Pageable { _held: borrow });
         }
         drop(borrow);
