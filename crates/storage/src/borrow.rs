@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Region, Span, reaches_a_byte_twice};
 
-use crate::driven::Driven;
 use crate::ledger::{self, CallSite, Held, Refusal, Token};
-use crate::{Access, BorrowError, BorrowKind, Gate, GateError, Mutability, Storage};
+use crate::{
+    Access, Backend, BorrowError, BorrowKind, Device, Gate, GateError, Mutability, Storage,
+};
 
 /// A live borrow of some bytes of a storage; dropping it, also in a panic, releases them.
 ///
@@ -366,24 +367,12 @@ impl Storage {
     /// Waits for the copies of devices from or to these bytes that `kind` conflicts with.
     #[inline(always)]
     fn settle(&self, kind: BorrowKind, span: Span) -> Result<(), Box<BorrowError>> {
-        match self.driven() {
-            None => Ok(()),
-            Some(driven) => self.settle_driven(driven, kind, span),
-        }
-    }
-
-    #[inline(never)]
-    fn settle_driven(
-        &self,
-        driven: &Driven,
-        kind: BorrowKind,
-        span: Span,
-    ) -> Result<(), Box<BorrowError>> {
-        // What is on a device is ordered there.
-        if !self.device().is_host() {
+        // What is on a device is ordered there; plain memory no device copies behind our back.
+        if self.device() != Device::CudaHost {
             return Ok(());
         }
-        let settled = driven.backend.settle(kind, &span.addresses());
+        let settle = |backend: &'static dyn Backend| backend.settle(kind, &span.addresses());
+        let settled = self.backend().map_or(Ok(()), settle);
         settled.map_err(|error| Box::new(BorrowError::Device { reason: error.to_string() }))
     }
 
