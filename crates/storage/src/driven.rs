@@ -52,8 +52,8 @@ impl Storage {
     /// Memory that a back end has allocated. Private and writable.
     ///
     /// # Safety
-    /// Until `owner` is dropped, `len_bytes` from `ptr` are on `device`, and nobody else knows of them.
-    /// Host memory has values.
+    /// Until `owner` is dropped, `len_bytes` from `ptr` are on `device`, and nobody else reaches them, also
+    /// not safe code with a reference to `owner`. Host memory has values.
     pub unsafe fn of_backend<O: Any + Send + Sync>(
         allocated: Allocated<O>,
         backend: &'static dyn Backend,
