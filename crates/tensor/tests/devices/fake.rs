@@ -59,8 +59,8 @@ register_backend!(&SECOND);
 /// Between an address here and the one that the host sees: of no memory that a process can have.
 const AWAY: usize = 1 << 62;
 
-/// Memory with values.
-struct Block(Box<[UnsafeCell<u128>]>);
+/// Memory with values; a vector, which is moved without a claim to be the only way to it.
+struct Block(Vec<UnsafeCell<u128>>);
 
 // SAFETY: plain memory; whoever uses it holds a borrow.
 unsafe impl Sync for Block {}
@@ -110,8 +110,8 @@ unsafe impl Backend for Fake {
 
     fn allocate(&self, device: Device, len_bytes: usize) -> Result<Storage, StorageError> {
         self.check_exists(device)?;
-        let block = Block((0..len_bytes.div_ceil(16)).map(|_| UnsafeCell::new(7)).collect());
-        let start = block.0.as_ptr().expose_provenance();
+        let mut block = Block((0..len_bytes.div_ceil(16)).map(|_| UnsafeCell::new(7)).collect());
+        let start = block.0.as_mut_ptr().expose_provenance();
         let ptr = match device.is_host() {
             true => std::ptr::with_exposed_provenance_mut(start),
             false => std::ptr::without_provenance_mut(start.wrapping_add(AWAY)),
