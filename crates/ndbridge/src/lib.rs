@@ -10,7 +10,7 @@ pub use ndbridge_numpy::{dlpack, npy, npz};
 pub use ndbridge_numpy::{python, same_axes};
 
 #[cfg(feature = "cuda")]
-pub use ndbridge_storage::cuda;
+pub use ndbridge_cuda as cuda;
 
 pub use ndbridge_dtype::{
     ByteOrder, Casting, DType, Element, Scalar, can_cast, promote_types, promote_types_torch,

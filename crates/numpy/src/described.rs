@@ -76,10 +76,7 @@ impl Described {
         let (below, len_bytes) = self.extent();
         let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
         let (ptr, device) = (self.ptr.wrapping_sub(below), self.device);
-        #[cfg(feature = "cuda")]
-        if device != Device::Cpu && ndbridge_storage::cuda::is_available() {
-            ndbridge_storage::cuda::check_pointer(device, ptr.addr(), len_bytes)?;
-        }
+        device.check_pointer(ptr.addr(), len_bytes)?;
         let mutability = self.mutability;
         let foreign = Foreign { owner, name, ptr, len_bytes, device, mutability, access };
         // SAFETY: the extent covers exactly the elements; the rest is promised by the caller.

@@ -9,12 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use ndbridge::dlpack::{
-    CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlExchange, DlExchangeHeader, DlManagedVersioned,
-    DlSetError, DlTensor, DlpackError, Exported, VERSION, from_managed_versioned, read_prototype,
+    DlExchange, DlExchangeHeader, DlManagedVersioned, DlSetError, DlTensor, DlpackError, Exported,
+    VERSION, from_managed_versioned, read_prototype,
 };
 use ndbridge::python::{ArrayError, PythonGate, lend_to_python, ready_on_own_stream};
-use ndbridge::storage::{ForeignAccess, Mutability};
-use ndbridge::{Tensor, TensorError};
+use ndbridge::storage::{ForeignAccess, Mutability, backend_of};
+use ndbridge::{Device, Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PySystemError};
 use pyo3::prelude::*;
 use pyo3::{Borrowed, ffi};
@@ -224,11 +224,12 @@ unsafe extern "C" fn allocate(
 /// As DLPack has it: attached, a place for the result.
 unsafe extern "C" fn current_stream(kind: i32, id: i32, out: *mut *mut c_void) -> c_int {
     answered(|_| {
-        let handle = match (kind, usize::try_from(id)) {
-            (CPU | CUDA_HOST, _) => 0,
-            (CUDA | CUDA_MANAGED, Ok(ordinal)) => {
-                let stream = ndbridge::cuda::current_stream(ordinal);
-                stream.map_err(|error| PyBufferError::new_err(error.to_string()))?.handle()
+        let handle = match Device::from_dlpack(kind, id).map(|device| (device, backend_of(device)))
+        {
+            Some((device, _)) if device.is_host() => 0,
+            Some((device, Some(backend))) => {
+                let queue = backend.queue(device);
+                queue.map_err(|error| PyBufferError::new_err(error.to_string()))?
             }
             _ => {
                 let text = format!("no stream on DLPack device ({kind}, {id})");

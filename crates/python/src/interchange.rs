@@ -168,12 +168,11 @@ impl PyTensor {
 
 /// The device of DLPack's numbers, for a copy to go there.
 fn device_asked(asked: (i32, i32), own: (i32, i32)) -> PyResult<Device> {
-    let device = match (asked, usize::try_from(asked.1)) {
-        ((dlpack::CPU, 0), _) => Some(Device::Cpu),
-        ((dlpack::CUDA, _), Ok(ordinal)) => Some(Device::Cuda(ordinal)),
-        _ => None,
-    };
-    let device = device.filter(|device| device.check_exists().is_ok());
+    let device = Device::from_dlpack(asked.0, asked.1).filter(|device| {
+        // Pinned and managed memory are where memory is, not where a copy is asked for.
+        let is_place = *device != Device::CudaHost && device.to_dlpack() == Some(asked);
+        is_place && device.check_exists().is_ok()
+    });
     device.ok_or_else(|| {
         let text = format!("tensor is on DLPack device {own:?}, cannot be had on {asked:?}");
         PyBufferError::new_err(text)

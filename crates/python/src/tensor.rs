@@ -2,10 +2,9 @@
 
 use std::sync::OnceLock;
 
-use ndbridge::cuda::current_stream;
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
-use ndbridge::storage::Access;
+use ndbridge::storage::{Access, find_backend};
 use ndbridge::{Casting, CopyRule, Device, Order, Request, Tensor, TensorError};
 use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -333,8 +332,8 @@ impl PyTensor {
             let waited = py.detach(|| {
                 self.tensor.wait_until_ready()?;
                 for device in [from, to] {
-                    if let Device::Cuda(ordinal) = device {
-                        current_stream(ordinal)?.synchronize()?;
+                    if !device.is_host() {
+                        find_backend(device)?.synchronize(device)?;
                     }
                 }
                 Ok::<_, TensorError>(())

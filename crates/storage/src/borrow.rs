@@ -8,7 +8,9 @@ use std::sync::Arc;
 use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Region, Span, reaches_a_byte_twice};
 
 use crate::ledger::{self, CallSite, Held, Refusal, Token};
-use crate::{Access, BorrowError, BorrowKind, Gate, GateError, Mutability, Storage};
+use crate::{
+    Access, Backend, BorrowError, BorrowKind, Device, Gate, GateError, Mutability, Storage,
+};
 
 /// A live borrow of some bytes of a storage; dropping it, also in a panic, releases them.
 ///
@@ -331,7 +333,6 @@ impl Storage {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         self.check_inside(span)?;
-        #[cfg(feature = "cuda")]
         self.settle(kind, span)?;
         match self.access() {
             Access::Private => {
@@ -364,14 +365,15 @@ impl Storage {
     }
 
     /// Waits for the copies of devices from or to these bytes that `kind` conflicts with.
-    #[cfg(feature = "cuda")]
     #[inline(always)]
     fn settle(&self, kind: BorrowKind, span: Span) -> Result<(), Box<BorrowError>> {
-        if self.device() != crate::Device::CudaHost {
+        // What is on a device is ordered there; plain memory no device copies behind our back.
+        if self.device() != Device::CudaHost {
             return Ok(());
         }
-        crate::cuda::settle(kind, &span.addresses())
-            .map_err(|error| Box::new(BorrowError::Device { reason: error.to_string() }))
+        let settle = |backend: &'static dyn Backend| backend.settle(kind, &span.addresses());
+        let settled = self.backend().map_or(Ok(()), settle);
+        settled.map_err(|error| Box::new(BorrowError::Device { reason: error.to_string() }))
     }
 
     #[inline(always)]

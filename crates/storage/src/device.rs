@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{DeviceError, StorageError};
+use crate::{Backend, DeviceError, StorageError, backend_of, find_backend};
 
 /// The device whose memory a [`Storage`](crate::Storage) points to: plain data, no driver behind it.
+///
+/// Any device that DLPack has a number for is one, also if nobody drives it here: its memory can be
+/// taken, viewed and passed on.
 ///
 /// ```
 /// use ndbridge_storage::Device;
@@ -14,6 +17,9 @@ use crate::{DeviceError, StorageError};
 /// assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
 /// assert_eq!(Device::Cpu.to_string(), "cpu");
 /// assert!(!Device::Cuda(0).is_host());
+/// let radeon = Device::from_dlpack(10, 1).unwrap();
+/// assert_eq!(radeon.to_string(), "rocm:1");
+/// assert!(radeon.check_exists().is_err()); // says that nothing here drives it
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -25,28 +31,102 @@ pub enum Device {
     Cuda(usize),
     /// Pinned main memory, registered with CUDA; host code uses it like [`Device::Cpu`].
     CudaHost,
+    /// Memory of a device of another kind, made by [`from_dlpack`](Self::from_dlpack); host code must
+    /// not touch it.
+    Other(OtherDevice),
 }
 
+/// A device by DLPack's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OtherDevice {
+    // INVARIANT: positive, and none of the kinds that `Device` has an arm for.
+    kind: i32,
+    id: i32,
+}
+
+const CPU: i32 = 1;
+const CUDA: i32 = 2;
+const CUDA_HOST: i32 = 3;
+const CUDA_MANAGED: i32 = 13;
+
+/// What other kinds are called.
+const NAMES: [(i32, &str); 12] = [
+    (4, "opencl"),
+    (7, "vulkan"),
+    (8, "metal"),
+    (9, "vpi"),
+    (10, "rocm"),
+    (11, "rocm_host"),
+    (12, "ext_dev"),
+    (14, "oneapi"),
+    (15, "webgpu"),
+    (16, "hexagon"),
+    (17, "maia"),
+    (18, "trainium"),
+];
+
 impl Device {
+    /// The device with DLPack's number of its kind, and this ordinal among its kind; `None` if no
+    /// device can have these. Memory that moves between the host and a CUDA device is on that.
+    #[must_use]
+    pub fn from_dlpack(kind: i32, id: i32) -> Option<Self> {
+        match kind {
+            ..=0 => None,
+            CPU => Some(Device::Cpu),
+            CUDA_HOST => Some(Device::CudaHost),
+            CUDA | CUDA_MANAGED => usize::try_from(id).ok().map(Device::Cuda),
+            _ => Some(Device::Other(OtherDevice { kind, id })),
+        }
+    }
+
+    /// DLPack's number of the kind, and the ordinal among its kind; `None` if that is too large.
+    #[must_use]
+    pub fn to_dlpack(self) -> Option<(i32, i32)> {
+        match self {
+            Device::Cpu => Some((CPU, 0)),
+            Device::CudaHost => Some((CUDA_HOST, 0)),
+            Device::Cuda(ordinal) => i32::try_from(ordinal).ok().map(|id| (CUDA, id)),
+            Device::Other(OtherDevice { kind, id }) => Some((kind, id)),
+        }
+    }
+
     /// Whether host code may dereference pointers into this memory.
     #[inline]
     pub const fn is_host(self) -> bool {
         matches!(self, Device::Cpu | Device::CudaHost)
     }
 
-    /// Whether memory can be had there: always on the host; else there must be a driver, and such
-    /// a device.
+    /// Whether memory can be had there: always on the host; else something has to drive it, and
+    /// there must be such a device.
     ///
     /// # Errors
     /// [`StorageError::NoDevice`] that says what is missing.
     pub fn check_exists(self) -> Result<(), StorageError> {
-        if self == Device::Cpu {
+        match self {
+            Device::Cpu => Ok(()),
+            _ => find_backend(self)?.check_exists(self),
+        }
+    }
+
+    /// Whether something here drives the device and finds a driver. Always so for [`Device::Cpu`].
+    #[must_use]
+    pub fn is_driven(self) -> bool {
+        self == Device::Cpu || backend_of(self).is_some_and(Backend::is_available)
+    }
+
+    /// Checks that memory is where its producer says, if there is a driver to ask: `len_bytes` at
+    /// `address`, inside of one allocation.
+    ///
+    /// # Errors
+    /// [`StorageError::WrongPointer`] with what the driver says.
+    pub fn check_pointer(self, address: usize, len_bytes: usize) -> Result<(), StorageError> {
+        if self == Device::Cpu || len_bytes == 0 {
             return Ok(());
         }
-        #[cfg(feature = "cuda")]
-        return crate::cuda::check_exists(self);
-        #[cfg(not(feature = "cuda"))]
-        Err(StorageError::without_cuda(self))
+        match backend_of(self).filter(|backend| backend.is_available()) {
+            Some(backend) => backend.check_pointer(self, address, len_bytes),
+            None => Ok(()),
+        }
     }
 }
 
@@ -56,6 +136,12 @@ impl fmt::Display for Device {
             Device::Cpu => f.write_str("cpu"),
             Device::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
             Device::CudaHost => f.write_str("cuda_host"),
+            Device::Other(OtherDevice { kind, id }) => {
+                match NAMES.iter().find(|(known, _)| known == kind) {
+                    Some((_, name)) => write!(f, "{name}:{id}"),
+                    None => write!(f, "dlpack_{kind}:{id}"),
+                }
+            }
         }
     }
 }
@@ -67,17 +153,32 @@ impl FromStr for Device {
     fn from_str(name: &str) -> Result<Self, DeviceError> {
         match name {
             "cpu" | "cpu:0" => return Ok(Device::Cpu),
-            "cuda" => return Ok(Device::Cuda(0)),
             "cuda_host" => return Ok(Device::CudaHost),
             _ => {}
         }
+        let (kind, digits) = name.split_once(':').unwrap_or((name, "0"));
         // `parse` alone would also take "cuda:+1".
-        name.strip_prefix("cuda:")
-            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|digits| digits.parse().ok())
-            .map(Device::Cuda)
-            .ok_or_else(|| DeviceError { name: name.to_owned() })
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let device = match kind {
+            "cuda" => digits.parse().ok().map(Device::Cuda),
+            _ => kind_named(kind)
+                .zip(digits.parse().ok())
+                .and_then(|(kind, id)| Device::from_dlpack(kind, id)),
+        };
+        device.filter(|_| is_number).ok_or_else(|| DeviceError { name: name.to_owned() })
     }
+}
+
+/// DLPack's number of another kind by its name.
+fn kind_named(name: &str) -> Option<i32> {
+    if let Some((kind, _)) = NAMES.iter().find(|(_, known)| *known == name) {
+        return Some(*kind);
+    }
+    let kind = name.strip_prefix("dlpack_")?.parse().ok()?;
+    // Not by another name what has one.
+    let is_nameless = matches!(Device::from_dlpack(kind, 0)?, Device::Other(_))
+        && NAMES.iter().all(|(known, _)| *known != kind);
+    is_nameless.then_some(kind)
 }
 
 #[cfg(test)]
@@ -89,11 +190,57 @@ mod tests {
         for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(17), Device::CudaHost] {
             assert_eq!(device.to_string().parse(), Ok(device));
         }
+        for kind in (4..40).filter(|&kind| kind != CUDA_MANAGED) {
+            let device = Device::from_dlpack(kind, 3).unwrap();
+            assert_eq!((device.to_string().parse(), device.is_host()), (Ok(device), false));
+        }
+    }
+
+    #[test]
+    fn dlpack_numbers_round_trip() {
+        for numbers in [(1, 0), (2, 0), (2, 5), (3, 0), (8, 0), (10, 2), (14, 1), (99, -1)] {
+            let device = Device::from_dlpack(numbers.0, numbers.1).unwrap();
+            assert_eq!(device.to_dlpack(), Some(numbers), "{device}");
+        }
+        assert_eq!(Device::from_dlpack(CUDA_MANAGED, 1), Some(Device::Cuda(1)));
+        assert_eq!(Device::Cuda(usize::MAX).to_dlpack(), None);
+        for (kind, id) in [(0, 0), (-1, 0), (2, -1), (13, -1)] {
+            assert_eq!(Device::from_dlpack(kind, id), None, "({kind}, {id})");
+        }
+    }
+
+    #[test]
+    fn dev_4_what_nobody_drives_is_refused_by_name() {
+        for (name, reason) in [
+            ("cuda:0", "no feature `cuda`"),
+            ("cuda_host", "no feature `cuda`"),
+            ("rocm:0", "nothing here drives it"),
+            ("metal:0", "nothing here drives it"),
+        ] {
+            let device: Device = name.parse().unwrap();
+            let error = device.check_exists().unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(reason), "{error}");
+            assert!(!device.is_driven() && device.check_pointer(1, 1).is_ok());
+        }
     }
 
     #[test]
     fn other_names_are_refused_with_the_name() {
-        for name in ["", "CPU", "cuda:", "cuda:-1", "cuda:+1", "cuda:1x", "cpu:1", "tpu:0"] {
+        for name in [
+            "",
+            "CPU",
+            "cuda:",
+            "cuda:-1",
+            "cuda:+1",
+            "cuda:1x",
+            "cpu:1",
+            "tpu:0",
+            "rocm:",
+            "metal:-1",
+            "dlpack_2:0",
+            "dlpack_10:0",
+            "dlpack_0:0",
+        ] {
             assert_eq!(
                 name.parse::<Device>(),
                 Err(DeviceError { name: name.to_owned() }),

@@ -129,7 +129,7 @@ pub enum StorageError {
         facts: String,
     },
     /// Host code asked for memory that it cannot touch.
-    #[error("storage is on {device}, host memory needed: call cpu() first (copies {len_bytes} B)")]
+    #[error("storage is on {device}, host memory needed: {}", to_host(*device, &format_args!("{len_bytes} B")))]
     NotHost {
         /// Where the memory is.
         device: Device,
@@ -138,12 +138,25 @@ pub enum StorageError {
     },
 }
 
-#[cfg(not(feature = "cuda"))]
 impl StorageError {
-    /// What every call for a device answers in a build without support for devices.
+    /// What every call answers that needs work on a device which no back end of this build drives.
     #[must_use]
-    pub fn without_cuda(device: Device) -> Self {
-        Self::NoDevice { device, reason: "this build has no feature `cuda`".to_owned() }
+    pub fn undriven(device: Device) -> Self {
+        let reason = match device {
+            Device::Cuda(_) | Device::CudaHost => "this build has no feature `cuda`",
+            _ => "nothing here drives it: copy its memory with the library that made it",
+        };
+        Self::NoDevice { device, reason: reason.to_owned() }
+    }
+}
+
+/// How memory of a device gets to the host.
+#[doc(hidden)]
+#[must_use]
+pub fn to_host(device: Device, copied: &dyn fmt::Display) -> String {
+    match device {
+        Device::Other(_) => "copy it with the library that made it".to_owned(),
+        _ => format!("call cpu() first (copies {copied})"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::alloc::dangling;
+use crate::driven::Driven;
 use crate::owner::Owner;
 use crate::storage::Parts;
 use crate::{Access, Device, Gate, Mutability, Storage, StorageError};
@@ -41,7 +42,7 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError::NullPointer`] or [`StorageError::PastAddressSpace`] if the bytes cannot be
-    /// where the pointer says; for memory on a device, with the feature `cuda`, the driver's. The
+    /// where the pointer says; for memory on a device that is driven here, the driver's. The
     /// owner is dropped then.
     ///
     /// # Safety
@@ -68,17 +69,9 @@ impl Storage {
             (ForeignAccess::Private, mutability) => (Access::Private, mutability, None),
             (ForeignAccess::Lent(gate), mutability) => (Access::Lent, mutability, Some(gate)),
         };
-        #[cfg(feature = "cuda")]
-        let noted = match device {
-            Device::Cuda(ordinal) => Some(crate::cuda::Noted::foreign(ordinal)?),
-            Device::Cpu | Device::CudaHost => None,
-        };
-        let parts = Parts {
-            gate,
-            #[cfg(feature = "cuda")]
-            noted,
-            ..Parts::new(pointer, len_bytes, device, access, mutability)
-        };
+        let driven = if device == Device::Cpu { None } else { Driven::adopted(device)? };
+        let parts =
+            Parts { gate, driven, ..Parts::new(pointer, len_bytes, device, access, mutability) };
         // SAFETY: promised by the caller.
         Ok(unsafe { Self::from_parts(Owner::new(owner, name).visible(), parts) })
     }

@@ -3,10 +3,12 @@
 mod access;
 #[expect(unsafe_code, reason = "hands out memory before it is filled")]
 mod alloc;
+#[expect(unsafe_code, reason = "declares what the implementers promise")]
+pub mod backend;
 mod borrow;
-#[cfg(feature = "cuda")]
-pub mod cuda;
 mod device;
+#[expect(unsafe_code, reason = "takes the word of a back end for its memory")]
+mod driven;
 mod error;
 #[expect(unsafe_code, reason = "takes the word of the caller for a pointer")]
 mod foreign;
@@ -25,8 +27,12 @@ pub use access::{Access, BorrowKind, Mutability};
 pub use alloc::{
     ALIGN_BYTES, CacheStats, Filling, UninitStorage, cache_stats, empty_cache, set_cache_limit,
 };
+pub use backend::{Backend, Consumer, DeviceBytes, Notes, backend_of, find_backend};
 pub use borrow::{Borrow, LentBorrow, OwnedBorrow};
-pub use device::Device;
+pub use device::{Device, OtherDevice};
+pub use driven::Allocated;
+#[doc(hidden)]
+pub use error::to_host;
 pub use error::{BorrowError, DeviceError, StorageError};
 pub use foreign::{Foreign, ForeignAccess};
 pub use gate::{Gate, GateError};

@@ -9,8 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytemuck::{CheckedBitPattern, NoUninit};
 
 use crate::borrow::{Borrow, OwnedBorrow};
-#[cfg(feature = "cuda")]
-use crate::cuda::Noted;
+use crate::driven::Driven;
 use crate::ledger::Ledger;
 use crate::owner::{Owner, short_name};
 use crate::sync::{AtomicBool, AtomicU8, Ordering};
@@ -66,9 +65,9 @@ struct Inner {
     gate: OnceLock<Arc<dyn Gate>>,
     // Made for the first borrow. None: lent before there was one, so there will never be one.
     ledger: OnceLock<Option<Box<Ledger>>>,
-    // Before the owner: it may have to wait before that lets go of the bytes.
-    #[cfg(feature = "cuda")]
-    noted: Option<Noted>,
+    // Before the owner: it may have to wait before that lets go of the bytes. In a box: host memory
+    // has none.
+    driven: Option<Box<Driven>>,
     owner: Owner,
 }
 
@@ -95,8 +94,7 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) mutability: Mutability,
     pub(crate) gate: Option<Arc<dyn Gate>>,
-    #[cfg(feature = "cuda")]
-    pub(crate) noted: Option<Noted>,
+    pub(crate) driven: Option<Box<Driven>>,
 }
 
 impl Storage {
@@ -161,9 +159,7 @@ impl Storage {
     /// place when the owner moves, and are read or written by others only as `parts.access` says.
     /// A gate comes with `Access::Lent`.
     pub(crate) unsafe fn from_parts(owner: Owner, parts: Parts) -> Self {
-        let Parts { pointer, len_bytes, device, access, mutability, gate, .. } = parts;
-        #[cfg(feature = "cuda")]
-        let noted = parts.noted;
+        let Parts { pointer, len_bytes, device, access, mutability, gate, driven } = parts;
         debug_assert_eq!(gate.is_some(), access == Access::Lent);
         let gate = gate.map_or_else(OnceLock::new, OnceLock::from);
         let (access, mutability) = (AtomicU8::new(access as u8), AtomicU8::new(mutability as u8));
@@ -180,8 +176,7 @@ impl Storage {
             is_known,
             gate,
             ledger,
-            #[cfg(feature = "cuda")]
-            noted,
+            driven,
             owner,
         };
         Self { inner: Arc::new(inner) }
@@ -196,16 +191,7 @@ impl Parts {
         access: Access,
         mutability: Mutability,
     ) -> Self {
-        Self {
-            pointer,
-            len_bytes,
-            device,
-            access,
-            mutability,
-            gate: None,
-            #[cfg(feature = "cuda")]
-            noted: None,
-        }
+        Self { pointer, len_bytes, device, access, mutability, gate: None, driven: None }
     }
 
     fn private(pointer: NonNull<u8>, len_bytes: usize) -> Self {
@@ -368,10 +354,10 @@ impl Storage {
         }
     }
 
-    /// The notes of its uses on devices, if it is a device's.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn noted(&self) -> Option<&Noted> {
-        self.inner.noted.as_ref()
+    /// What it carries off the plain host.
+    #[inline]
+    pub(crate) fn driven(&self) -> Option<&Driven> {
+        self.inner.driven.as_deref()
     }
 
     /// The own ledger, for a borrow to be entered; `None` if the storage was lent.

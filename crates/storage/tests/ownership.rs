@@ -274,9 +274,8 @@ fn sizes_beyond_memory_are_errors() {
     }
 }
 
-#[cfg(not(feature = "cuda"))] // which orders foreign memory by the device's streams
 #[test]
-fn host_code_gets_no_pointer_to_device_memory() {
+fn dev_1_host_code_gets_no_pointer_to_device_memory() {
     let (storage, _) = counted(|foreign| foreign.device = Device::Cuda(1));
     let storage = storage.unwrap();
     let error = storage.host_ptr().unwrap_err();

@@ -1,4 +1,4 @@
-//! From one place to another: the host, page-locked host memory, CUDA devices.
+//! From one place to another: the host, page-locked host memory, devices.
 
 use ndbridge_storage::Device;
 
@@ -75,16 +75,18 @@ impl Tensor {
         self.convert(&Request::new("pin_memory").with_device(Device::CudaHost))
     }
 
+    /// Whether it is on a device that something here drives.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !self.device().is_host() && self.storage().backend().is_some()
+    }
+
     /// Whether the copy that fills this tensor has run. Always true on the host, but for page-locked
     /// memory.
     ///
     /// # Errors
     /// What went wrong in that work.
     pub fn is_ready(&self) -> Result<bool, TensorError> {
-        #[cfg(feature = "cuda")]
-        return Ok(self.storage().is_ready()?);
-        #[cfg(not(feature = "cuda"))]
-        Ok(true)
+        Ok(self.storage().is_ready()?)
     }
 
     /// Waits until [`is_ready`](Self::is_ready).
@@ -92,8 +94,6 @@ impl Tensor {
     /// # Errors
     /// What went wrong in that work.
     pub fn wait_until_ready(&self) -> Result<(), TensorError> {
-        #[cfg(feature = "cuda")]
-        self.storage().wait_until_ready()?;
-        Ok(())
+        Ok(self.storage().wait_until_ready()?)
     }
 }

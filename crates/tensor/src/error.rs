@@ -4,7 +4,7 @@ use std::fmt;
 
 use ndbridge_dtype::{Casting, DType, DTypeError};
 use ndbridge_layout::LayoutError;
-use ndbridge_storage::{BorrowError, Device, StorageError};
+use ndbridge_storage::{BorrowError, Device, StorageError, to_host};
 
 use crate::plan::Refusal;
 use crate::receipt::CopyReasons;
@@ -180,7 +180,7 @@ pub enum TensorError {
         bytes: usize,
     },
     /// Host code asked for memory of another device.
-    #[error("tensor is on {device}, host memory needed: call cpu() first (copies {})", Bytes(*copy_bytes))]
+    #[error("tensor is on {device}, host memory needed: {}", to_host(*device, &Bytes(*copy_bytes)))]
     OnDevice {
         /// Where the tensor is.
         device: Device,

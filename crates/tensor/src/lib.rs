@@ -8,11 +8,10 @@ mod convert;
 #[expect(unsafe_code, reason = "the copy kernels walk raw memory")]
 mod copy;
 mod count;
-#[cfg(feature = "cuda")]
-mod cuda;
 mod device;
 #[expect(unsafe_code, reason = "reads and writes elements at checked offsets")]
 mod element_access;
+mod elsewhere;
 mod equal;
 mod error;
 #[expect(unsafe_code, reason = "builds ndarray views over storage that is borrowed for them")]
@@ -32,7 +31,9 @@ mod team;
 mod tensor;
 mod views;
 
+pub use copy::WalkAxis;
 pub use count::{CopyCount, NoCopy, PendingCopy, copies, no_copy};
+pub use elsewhere::{DeviceEngine, Engine, Place};
 pub use equal::array_equal;
 pub use error::{Bytes, TensorError};
 pub use guard::{BytesGuard, ReadGuard, WriteGuard};

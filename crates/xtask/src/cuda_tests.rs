@@ -9,14 +9,15 @@ use crate::error::Error;
 use crate::steps::{display, output};
 use crate::workspace::{Package, Workspace};
 
-/// Packages with the feature `cuda`.
-const PACKAGES: [&str; 4] = ["ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
+/// The back end, and where it meets the formats.
+const PACKAGES: [&str; 2] = ["ndbridge-cuda", FACADE];
+const FACADE: &str = "ndbridge";
 const PREFIX: &str = "cuda";
 
 /// A built test.
 #[derive(Debug, PartialEq)]
 pub struct Binary {
-    /// Package and test, such as `ndbridge-tensor-cuda`.
+    /// Package and test, such as `ndbridge-cuda-cuda_memory`.
     pub name: String,
     pub file: PathBuf,
 }
@@ -28,18 +29,8 @@ pub enum Build {
     Release,
 }
 
-/// Arguments of cargo that choose these packages, in a build that knows of devices.
-pub fn with_cuda() -> impl Iterator<Item = String> {
-    let of_package = |name| {
-        [
-            "--package".to_owned(),
-            str::to_owned(name),
-            "--features".to_owned(),
-            format!("{name}/cuda"),
-        ]
-    };
-    PACKAGES.into_iter().flat_map(of_package)
-}
+/// Arguments of cargo that choose the facade, in a build that knows of devices.
+pub const FACADE_WITH_CUDA: [&str; 4] = ["--package", FACADE, "--features", "ndbridge/cuda"];
 
 /// Builds every integration test whose name begins with `cuda`.
 ///
@@ -54,7 +45,7 @@ pub fn build(workspace: &Workspace, how: Build) -> Result<Vec<Binary>, Error> {
     if how == Build::Release {
         cargo.arg("--release");
     }
-    cargo.args(with_cuda());
+    cargo.args(FACADE_WITH_CUDA).args(PACKAGES.map(|name| format!("--package={name}")));
     cargo.args(["--test", &format!("{PREFIX}*")]);
     let mut found = executables(&output(announced(&mut cargo))?, workspace)?;
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -111,19 +102,19 @@ mod tests {
     #[test]
     fn executables_are_named_by_package_and_test() {
         let package = Package {
-            name: "ndbridge-tensor".to_owned(),
+            name: "ndbridge-cuda".to_owned(),
             folder: "t".into(),
             dependencies: Vec::new(),
             tests: vec!["rules".to_owned(), "cuda".to_owned(), "cuda_order".to_owned()],
         };
         let workspace = Workspace { root: "".into(), target: "".into(), packages: vec![package] };
-        assert_eq!(expected(&workspace), ["ndbridge-tensor-cuda", "ndbridge-tensor-cuda_order"]);
+        assert_eq!(expected(&workspace), ["ndbridge-cuda-cuda", "ndbridge-cuda-cuda_order"]);
         let messages = br#"
 {"reason": "compiler-artifact", "executable": null, "manifest_path": "t/Cargo.toml", "target": {"name": "l"}}
 {"reason": "compiler-artifact", "executable": "d/cuda-1", "manifest_path": "t/Cargo.toml", "target": {"name": "cuda"}}
 {"reason": "build-finished", "success": true}
 "#;
-        let binary = Binary { name: "ndbridge-tensor-cuda".to_owned(), file: "d/cuda-1".into() };
+        let binary = Binary { name: "ndbridge-cuda-cuda".to_owned(), file: "d/cuda-1".into() };
         assert_eq!(executables(messages, &workspace).unwrap(), [binary]);
     }
 }

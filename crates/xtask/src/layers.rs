@@ -4,21 +4,38 @@ use crate::error::{Error, no_findings};
 use crate::workspace::{Package, Workspace};
 
 /// Each crate of the workspace and the crates of the workspace that it may name. `dtype`,
-/// `storage` and `cuda-lazy` stand side by side and never name each other.
-const LAYERS: [(&str, &[&str]); 14] = [
+/// `layout` and `cuda-lazy` stand side by side and never name each other.
+const LAYERS: [(&str, &[&str]); 15] = [
     ("ndbridge-dtype", &[]),
     ("ndbridge-layout", &[]),
     ("ndbridge-cuda-lazy", &[]),
     ("ndbridge-cuda-kernels", &["ndbridge-dtype"]),
     ("ndbridge-cuda-emulator", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
     ("ndbridge-cuda-emulator-driver", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
-    ("ndbridge-storage", &["ndbridge-layout", "ndbridge-cuda-lazy"]),
+    ("ndbridge-storage", &["ndbridge-layout"]),
+    ("ndbridge-tensor", &["ndbridge-dtype", "ndbridge-layout", "ndbridge-storage"]),
     (
-        "ndbridge-tensor",
-        &["ndbridge-dtype", "ndbridge-layout", "ndbridge-storage", "ndbridge-cuda-kernels"],
+        "ndbridge-cuda",
+        &[
+            "ndbridge-cuda-lazy",
+            "ndbridge-cuda-kernels",
+            "ndbridge-dtype",
+            "ndbridge-layout",
+            "ndbridge-storage",
+            "ndbridge-tensor",
+        ],
     ),
     ("ndbridge-numpy", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor"]),
-    ("ndbridge", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy"]),
+    (
+        "ndbridge",
+        &[
+            "ndbridge-dtype",
+            "ndbridge-storage",
+            "ndbridge-tensor",
+            "ndbridge-numpy",
+            "ndbridge-cuda",
+        ],
+    ),
     ("ndbridge-python", &ALL_LIBRARIES),
     ("example-extension", &ALL_LIBRARIES),
     ("ndbridge-benches", &ALL_LIBRARIES),
@@ -28,9 +45,9 @@ const LAYERS: [(&str, &[&str]); 14] = [
 const ALL_LIBRARIES: [&str; 5] =
     ["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
 
-/// The emulated driver, for tests only, and the crates whose tests run on it.
-const EMULATOR: (&str, &[&str]) =
-    ("ndbridge-cuda-emulator", &["ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy"]);
+/// The emulated driver, for tests only, and the crates whose tests run on it: the back end, and the
+/// facade, where it meets the formats.
+const EMULATOR: (&str, &[&str]) = ("ndbridge-cuda-emulator", &["ndbridge-cuda", "ndbridge"]);
 
 /// Subjects that only some crates know: Python, files, CUDA, ndarray's types.
 const SUBJECTS: [(&str, &[&str]); 5] = [
@@ -42,7 +59,7 @@ const SUBJECTS: [(&str, &[&str]); 5] = [
             "ndbridge-cuda-lazy",
             "ndbridge-cuda-emulator",
             "ndbridge-cuda-emulator-driver",
-            "ndbridge-storage",
+            "ndbridge-cuda",
         ],
     ),
     (
@@ -117,7 +134,11 @@ mod tests {
     fn a_layered_graph_passes() {
         let graph = [
             package("ndbridge-dtype", &[("half", "normal"), ("proptest", "dev")]),
-            package("ndbridge-storage", &[("ndbridge-cuda-emulator", "dev")]),
+            package("ndbridge-storage", &[]),
+            package(
+                "ndbridge-cuda",
+                &[("ndbridge-tensor", "normal"), ("ndbridge-cuda-emulator", "dev")],
+            ),
             package("ndbridge-cuda-emulator", &[]),
             package(
                 "ndbridge-tensor",
@@ -132,6 +153,8 @@ mod tests {
         let graph = [
             package("ndbridge-dtype", &[("ndbridge-storage", "normal")]),
             package("ndbridge-storage", &[("ndbridge-tensor", "dev")]),
+            package("ndbridge-cuda", &[("ndbridge-numpy", "dev")]),
+            package("ndbridge-python", &[("ndbridge-cuda-emulator", "dev")]),
             package("ndbridge-tensor", &[("ndbridge", "build"), ("pyo3", "normal")]),
             package("ndbridge", &[("ndbridge-tensor", "normal")]),
             package("ndbridge-newcomer", &[]),
@@ -141,6 +164,8 @@ mod tests {
         let expected = [
             "ndbridge-dtype names ndbridge-storage (normal dependency)",
             "ndbridge-storage names ndbridge-tensor (dev dependency)",
+            "ndbridge-cuda names ndbridge-numpy (dev dependency)",
+            "ndbridge-python names ndbridge-cuda-emulator (dev dependency)",
             "ndbridge-tensor names ndbridge (build dependency)",
             "ndbridge-tensor names pyo3 (normal dependency)",
             "ndbridge-newcomer has no place in the layer table",

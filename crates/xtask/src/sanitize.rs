@@ -99,8 +99,7 @@ fn quick_tests(workspace: &Workspace, packages: &[&str]) -> Vec<String> {
         for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = file.path();
             let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-            // Those of devices need the feature, and memory that no interpreter has.
-            let is_run = !LONG_TESTS.contains(&stem) && !stem.starts_with("cuda");
+            let is_run = !LONG_TESTS.contains(&stem);
             if path.extension() == Some(OsStr::new("rs")) && is_run {
                 arguments.extend(["--test".to_owned(), stem.to_owned()]);
             }

@@ -1,6 +1,6 @@
 //! Random tensors on the host, room on the device, and the comparison of both.
 
-use ndbridge::{DType, Layout, Order, Storage, Tensor};
+use ndbridge::{DType, Device, Layout, Order, Storage, Tensor};
 
 use crate::Outcome;
 
@@ -33,7 +33,7 @@ pub fn random_values(len: usize, dtype: DType) -> Outcome<Tensor> {
 /// Memory on a device, of whatever values, in C order.
 pub fn room(device: usize, shape: &[usize], dtype: DType) -> Outcome<Tensor> {
     let layout = Layout::contiguous(shape, dtype.item_bytes(), Order::C)?;
-    let storage = Storage::on_cuda(device, layout.len() * dtype.item_bytes())?;
+    let storage = Storage::on_device(Device::Cuda(device), layout.len() * dtype.item_bytes())?;
     Ok(Tensor::from_parts(storage, dtype, layout)?)
 }
 

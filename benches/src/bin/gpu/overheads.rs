@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ndbridge::{CopyOrder, DType, Scalar, Storage, cuda};
+use ndbridge::{CopyOrder, DType, Device, Scalar, Storage, cuda};
 
 use crate::Outcome;
 use crate::inputs::{random_bits, room};
@@ -39,7 +39,7 @@ pub fn repeated(device: usize, report: &mut Report) -> Outcome {
     let sizes = [(512, "512 B"), (1 << 20, "1 MiB"), (1 << 30, "1 GiB")];
     let largest = cuda::memory_stats(device)?.free_bytes / 2;
     for (bytes, name) in sizes.into_iter().filter(|&(bytes, _)| bytes <= largest) {
-        let allocate = || Ok(Storage::on_cuda(device, bytes)?);
+        let allocate = || Ok(Storage::on_device(Device::Cuda(device), bytes)?);
         report.time(name, time(device, Until::Returned, allocate)?)?;
         let synchronised = format!("{name}, synchronised each time");
         report.time(&synchronised, time(device, Until::EachDone, allocate)?)?;

@@ -8,7 +8,7 @@ use ndbridge_tensor::Tensor;
 use smallvec::SmallVec;
 
 use super::abi::{
-    CPU, CUDA, CUDA_HOST, DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, IS_COPIED,
+    CPU, CUDA_HOST, DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, IS_COPIED,
     READ_ONLY, VERSION,
 };
 use super::error::DlpackError;
@@ -40,15 +40,8 @@ pub const fn dtype_code(dtype: DType) -> DlDataType {
 /// # Errors
 /// [`DlpackError::NoDevice`].
 pub fn device_of(device: Device) -> Result<DlDevice, DlpackError> {
-    let none = DlpackError::NoDevice { device };
-    match device {
-        Device::Cpu => Ok(DlDevice { kind: CPU, id: 0 }),
-        Device::CudaHost => Ok(DlDevice { kind: CUDA_HOST, id: 0 }),
-        Device::Cuda(ordinal) => {
-            i32::try_from(ordinal).map(|id| DlDevice { kind: CUDA, id }).map_err(|_| none)
-        }
-        _ => Err(none),
-    }
+    let (kind, id) = device.to_dlpack().ok_or(DlpackError::NoDevice { device })?;
+    Ok(DlDevice { kind, id })
 }
 
 /// The structure of a tensor, and all that it points to.

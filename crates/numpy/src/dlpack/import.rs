@@ -8,8 +8,7 @@ use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor};
 use smallvec::SmallVec;
 
 use super::abi::{
-    CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlDataType, DlDevice, DlManaged, DlManagedVersioned,
-    DlTensor, DlVersion, READ_ONLY, VERSION,
+    DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, DlVersion, READ_ONLY, VERSION,
 };
 use super::error::DlpackError;
 use crate::described::Described;
@@ -253,12 +252,7 @@ fn contiguous_strides(shape: &[usize], item_bytes: isize) -> Option<SmallVec<[is
 }
 
 pub(crate) fn device_of_code(device: DlDevice) -> Result<Device, DlpackError> {
-    match (device.kind, usize::try_from(device.id)) {
-        (CPU, _) => Ok(Device::Cpu),
-        (CUDA_HOST, _) => Ok(Device::CudaHost),
-        (CUDA | CUDA_MANAGED, Ok(ordinal)) => Ok(Device::Cuda(ordinal)),
-        _ => Err(DlpackError::Device { device }),
-    }
+    Device::from_dlpack(device.kind, device.id).ok_or(DlpackError::Device { device })
 }
 
 #[inline]

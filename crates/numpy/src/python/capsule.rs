@@ -83,8 +83,8 @@ pub(super) fn ask(object: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
     let method = object.getattr(intern!(py, "__dlpack__"))?;
     let options = PyDict::new(py);
     options.set_item(intern!(py, "max_version"), (VERSION.major, VERSION.minor))?;
-    if let Device::Cuda(ordinal) = device {
-        options.set_item(intern!(py, "stream"), device::own_stream(ordinal)?)?;
+    if let Some(stream) = device::own_stream(device)? {
+        options.set_item(intern!(py, "stream"), stream)?;
     }
     let capsule = match method.call((), Some(&options)) {
         // Producers from before version 1 know no keywords but the stream.
@@ -104,7 +104,7 @@ fn device_of(object: &Bound<'_, PyAny>) -> PyResult<Device> {
     };
     let (kind, id): (i32, i32) = method.call0()?.extract()?;
     match device_of_code(DlDevice { kind, id }) {
-        Ok(device) if device.is_host() || device::is_supported() => Ok(device),
+        Ok(device) if device.is_host() || device.is_driven() => Ok(device),
         _ => Err(ArrayError::OnDevice { kind, id }.into()),
     }
 }

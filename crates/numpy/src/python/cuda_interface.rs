@@ -58,7 +58,7 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
     }
     let device = device::device_of(if is_empty { 0 } else { address })?;
     if let Some(stream) = entry("stream")? {
-        device::after_stream(device, stream.extract()?)?;
+        device::after_stream(device, Some(stream.extract()?))?;
     }
     let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
     let ptr = std::ptr::without_provenance_mut(address);

@@ -1,4 +1,4 @@
-//! Memory of CUDA devices, in and out: what is asked of the driver, and in which order of streams.
+//! Memory of devices, in and out: what is asked of its back end, and in which order of streams.
 //!
 //! | from or to | ordered by |
 //! |---|---|
@@ -8,81 +8,69 @@
 //! | `__dlpack__(stream=s)` out | the consumer's stream is made to wait; -1: it sees to that itself |
 //! | `__cuda_array_interface__` out | names our current stream, which was made to wait |
 
-use ndbridge_storage::cuda::{self, Consumer, PointerKind, Stream, current_stream};
-use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
+use ndbridge_storage::{BorrowKind, Consumer, Device, Storage, StorageError, find_backend};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::error::to_py_err;
+use super::error::{ArrayError, to_py_err};
 use crate::described::Described;
-use crate::dlpack::{CUDA, DlExchange};
+use crate::dlpack::{self, DlExchange};
 
-/// The stream that DLPack means by no stream.
-pub(super) const LEGACY: i64 = 1;
 /// The consumer wants nobody to wait.
 const NO_WAIT: i64 = -1;
 
-/// Whether arrays on CUDA devices can be taken here.
-pub(super) fn is_supported() -> bool {
-    cuda::is_available()
-}
-
-/// The handle of our current stream on a device, for a producer to make wait.
-pub(super) fn own_stream(ordinal: usize) -> PyResult<usize> {
-    Ok(current_stream(ordinal).map_err(as_exception)?.handle())
+/// The handle of our current stream on a device, for a producer to make wait; `None` for the host.
+pub(super) fn own_stream(device: Device) -> PyResult<Option<usize>> {
+    if device.is_host() {
+        return Ok(None);
+    }
+    let queue = find_backend(device).and_then(|backend| backend.queue(device));
+    queue.map(Some).map_err(as_exception)
 }
 
 /// What a `__cuda_array_interface__` does not say: the device of an address.
 pub(super) fn device_of(address: usize) -> PyResult<Device> {
+    let first = Device::Cuda(0);
     if address == 0 {
-        return Ok(Device::Cuda(0));
+        return Ok(first);
     }
-    let facts = cuda::pointer_facts(address).map_err(as_exception)?;
-    match facts.kind {
-        PointerKind::Device | PointerKind::Managed => Ok(Device::Cuda(facts.ordinal)),
-        PointerKind::Pinned => Ok(Device::CudaHost),
-        PointerKind::Unregistered => {
-            let (device, len_bytes, facts) = (Device::Cuda(0), 0, facts.to_string());
-            Err(as_exception(StorageError::WrongPointer { device, address, len_bytes, facts }))
-        }
-    }
+    find_backend(first).and_then(|backend| backend.device_of(address)).map_err(as_exception)
 }
 
-/// Makes our current stream wait for a producer's, of which it has given the handle.
-pub(super) fn after_stream(device: Device, handle: i64) -> PyResult<()> {
-    let Device::Cuda(ordinal) = device else { return Ok(()) };
-    let theirs = stream_of(ordinal, handle)?;
-    let ours = current_stream(ordinal).map_err(as_exception)?;
-    if ours == theirs || theirs.is_capturing().map_err(as_exception)? {
-        // Work that is being recorded cannot be waited for: whoever captures makes his stream ours.
+/// Makes our current stream wait for a producer's, of which it has given the handle; without a handle,
+/// for the stream of code that names none.
+pub(super) fn after_stream(device: Device, handle: Option<i64>) -> PyResult<()> {
+    if device.is_host() {
         return Ok(());
     }
-    ours.wait_for(&theirs).map_err(as_exception)
+    let theirs = handle.map_or(Ok(Consumer::OnDefaultQueue), on_queue)?;
+    let backend = find_backend(device).map_err(as_exception)?;
+    // SAFETY: a stream that its owner names now, and that is used during this call only.
+    unsafe { backend.wait_for(device, theirs) }.map_err(as_exception)
 }
 
 /// Makes our current stream wait for the current stream of the library whose table this is.
 pub(super) fn after_current_stream(table: &DlExchange, described: &Described) -> PyResult<()> {
-    let Device::Cuda(ordinal) = described.device else { return Ok(()) };
-    match their_stream(table, ordinal)? {
-        Some(handle) => after_stream(described.device, handle),
-        None => after_stream(described.device, LEGACY),
+    if described.device.is_host() {
+        return Ok(());
     }
+    after_stream(described.device, their_stream(table, described.device)?)
 }
 
-/// The handle of the library's current stream, as DLPack counts them.
-fn their_stream(table: &DlExchange, ordinal: usize) -> PyResult<Option<i64>> {
+/// The handle of the library's current stream, as DLPack counts them; `None` if it names none.
+fn their_stream(table: &DlExchange, device: Device) -> PyResult<Option<i64>> {
     let Some(current) = table.current_stream else { return Ok(None) };
+    let device = dlpack::device_of(device).map_err(ArrayError::from)?;
     let mut handle = std::ptr::null_mut();
     // SAFETY: the table's own function, a device's numbers, a place for the result; attached.
-    if unsafe { current(CUDA, ordinal as i32, &mut handle) } != 0 {
+    if unsafe { current(device.kind, device.id, &mut handle) } != 0 {
         // SAFETY: called with the interpreter attached, as everything here.
         let py = unsafe { Python::assume_attached() };
         return Err(PyErr::fetch(py));
     }
-    let handle = handle.addr() as i64;
-    // Null is the legacy default stream where streams are pointers.
-    Ok(Some(if handle == 0 { LEGACY } else { handle }))
+    // Null is the default stream where streams are pointers.
+    Ok(Some(handle.addr() as i64).filter(|&handle| handle != 0))
 }
 
 /// Notes that memory of ours, which comes back, is ready in the order of our current stream.
@@ -95,24 +83,19 @@ pub(super) fn came_back(storage: &Storage) -> PyResult<()> {
 /// # Errors
 /// `ValueError` for 0, which may mean two streams, and for anything that is no stream.
 pub(super) fn hand_over(tensor: &Tensor, stream: Option<i64>) -> PyResult<()> {
-    let Device::Cuda(ordinal) = tensor.device() else {
-        return cuda::hand_over_host_memory(tensor.storage()).map_err(as_exception);
+    let to = match stream {
+        _ if tensor.device().is_host() => Consumer::Waits,
+        None => Consumer::OnDefaultQueue,
+        Some(NO_WAIT) => Consumer::Waits,
+        Some(handle) => on_queue(handle)?,
     };
-    let kind = if tensor.is_read_only() { BorrowKind::Read } else { BorrowKind::Write };
-    let handed = match stream.unwrap_or(LEGACY) {
-        NO_WAIT => tensor.storage().hand_over(Consumer::Waits, kind),
-        handle => {
-            let theirs = stream_of(ordinal, handle)?;
-            tensor.storage().hand_over(Consumer::OnStream(&theirs), kind)
-        }
-    };
-    handed.map_err(as_exception)
+    hand_over_to_queue(tensor, to)
 }
 
 /// As [`hand_over`], to the library whose table this is.
 pub(super) fn hand_over_to(table: Option<&DlExchange>, tensor: &Tensor) -> PyResult<()> {
-    let stream = match (tensor.device(), table) {
-        (Device::Cuda(ordinal), Some(table)) => their_stream(table, ordinal)?,
+    let stream = match table {
+        Some(table) if !tensor.device().is_host() => their_stream(table, tensor.device())?,
         _ => None,
     };
     hand_over(tensor, stream)
@@ -124,24 +107,25 @@ pub(super) fn hand_over_to(table: Option<&DlExchange>, tensor: &Tensor) -> PyRes
 /// # Errors
 /// The driver's.
 pub fn ready_on_own_stream(tensor: &Tensor) -> PyResult<usize> {
-    let Device::Cuda(ordinal) = tensor.device() else {
-        cuda::hand_over_host_memory(tensor.storage()).map_err(as_exception)?;
+    let Some(queue) = own_stream(tensor.device())? else {
+        hand_over(tensor, None)?;
         return Ok(0);
     };
-    let stream = current_stream(ordinal).map_err(as_exception)?;
-    let kind = if tensor.is_read_only() { BorrowKind::Read } else { BorrowKind::Write };
-    let consumer = Consumer::OnStream(&stream);
-    tensor.storage().hand_over(consumer, kind).map_err(as_exception)?;
-    Ok(stream.handle())
+    hand_over_to_queue(tensor, Consumer::OnQueue(queue))?;
+    Ok(queue)
 }
 
-fn stream_of(ordinal: usize, handle: i64) -> PyResult<Stream> {
-    let handle = usize::try_from(handle).map_err(|_| {
+fn hand_over_to_queue(tensor: &Tensor, to: Consumer) -> PyResult<()> {
+    let kind = if tensor.is_read_only() { BorrowKind::Read } else { BorrowKind::Write };
+    // SAFETY: a stream that its owner names now, and that is used during this call only.
+    unsafe { tensor.storage().hand_over(to, kind) }.map_err(as_exception)
+}
+
+fn on_queue(handle: i64) -> PyResult<Consumer> {
+    usize::try_from(handle).map(Consumer::OnQueue).map_err(|_| {
         let text = format!("stream {handle} is none: expected 1, 2 or a stream's handle");
         PyValueError::new_err(text)
-    })?;
-    // SAFETY: a stream that its owner names now, and that is used during this call only.
-    unsafe { Stream::external(ordinal, handle) }.map_err(as_exception)
+    })
 }
 
 fn as_exception(error: StorageError) -> PyErr {

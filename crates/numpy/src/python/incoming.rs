@@ -15,7 +15,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use ndbridge_dtype::Kind;
-use ndbridge_storage::{ForeignAccess, Mutability, Storage};
+use ndbridge_storage::{Device, ForeignAccess, Mutability, Storage};
 use ndbridge_tensor::Tensor;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
@@ -268,7 +268,7 @@ impl<'py> Incoming<'py> {
         if capsule::is_capsule(object) {
             let taken = Self::of_managed(object, producer, capsule::take(object)?)?;
             // Whoever asked for it named no stream: that means the default one.
-            device::after_stream(taken.described.device, device::LEGACY)?;
+            device::after_stream(taken.described.device, None)?;
             return Ok(Some(taken));
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
@@ -297,27 +297,17 @@ impl<'py> Incoming<'py> {
         Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
     }
 
-    #[cfg(feature = "cuda")]
     fn cuda_interface(
         object: &Bound<'py, PyAny>,
         producer: Producer,
         interface: &Bound<'py, PyAny>,
     ) -> PyResult<Self> {
-        if !device::is_supported() {
+        if !Device::Cuda(0).is_driven() {
             return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
         }
         let described = super::cuda_interface::describe(interface)?;
         let object = object.clone();
         Ok(Self { described, producer, hold: Hold::Kept(object.clone()), object })
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn cuda_interface(
-        _object: &Bound<'py, PyAny>,
-        _producer: Producer,
-        _interface: &Bound<'py, PyAny>,
-    ) -> PyResult<Self> {
-        Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into())
     }
 
     fn array_interface(
@@ -510,10 +500,10 @@ pub(super) fn check_is_host(described: &Described) -> PyResult<()> {
     if described.device.is_host() { Ok(()) } else { Err(on_device(described)) }
 }
 
-/// Refuses memory of devices where there is no driver, or this build does not know of it.
+/// Refuses memory of devices that nothing here drives, or for which there is no driver.
 fn check_is_supported(described: &Described) -> PyResult<()> {
     let is_host = described.device.is_host();
-    if is_host || device::is_supported() { Ok(()) } else { Err(on_device(described)) }
+    if is_host || described.device.is_driven() { Ok(()) } else { Err(on_device(described)) }
 }
 
 fn on_device(described: &Described) -> PyErr {

@@ -35,13 +35,8 @@ mod call;
 mod capsule;
 #[expect(unsafe_code, reason = "calls torch's table of functions")]
 mod consumers;
-#[cfg(feature = "cuda")]
 mod cuda_interface;
-#[cfg(feature = "cuda")]
 #[expect(unsafe_code, reason = "calls DLPack's table of functions, names streams of others")]
-mod device;
-#[cfg(not(feature = "cuda"))]
-#[path = "hostonly.rs"]
 mod device;
 mod dtypes;
 mod error;
@@ -89,6 +84,8 @@ pub use array::is_array;
 pub use array_interface::array_interface;
 pub use capsule::{DlpackForm, to_dlpack, to_dlpack_on};
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
+pub use cuda_interface::cuda_array_interface;
+pub use device::ready_on_own_stream;
 pub use dtypes::{dtype_from_python, numpy_dtype};
 pub use error::{ArrayError, in_python_words, to_py_err};
 pub use export::{lend_host_memory, lend_to_python, to_numpy, to_numpy_with_base};
@@ -101,5 +98,3 @@ pub(crate) use ledger_capsule::join_ledger_if_attached;
 pub use lender::Lender;
 pub use owner::{PythonOwner, python_owner};
 pub use returned::{ToJax, ToMemoryView, ToNdbridge, ToNumpy, ToTensorFlow, ToTorch};
-#[cfg(feature = "cuda")]
-pub use {cuda_interface::cuda_array_interface, device::ready_on_own_stream};

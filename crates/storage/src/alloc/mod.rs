@@ -4,9 +4,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use crate::owner::Owner;
-#[cfg(feature = "cuda")]
-use crate::storage::Parts;
-use crate::{Storage, StorageError};
+use crate::{Device, Storage, StorageError};
 
 #[expect(unsafe_code, reason = "calls the global allocator and frees what it gave")]
 mod block;
@@ -136,8 +134,8 @@ pub struct UninitStorage(Memory);
 /// Who keeps the memory.
 enum Memory {
     Aligned(Aligned),
-    #[cfg(feature = "cuda")]
-    Pinned(crate::cuda::Pinned, usize),
+    // Page-locked memory, which is made with values of its own.
+    OfBackend(Storage),
 }
 
 impl UninitStorage {
@@ -150,15 +148,9 @@ impl UninitStorage {
     /// First of the bytes, 64-byte aligned.
     #[inline]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.pointer().as_ptr()
-    }
-
-    #[inline]
-    fn pointer(&self) -> NonNull<u8> {
         match &self.0 {
-            Memory::Aligned(aligned) => aligned.pointer(),
-            #[cfg(feature = "cuda")]
-            Memory::Pinned(pinned, _) => pinned.address(),
+            Memory::Aligned(aligned) => aligned.pointer().as_ptr(),
+            Memory::OfBackend(storage) => storage.as_ptr(),
         }
     }
 
@@ -166,8 +158,7 @@ impl UninitStorage {
     pub fn len_bytes(&self) -> usize {
         match &self.0 {
             Memory::Aligned(aligned) => aligned.len_bytes,
-            #[cfg(feature = "cuda")]
-            Memory::Pinned(_, len_bytes) => *len_bytes,
+            Memory::OfBackend(storage) => storage.len_bytes(),
         }
     }
 
@@ -186,8 +177,7 @@ impl UninitStorage {
     pub unsafe fn assume_init(self) -> Storage {
         match self.0 {
             Memory::Aligned(aligned) => Storage::from_aligned(aligned),
-            #[cfg(feature = "cuda")]
-            Memory::Pinned(pinned, len_bytes) => Storage::from_pinned(pinned, len_bytes),
+            Memory::OfBackend(storage) => storage,
         }
     }
 }
@@ -225,26 +215,9 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError::NoDevice`] without a driver or the feature `cuda`; what the driver says.
-    #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "needs no size to refuse"))]
     pub fn uninit_pinned(len_bytes: usize) -> Result<UninitStorage, StorageError> {
-        #[cfg(feature = "cuda")]
-        {
-            let pinned = crate::cuda::Pinned::allocate(len_bytes)?;
-            Ok(UninitStorage(Memory::Pinned(pinned, len_bytes)))
-        }
-        #[cfg(not(feature = "cuda"))]
-        Err(StorageError::without_cuda(crate::Device::CudaHost))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn from_pinned(pinned: crate::cuda::Pinned, len_bytes: usize) -> Self {
-        use crate::{Access, Device, Mutability};
-        let (pointer, owner) = (pinned.address(), Owner::new(pinned, "pinned allocation"));
-        let (device, access) = (Device::CudaHost, Access::Private);
-        let parts = Parts::new(pointer, len_bytes, device, access, Mutability::Writable);
-        // SAFETY: the bytes have values (promised to `assume_init`), belong to the block that moves
-        // in as the owner, and nothing else knows them.
-        unsafe { Self::from_parts(owner, parts) }
+        let storage = Self::on_device(Device::CudaHost, len_bytes)?;
+        Ok(UninitStorage(Memory::OfBackend(storage)))
     }
 
     /// A copy of `bytes` in private memory, 64-byte aligned.

@@ -40,13 +40,7 @@ use std::sync::{MutexGuard, OnceLock, PoisonError, RwLockReadGuard};
 pub use list::generation;
 pub use per_process::PerProcess;
 
-// The order of this crate's locks. None of them is taken while another one is held.
-#[cfg(feature = "cuda")]
-pub(crate) const RANK_OF_PENDING: u8 = 200;
-#[cfg(feature = "cuda")]
-pub(crate) const RANK_OF_LATE: u8 = 201;
-#[cfg(feature = "cuda")]
-pub(crate) const RANK_OF_KEPT: u8 = 202;
+// The rank of this crate's own lock.
 pub(crate) const RANK_OF_CACHE: u8 = 210;
 
 /// A static lock that stands in the list: [`std::sync::Mutex`] otherwise, without poisoning.

@@ -1,12 +1,11 @@
 //! Writing into memory that exists: assignment and fill.
 
 use ndbridge_dtype::{Casting, DType, Element, Scalar, can_cast};
-#[cfg(feature = "cuda")]
-use ndbridge_storage::Device;
 use ndbridge_storage::{BorrowKind, DEFAULT_BUDGET};
 
 use super::{Side, Source, copy_elements};
 use crate::count::PendingCopy;
+use crate::elsewhere;
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
@@ -103,9 +102,8 @@ impl Tensor {
     #[track_caller]
     pub fn fill(&self, value: Scalar) -> Result<(), TensorError> {
         check_kind(value, self.dtype())?;
-        #[cfg(feature = "cuda")]
-        if let Device::Cuda(ordinal) = self.device() {
-            return crate::cuda::fill(self, ordinal, value);
+        if self.is_elsewhere() {
+            return elsewhere::fill(self, value);
         }
         let one = Self::from_scalar(value, self.dtype())?;
         self.assign_disjoint(&one.broadcast_to(self.shape())?)
@@ -119,12 +117,9 @@ impl Tensor {
 
     #[track_caller]
     fn assign_apart(&self, source: &Self, non_blocking: bool) -> Result<(), TensorError> {
-        #[cfg(feature = "cuda")]
-        if !self.device().is_host() || !source.device().is_host() {
-            return crate::cuda::assign_disjoint(self, source, non_blocking);
+        if self.is_elsewhere() || source.is_elsewhere() {
+            return elsewhere::assign_disjoint(self, source, non_blocking);
         }
-        #[cfg(not(feature = "cuda"))]
-        let _ = non_blocking;
         let from = if source.dtype() == self.dtype() {
             Source::borrow(source)?
         } else {

@@ -4,12 +4,11 @@ use std::mem::MaybeUninit;
 
 use ndbridge_dtype::{DType, Element};
 use ndbridge_layout::{Layout, LayoutError, Order};
-#[cfg(not(feature = "cuda"))]
-use ndbridge_storage::StorageError;
 use ndbridge_storage::{Device, Storage};
 
 use super::{Side, Source, copy_elements};
 use crate::count::PendingCopy;
+use crate::elsewhere::{self, Target};
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};
@@ -178,16 +177,7 @@ impl Tensor {
             (true, Device::CudaHost) => return self.pinned_copy(call, reasons, dtype, order),
             _ => {}
         }
-        #[cfg(feature = "cuda")]
-        {
-            let target = crate::cuda::Target { call, reasons, device, dtype, order, non_blocking };
-            crate::cuda::copy_to(self, target)
-        }
-        #[cfg(not(feature = "cuda"))]
-        {
-            let _ = non_blocking;
-            let device = if device.is_host() { self.device() } else { device };
-            Err(StorageError::without_cuda(device).into())
-        }
+        let target = Target { call, reasons, device, dtype, order, non_blocking };
+        elsewhere::copy_to(self, target)
     }
 }

@@ -27,10 +27,8 @@ use self::plan::{Plan, Tuning};
 use crate::bool_check;
 use crate::error::TensorError;
 use crate::tensor::Tensor;
-#[cfg(feature = "cuda")]
 pub(crate) use fresh::gapless;
-#[cfg(feature = "cuda")]
-pub(crate) use pair::Axis;
+pub use pair::Axis as WalkAxis;
 pub(crate) use pair::Pair;
 
 /// Where elements come from or go to: the first element and the steps between them.

@@ -4,12 +4,15 @@ use smallvec::SmallVec;
 
 use super::Side;
 
-/// An axis of both sides: its length and the step of each, in bytes.
+/// An axis along which two sides of a copy are walked together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Axis {
-    pub(crate) len: usize,
-    pub(crate) source: isize,
-    pub(crate) destination: isize,
+pub struct Axis {
+    /// Count of elements.
+    pub len: usize,
+    /// Step of the source, in bytes.
+    pub source: isize,
+    /// Step of the destination, in bytes.
+    pub destination: isize,
 }
 
 impl Axis {
@@ -64,13 +67,11 @@ impl Pair {
     }
 
     /// Every axis of two elements or more, the widest step of the destination first.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn axes(&self) -> SmallVec<[Axis; 8]> {
-        self.axes.iter().copied().collect()
+    pub(crate) fn axes(&self) -> &[Axis] {
+        &self.axes
     }
 
     /// The first element of both sides.
-    #[cfg(feature = "cuda")]
     pub(crate) fn start(&self) -> (*const u8, *mut u8) {
         (self.source, self.destination)
     }

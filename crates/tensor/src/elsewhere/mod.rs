@@ -1,0 +1,15 @@
+//! Copies on, to and from devices, whatever drives them.
+//!
+//! On one device a pair of layouts is simplified as on the host ([`crate::copy::pair`]) and an
+//! [`engine`] does the rest. Between places only blocks without gaps travel ([`crossing`]); what
+//! has gaps is packed where it lies, what changes its data type is cast on the device.
+
+mod assign;
+#[expect(unsafe_code, reason = "copies blocks between host and device")]
+mod crossing;
+#[expect(unsafe_code, reason = "declares what the implementers promise")]
+mod engine;
+
+pub(crate) use assign::{assign_disjoint, fill};
+pub(crate) use crossing::{Target, copy_to};
+pub use engine::{DeviceEngine, Engine, Place};
