@@ -11,7 +11,9 @@
 //! | `particles.rs` | Rust objects whose fields are arrays in Python |
 //! | `testing/` | what the tests need to look behind the scenes: not to be copied |
 
+use ndbridge::python::check_interpreter;
 use pyo3::prelude::*;
+use pyo3::wrap_pymodule;
 
 mod distances;
 mod layout;
@@ -22,17 +24,15 @@ mod totals;
 
 /// Functions on arrays, written in Rust.
 #[pymodule(gil_used = true)]
-mod ndbridge_example {
-    #[pymodule_export]
-    use crate::distances::pairwise_distances;
-    #[pymodule_export]
-    use crate::layout::to_planes;
-    #[pymodule_export]
-    use crate::normalise::normalise;
-    #[pymodule_export]
-    use crate::particles::Particles;
-    #[pymodule_export]
-    use crate::testing::testing;
-    #[pymodule_export]
-    use crate::totals::{describe, total, total_of_any};
+fn ndbridge_example(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // First: refuses a second interpreter before classes are made in it.
+    check_interpreter(module.py())?;
+    module.add_class::<particles::Particles>()?;
+    module.add_function(wrap_pyfunction!(distances::pairwise_distances, module)?)?;
+    module.add_function(wrap_pyfunction!(layout::to_planes, module)?)?;
+    module.add_function(wrap_pyfunction!(normalise::normalise, module)?)?;
+    module.add_function(wrap_pyfunction!(totals::describe, module)?)?;
+    module.add_function(wrap_pyfunction!(totals::total, module)?)?;
+    module.add_function(wrap_pyfunction!(totals::total_of_any, module)?)?;
+    module.add_submodule(wrap_pymodule!(testing::testing)(module.py()).bind(module.py()))
 }

@@ -12,7 +12,7 @@ use ndbridge::dlpack::{
     DlExchange, DlExchangeHeader, DlManagedVersioned, DlSetError, DlTensor, DlpackError, Exported,
     VERSION, from_managed_versioned, read_prototype,
 };
-use ndbridge::python::{ArrayError, PythonGate, lend_to_python, ready_on_own_stream};
+use ndbridge::python::{ArrayError, PythonGate, join_ledger, lend_to_python, ready_on_own_stream};
 use ndbridge::storage::{ForeignAccess, Mutability, backend_of};
 use ndbridge::{Device, Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PySystemError};
@@ -148,7 +148,9 @@ unsafe extern "C" fn to_object(managed: *mut DlManagedVersioned, out: *mut *mut 
         let access = ForeignAccess::Lent(PythonGate::shared());
         // SAFETY: promised by the caller; Python code uses the memory on attached threads only.
         let tensor = unsafe { from_managed_versioned(managed, access) };
-        let object = Bound::new(py, PyTensor::from(tensor.map_err(ArrayError::from)?))?;
+        let tensor = tensor.map_err(ArrayError::from)?;
+        join_ledger(py)?;
+        let object = Bound::new(py, PyTensor::from(tensor))?;
         // SAFETY: promised by the caller.
         unsafe { out.write(object.into_ptr().cast()) };
         Ok(())

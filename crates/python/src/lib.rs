@@ -1,6 +1,8 @@
 //! The compiled half of the Python package `ndbridge`: a thin layer over the crate of that name.
 
+use ndbridge::python::check_interpreter;
 use pyo3::prelude::*;
+use pyo3::wrap_pymodule;
 
 mod argument;
 #[expect(unsafe_code, reason = "fills the Py_buffer structure of the buffer protocol")]
@@ -39,36 +41,52 @@ mod cuda_functions {
 /// Carries n-dimensional arrays between NumPy, PyTorch, TensorFlow, JAX, Rust and files, sharing or
 /// copying as asked.
 #[pymodule(gil_used = true)]
-mod _ndbridge {
-    use super::*;
-
-    #[pymodule_export]
-    use crate::casting::{can_cast, promote_types, result_type};
-    #[pymodule_export]
-    use crate::counting::{CopyCount, NoCopy, copies, no_copy};
-    #[pymodule_export]
-    use crate::create::{
-        asarray, constant, convert_to_tensor, empty, from_buffer, from_dlpack, from_numpy, full,
-        ones, tensor, zeros,
-    };
-    #[pymodule_export]
-    use crate::dtype::PyDType;
-    #[pymodule_export]
-    use crate::files::{NpzFile, load, load_npz, save, savez, savez_compressed};
-    #[pymodule_export]
-    use crate::memory::{cache_stats, empty_cache, set_cache_limit};
-    #[pymodule_export]
-    use crate::planning::{PyPlan, PyReceipt, array_equal, plan, shares_memory};
-    #[pymodule_export]
-    use crate::tensor::PyTensor;
-    #[pymodule_export]
-    use crate::threads::{get_num_threads, set_num_threads};
-
-    #[pymodule_init]
-    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        // For pickles and for `ndbridge.cuda` only: not names of the package.
-        module.setattr("_cuda", pyo3::wrap_pymodule!(cuda_functions)(module.py()))?;
-        module.setattr("_rebuild", wrap_pyfunction!(crate::interchange::_rebuild, module)?)
+fn _ndbridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // First: classes belong to the interpreter that they are made in.
+    check_interpreter(module.py())?;
+    module.add_class::<dtype::PyDType>()?;
+    module.add_class::<tensor::PyTensor>()?;
+    module.add_class::<planning::PyPlan>()?;
+    module.add_class::<planning::PyReceipt>()?;
+    module.add_class::<counting::CopyCount>()?;
+    module.add_class::<counting::NoCopy>()?;
+    module.add_class::<files::NpzFile>()?;
+    let functions = [
+        wrap_pyfunction!(casting::can_cast, module)?,
+        wrap_pyfunction!(casting::promote_types, module)?,
+        wrap_pyfunction!(casting::result_type, module)?,
+        wrap_pyfunction!(counting::copies, module)?,
+        wrap_pyfunction!(counting::no_copy, module)?,
+        wrap_pyfunction!(create::asarray, module)?,
+        wrap_pyfunction!(create::constant, module)?,
+        wrap_pyfunction!(create::convert_to_tensor, module)?,
+        wrap_pyfunction!(create::empty, module)?,
+        wrap_pyfunction!(create::from_buffer, module)?,
+        wrap_pyfunction!(create::from_dlpack, module)?,
+        wrap_pyfunction!(create::from_numpy, module)?,
+        wrap_pyfunction!(create::full, module)?,
+        wrap_pyfunction!(create::ones, module)?,
+        wrap_pyfunction!(create::tensor, module)?,
+        wrap_pyfunction!(create::zeros, module)?,
+        wrap_pyfunction!(files::load, module)?,
+        wrap_pyfunction!(files::load_npz, module)?,
+        wrap_pyfunction!(files::save, module)?,
+        wrap_pyfunction!(files::savez, module)?,
+        wrap_pyfunction!(files::savez_compressed, module)?,
+        wrap_pyfunction!(memory::cache_stats, module)?,
+        wrap_pyfunction!(memory::empty_cache, module)?,
+        wrap_pyfunction!(memory::set_cache_limit, module)?,
+        wrap_pyfunction!(planning::array_equal, module)?,
+        wrap_pyfunction!(planning::plan, module)?,
+        wrap_pyfunction!(planning::shares_memory, module)?,
+        wrap_pyfunction!(threads::get_num_threads, module)?,
+        wrap_pyfunction!(threads::set_num_threads, module)?,
+    ];
+    for function in functions {
+        module.add_function(function)?;
     }
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    // For pickles and for `ndbridge.cuda` only: not names of the package.
+    module.setattr("_cuda", wrap_pymodule!(cuda_functions)(module.py()))?;
+    module.setattr("_rebuild", wrap_pyfunction!(interchange::_rebuild, module)?)
 }

@@ -1,6 +1,9 @@
 """What several test files need: data types, arrays of them, views of every layout."""
 
 import gc
+import os
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -127,3 +130,34 @@ def dtype(request):
 @pytest.fixture(params=LAYOUTS)
 def layout(request):
     return request.param
+
+
+FOLDER = pathlib.Path(__file__).parent / "rust_numpy_module"
+BUILT = {"linux": "librust_numpy_module.so", "darwin": "librust_numpy_module.dylib"}
+#: Names the second module for an interpreter that this one starts.
+BUILT_ALREADY = "NDBRIDGE_TEST_EXTENSION"
+
+
+@pytest.fixture(scope="session")
+def extension():
+    """Path of a second module with ndbridge in it, built from the folder rust_numpy_module."""
+    if BUILT_ALREADY in os.environ:
+        return pathlib.Path(os.environ[BUILT_ALREADY])
+    if shutil.which("cargo") is None:
+        pytest.skip("needs cargo to build rust_numpy_module, found none on PATH")
+    if sys.platform not in BUILT:
+        pytest.skip(f"rust_numpy_module is not built on {sys.platform}")
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", FOLDER.parents[3] / "target"))
+    environment = {**os.environ, "PYO3_PYTHON": sys.executable}
+    if sys.platform == "darwin":
+        environment["RUSTFLAGS"] = "-C link-arg=-undefined -C link-arg=dynamic_lookup"
+    # The workspace's versions; cargo adds those of rust-numpy.
+    shutil.copy(FOLDER.parents[3] / "Cargo.lock", FOLDER)
+    subprocess.run(
+        ["cargo", "build", "--release", "--quiet", "--target-dir", target],
+        cwd=FOLDER, env=environment, check=True,
+    )  # fmt: skip
+    library = target / "release" / BUILT[sys.platform]
+    module = library.with_name("rust_numpy_module.abi3.so")
+    shutil.copy(library, module)
+    return module

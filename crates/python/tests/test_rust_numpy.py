@@ -6,8 +6,6 @@ books, so all tests here run once more for each order, in an interpreter of thei
 
 import importlib.util
 import os
-import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -15,43 +13,16 @@ import ndbridge as nd
 import numpy as np
 import pytest
 
-from conftest import run_python
+from conftest import BUILT_ALREADY, run_python
 
-FOLDER = pathlib.Path(__file__).parent / "rust_numpy_module"
-BUILT = {"linux": "librust_numpy_module.so", "darwin": "librust_numpy_module.dylib"}
-#: Names who is to come first, and the second module, for an interpreter that this one starts.
-FIRST, BUILT_ALREADY = "NDBRIDGE_TEST_FIRST", "NDBRIDGE_TEST_EXTENSION"
+#: Names who is to come first, for an interpreter that this one starts.
+FIRST = "NDBRIDGE_TEST_FIRST"
 ORDERS = {
     "ndbridge": lambda rn: nd.from_numpy(np.zeros(1)),
     "rust-numpy": lambda rn: rn.reading(np.zeros(1), bool),
     "rust-numpy, then the other ndbridge": lambda rn: rn.reading(np.zeros(1), rn.join),
     "the other ndbridge": lambda rn: rn.join(),
 }
-
-
-@pytest.fixture(scope="session")
-def extension():
-    """Path of the second module."""
-    if BUILT_ALREADY in os.environ:
-        return pathlib.Path(os.environ[BUILT_ALREADY])
-    if shutil.which("cargo") is None:
-        pytest.skip("needs cargo to build rust_numpy_module, found none on PATH")
-    if sys.platform not in BUILT:
-        pytest.skip(f"rust_numpy_module is not built on {sys.platform}")
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", FOLDER.parents[3] / "target"))
-    environment = {**os.environ, "PYO3_PYTHON": sys.executable}
-    if sys.platform == "darwin":
-        environment["RUSTFLAGS"] = "-C link-arg=-undefined -C link-arg=dynamic_lookup"
-    # The workspace's versions; cargo adds those of rust-numpy.
-    shutil.copy(FOLDER.parents[3] / "Cargo.lock", FOLDER)
-    subprocess.run(
-        ["cargo", "build", "--release", "--quiet", "--target-dir", target],
-        cwd=FOLDER, env=environment, check=True,
-    )  # fmt: skip
-    library = target / "release" / BUILT[sys.platform]
-    module = library.with_name("rust_numpy_module.abi3.so")
-    shutil.copy(library, module)
-    return module
 
 
 @pytest.fixture(scope="session")

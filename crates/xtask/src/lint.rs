@@ -1,9 +1,11 @@
 //! `cargo xtask lint`: everything that is checked without running the project's code.
 
+use crate::python_abi;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// Formatting, clippy (which checks benches and examples too), docs without warnings.
+/// Formatting, clippy (which checks benches and examples too), docs without warnings, and which
+/// Pythons the modules are for.
 pub fn run(workspace: &Workspace, steps: &mut Steps) {
     steps.command("formatting", &mut workspace.cargo(["fmt", "--all", "--check"]));
     let clippy = [
@@ -23,4 +25,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) {
     steps.command("clippy, without CUDA", &mut workspace.cargo(host));
     let mut docs = workspace.cargo(["doc", "--workspace", "--no-deps"]);
     steps.command("docs", docs.env("RUSTDOCFLAGS", "-D warnings"));
+    steps.run("no module for a Python without a GIL", || python_abi::needs_gil(workspace));
+    // The wheels are those that are tested: cargo need not build them again for that.
+    steps.run("wheels use the stable ABI only", || python_abi::is_stable(workspace));
 }

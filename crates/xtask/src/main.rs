@@ -13,6 +13,7 @@ mod lint;
 mod nightly;
 mod ptx;
 mod python;
+mod python_abi;
 mod rules;
 mod safety;
 mod sanitize;
@@ -42,7 +43,7 @@ cargo xtask TASK
                              time copies, conversions and files beside peers; --quick: a look
   gpu-kit [--out DIR]        tests and benchmarks for a machine with a GPU, where `sh run.sh` runs
                              them without Rust or a network; in target/gpu-kit unless said
-  lint                       formatting, clippy, docs
+  lint                       formatting, clippy, docs, the stable ABI of the wheels
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
   ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx.z
   ci                         lint, test --peers, demo, sanitize --quick

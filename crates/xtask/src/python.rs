@@ -14,6 +14,9 @@ use crate::workspace::Workspace;
 /// The folder of the crate that is the Python package.
 pub const PACKAGE: &str = "crates/python";
 
+/// The folder of an extension module that uses the library.
+pub const EXAMPLE: &str = "crates/example-extension";
+
 /// A virtual environment.
 pub struct Environment {
     folder: PathBuf,
@@ -123,7 +126,8 @@ impl Environment {
         Ok(String::from_utf8_lossy(&answer).as_ref().into())
     }
 
-    fn build(&self, workspace: &Workspace, folder: &str) -> Result<PathBuf, Error> {
+    /// Builds the wheel of the crate in `folder`.
+    pub fn build(&self, workspace: &Workspace, folder: &str) -> Result<PathBuf, Error> {
         let manifest = workspace.root.join(folder).join("Cargo.toml");
         let wheels = workspace.target.join("wheels").join(folder);
         remove(&wheels, fs::remove_dir_all)?;

@@ -6,13 +6,10 @@ use crate::cuda_tests::{self, Build};
 use crate::driver_symbols;
 use crate::error::Error;
 use crate::interpreters::Interpreter;
-use crate::python::{Environment, PACKAGE};
+use crate::python::{EXAMPLE, Environment, PACKAGE};
 use crate::steps::{Steps, execute};
 use crate::typing;
 use crate::workspace::Workspace;
-
-/// An extension module that uses the library, with tests of its own.
-const EXAMPLE: &str = "crates/example-extension";
 
 /// Of the tests for a real GPU, those that an emulated one is enough for, and quick enough.
 const GPU_TESTS: [&str; 5] = ["round_trips", "host_words", "writes", "interfaces", "memory"];

@@ -9,7 +9,7 @@ mod mapping;
 use pyo3::prelude::*;
 
 /// For the tests only.
-#[pymodule]
+#[pymodule(gil_used = true)]
 pub mod testing {
     #[pymodule_export]
     use super::borrowing::{

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::export::lend_host_memory;
+use super::ledger_capsule::join_ledger;
 
 /// The dictionary of a tensor, whose memory is lent to Python; `None` for memory of a device and for
 /// data types that NumPy has no name for.
@@ -17,6 +18,7 @@ pub fn array_interface<'py>(
     py: Python<'py>,
     tensor: &Tensor,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
+    join_ledger(py)?;
     if !tensor.device().is_host() {
         return Ok(None);
     }

@@ -1,18 +1,9 @@
-//! Calls of one argument, as fast as the interpreter can.
+//! Calls of one argument, as fast as the stable ABI of 3.11 has them.
+
+use std::ptr::null_mut;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-
-unsafe extern "C" {
-    /// Exported by every interpreter from 3.9 on, and part of the stable ABI from 3.12 on, for which
-    /// reason PyO3 does not declare it for extensions that are to run on 3.11, too.
-    fn PyObject_Vectorcall(
-        callable: *mut ffi::PyObject,
-        arguments: *const *mut ffi::PyObject,
-        count: usize,
-        names: *mut ffi::PyObject,
-    ) -> *mut ffi::PyObject;
-}
 
 /// `function(argument)`, without a tuple of arguments.
 #[inline]
@@ -20,11 +11,10 @@ pub(super) fn call<'py>(
     function: &Py<PyAny>,
     argument: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let arguments = [argument.as_ptr()];
-    // SAFETY: live objects, one argument, no names; attached.
-    let result = unsafe {
-        PyObject_Vectorcall(function.as_ptr(), arguments.as_ptr(), 1, std::ptr::null_mut())
-    };
+    let end: *mut ffi::PyObject = null_mut();
+    // SAFETY: live objects, one argument and the null that ends them; attached.
+    let result =
+        unsafe { ffi::PyObject_CallFunctionObjArgs(function.as_ptr(), argument.as_ptr(), end) };
     // SAFETY: a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(argument.py(), result) }
 }

@@ -13,6 +13,7 @@ use pyo3::types::{PyCapsule, PyDict};
 use super::device;
 use super::error::ArrayError;
 use super::export::lend_to_python;
+use super::ledger_capsule::join_ledger;
 use super::once::intern;
 use crate::dlpack::{
     DlDevice, DlManaged, DlManagedVersioned, DlpackError, Exported, ManagedOwner, VERSION,
@@ -131,7 +132,7 @@ pub fn to_dlpack<'py>(
     tensor: &Tensor,
     form: DlpackForm,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let exported = lent(tensor)?;
+    let exported = lent(py, tensor)?;
     let exported = if form.as_host { exported.as_host() } else { exported };
     if form.max_version.is_some_and(|(major, _)| major >= 1) {
         let managed = exported.into_versioned(form.is_copied);
@@ -161,7 +162,7 @@ pub fn to_dlpack_on<'py>(
 /// # Errors
 /// As [`to_dlpack`], but read-only memory goes out as well.
 pub(super) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    capsule_of(py, lent(tensor)?.as_host().into_legacy_for_reader().cast(), LEGACY, drop_legacy)
+    capsule_of(py, lent(py, tensor)?.as_host().into_legacy_for_reader().cast(), LEGACY, drop_legacy)
 }
 
 /// A versioned capsule for ndbridge, which takes elements wherever they lie.
@@ -179,7 +180,8 @@ pub(super) fn to_ndbridge<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bou
 /// # Errors
 /// `BufferError` for what DLPack cannot express, and while a guard of the memory is alive.
 #[track_caller]
-pub(super) fn lent(tensor: &Tensor) -> PyResult<Exported> {
+pub(super) fn lent(py: Python<'_>, tensor: &Tensor) -> PyResult<Exported> {
+    join_ledger(py)?;
     lend_to_python(tensor)?;
     Ok(Exported::new(tensor).map_err(ArrayError::from)?)
 }

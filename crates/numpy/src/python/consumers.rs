@@ -45,7 +45,7 @@ pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
         return module.call_method1(intern!(py, "from_dlpack"), (holder,));
     };
     device::hand_over_to(table, tensor)?;
-    let managed = capsule::lent(tensor)?.as_host().into_versioned(false);
+    let managed = capsule::lent(py, tensor)?.as_host().into_versioned(false);
     let mut object: *mut c_void = ptr::null_mut();
     // SAFETY: torch's own function, which takes over the new structure; attached.
     let failed = unsafe { to_object(managed, &mut object) } != 0;

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::error::{ArrayError, to_py_err};
 use super::export::lend_to_python;
+use super::ledger_capsule::join_ledger;
 use super::{array_interface, device};
 use crate::described::Described;
 
@@ -78,6 +79,7 @@ pub fn cuda_array_interface<'py>(
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let Device::Cuda(_) = tensor.device() else { return Ok(None) };
     let Some(interface) = array_interface::entries(py, tensor)? else { return Ok(None) };
+    join_ledger(py)?;
     let stream = device::ready_on_own_stream(tensor)?;
     lend_to_python(tensor)?;
     if tensor.is_empty() {

@@ -12,7 +12,7 @@ use super::dtypes::numpy_dtype;
 use super::error::{ArrayError, to_py_err};
 use super::gate::PythonGate;
 use super::known_memory;
-use super::ledger_capsule::join_ledger_attached;
+use super::ledger_capsule::{join_ledger, join_ledger_attached};
 
 /// Hands the memory of `tensor` to Python: from now on, for good, it is borrowed only by threads
 /// that are attached to the interpreter.
@@ -83,6 +83,7 @@ pub unsafe fn to_numpy_with_base<'py>(
     tensor: &Tensor,
     base: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    join_ledger(base.py())?;
     check_host(tensor)?;
     let descr = numpy_dtype(base.py(), tensor.dtype())?;
     lend_to_python(tensor)?;

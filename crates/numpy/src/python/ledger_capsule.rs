@@ -5,7 +5,6 @@
 
 use std::ffi::{CStr, c_void};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndbridge_storage::ledger::{self, AdoptError, LedgerTable};
 use pyo3::exceptions::{PyBufferError, PyImportError};
@@ -13,14 +12,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
 use super::error::holder;
-use super::gate::is_attached;
+use super::interpreter::{Admitted, is_any_served, is_served, is_somewhere};
 use super::rust_numpy;
 
 /// Name of the capsule, and of the attribute of `sys` that holds it. A table of another meaning
 /// gets another name.
 const NAME: &CStr = c"ndbridge.ledger.v2";
-
-static JOINED: AtomicBool = AtomicBool::new(false);
 
 /// Makes the borrows of this module and of every other one in the process see each other, those of
 /// rust-numpy included.
@@ -31,27 +28,23 @@ static JOINED: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// `BufferError` while a borrow of lent memory lives that was taken before the first call: call
 /// again when it is gone. `ImportError` if another module's ledger, or rust-numpy, speaks a version
-/// that is not known here.
+/// that is not known here, and in a second interpreter of the process (see
+/// [`check_interpreter`](super::check_interpreter)). `RuntimeError` on a Python without a GIL: no
+/// memory is lent there.
 #[inline]
 pub fn join_ledger(py: Python<'_>) -> PyResult<()> {
-    if is_joined() { Ok(()) } else { join(py) }
-}
-
-/// Whether [`join_ledger`] has succeeded.
-#[inline]
-pub(super) fn is_joined() -> bool {
-    JOINED.load(Ordering::Acquire)
+    if is_served(py) { Ok(()) } else { join(py) }
 }
 
 /// As [`join_ledger`], for callers without a token; nothing happens without an interpreter.
 #[inline]
 pub(super) fn join_ledger_attached() -> PyResult<()> {
-    if JOINED.load(Ordering::Acquire) { Ok(()) } else { join_if_python_runs() }
+    if is_any_served() { Ok(()) } else { join_if_python_runs() }
 }
 
 /// As [`join_ledger`], if this thread is attached; a thread that is not would have to wait.
 pub(crate) fn join_ledger_if_attached() -> PyResult<()> {
-    if is_joined() || !is_attached() { Ok(()) } else { Python::attach(join) }
+    if is_any_served() || !is_somewhere() { Ok(()) } else { join_if_python_runs() }
 }
 
 #[cold]
@@ -63,6 +56,7 @@ fn join_if_python_runs() -> PyResult<()> {
 // repeated.
 #[cold]
 fn join(py: Python<'_>) -> PyResult<()> {
+    let admitted = Admitted::new(py)?;
     let table = published_table(py)?;
     // SAFETY: a capsule of this name holds such a table, of a module that Python never unloads; the
     // own table is only ever published under this name.
@@ -71,7 +65,7 @@ fn join(py: Python<'_>) -> PyResult<()> {
     if std::ptr::eq(table.as_ptr(), ledger::of_process().table()) {
         join_rust_numpy(py)?;
     }
-    JOINED.store(true, Ordering::Release);
+    admitted.serve();
     Ok(())
 }
 

@@ -22,6 +22,12 @@
 //! move the memory away. A buffer at the end of the chain (`bytearray`, `mmap`) is held by an export.
 //! Other libraries' arrays are held by the DLPack structure, the export or the object that they gave.
 
+#[cfg(Py_GIL_DISABLED)]
+compile_error!(
+    "ndbridge lends no memory to or from a Python without a GIL, whose threads may write an array at \
+     any time: build for one that has a GIL (python3.14, not python3.14t), or without the feature `python`"
+);
+
 #[expect(unsafe_code, reason = "declares NumPy's C structures and looks up its C functions")]
 mod api;
 #[expect(unsafe_code, reason = "makes views of borrowed memory")]
@@ -29,7 +35,7 @@ mod arg;
 #[expect(unsafe_code, reason = "reads the C structure of ndarray objects")]
 mod array;
 mod array_interface;
-#[expect(unsafe_code, reason = "declares and calls a function of the interpreter")]
+#[expect(unsafe_code, reason = "calls a variadic function of the interpreter")]
 mod call;
 #[expect(unsafe_code, reason = "takes structures out of capsules and puts them in")]
 mod capsule;
@@ -44,7 +50,6 @@ mod error;
 mod export;
 #[expect(unsafe_code, reason = "changes flags of ndarray objects")]
 mod frozen;
-#[expect(unsafe_code, reason = "asks the interpreter whether this thread is attached")]
 mod gate;
 #[expect(unsafe_code, reason = "reads the view that an object's buffer fills")]
 mod held_buffer;
@@ -52,6 +57,8 @@ mod hold;
 mod import;
 #[expect(unsafe_code, reason = "calls DLPack's table of functions, takes over foreign memory")]
 mod incoming;
+#[expect(unsafe_code, reason = "looks up a function of the interpreter, asks for thread states")]
+mod interpreter;
 mod known_memory;
 #[expect(unsafe_code, reason = "hands the table of a ledger from module to module")]
 mod ledger_capsule;
@@ -72,7 +79,7 @@ mod torch;
 /// NumPy's functions, if they and the ledger of the process were found already.
 #[inline]
 fn ready(py: pyo3::Python<'_>) -> Option<&'static api::NumpyApi> {
-    api::NumpyApi::loaded(py).filter(|_| ledger_capsule::is_joined())
+    api::NumpyApi::loaded(py).filter(|_| interpreter::is_served(py))
 }
 
 pub use arg::{
@@ -93,6 +100,7 @@ pub use gate::PythonGate;
 pub use held_buffer::memoryview_of;
 pub use hold::{Detach, DetachMut, Freeze, Hold, hold, hold_with};
 pub use import::{Found, find, find_by_dlpack, from_numpy, from_python, gather};
+pub use interpreter::check_interpreter;
 pub use ledger_capsule::join_ledger;
 pub(crate) use ledger_capsule::join_ledger_if_attached;
 pub use lender::Lender;

@@ -11,7 +11,7 @@ use ndbridge_storage::fork;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::gate::is_attached;
+use super::interpreter::{is_attached, is_served};
 
 /// Keeps a Python object, as [`Py`] does.
 pub(super) struct Reference {
@@ -45,8 +45,8 @@ impl Drop for Reference {
     }
 }
 
-/// References, by address, that wait for a thread that is attached. After the interpreter has ended
-/// they wait for good.
+/// References, by address, that wait for a thread that is attached to their interpreter. After that
+/// has ended they wait for good.
 static PARKED: fork::Mutex<Vec<usize>> = fork::Mutex::new(13, Vec::new());
 static ANY_PARKED: AtomicBool = AtomicBool::new(false);
 
@@ -69,10 +69,10 @@ extern "C" fn give_up_parked_call(_: *mut c_void) -> c_int {
     0
 }
 
-/// Gives up the references that were parked.
+/// Gives up the references that were parked, unless this is another interpreter than theirs.
 #[inline]
 pub(super) fn give_up_parked(py: Python<'_>) {
-    if ANY_PARKED.load(Ordering::Acquire) {
+    if ANY_PARKED.load(Ordering::Acquire) && is_served(py) {
         give_up_all(py);
     }
 }

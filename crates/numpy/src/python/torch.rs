@@ -157,7 +157,7 @@ pub(super) struct TorchGate {
 impl Gate for TorchGate {
     fn check(&self) -> Result<(), GateError> {
         PythonGate.check()?;
-        let now = Python::attach(|py| self.storage.bind(py).map(address));
+        let now = Python::try_attach(|py| self.storage.bind(py).map(address)).flatten();
         if now.is_some_and(|now| now.is_ok_and(|now| now == self.address)) {
             return Ok(());
         }

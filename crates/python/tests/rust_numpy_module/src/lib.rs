@@ -1,8 +1,23 @@
 //! Borrows of rust-numpy, and of a second copy of ndbridge, held while a Python callable runs.
 
-use ndbridge_numpy::python::{from_numpy, join_ledger, to_py_err};
+use std::sync::OnceLock;
+
+use ndbridge_numpy::python::{
+    Arg, DlpackForm, from_numpy, join_ledger, to_dlpack, to_py_err,
+};
+use ndbridge_tensor::Tensor;
 use numpy::{PyReadonlyArrayDyn, PyReadwriteArrayDyn};
 use pyo3::prelude::*;
+
+static KEPT: OnceLock<Tensor> = OnceLock::new();
+
+/// A guard, or why there is none.
+fn guard(tensor: &Tensor) -> String {
+    match tensor.read::<f64>() {
+        Ok(guard) => format!("a guard of {} elements", guard.len()),
+        Err(error) => error.to_string(),
+    }
+}
 
 #[pymodule(gil_used = true)]
 mod rust_numpy_module {
@@ -52,6 +67,39 @@ mod rust_numpy_module {
         let tensor = from_numpy(&array)?;
         let guard = tensor.write::<f64>().map_err(to_py_err)?;
         call_while(guard, &call)
+    }
+
+    /// What a thread that has let go of the GIL gets that asks for a guard.
+    #[pyfunction]
+    fn guard_while_detached(py: Python<'_>, array: Bound<'_, PyAny>) -> PyResult<String> {
+        let tensor = from_numpy(&array)?;
+        Ok(py.detach(|| guard(&tensor)))
+    }
+
+    /// Keeps a tensor of the array until the process ends.
+    #[pyfunction]
+    fn keep(array: Bound<'_, PyAny>) -> PyResult<()> {
+        let _first_kept = KEPT.set(from_numpy(&array)?);
+        Ok(())
+    }
+
+    /// What an attached thread gets that asks the tensor kept for a guard.
+    #[pyfunction]
+    fn guard_of_kept() -> Option<String> {
+        KEPT.get().map(guard)
+    }
+
+    /// A capsule of new memory.
+    #[pyfunction]
+    fn fresh(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        let tensor = Tensor::from_vec(vec![0.0; 3]);
+        to_dlpack(py, &tensor, DlpackForm::default())
+    }
+
+    /// Number of elements of an argument.
+    #[pyfunction]
+    fn count(array: Arg<'_, f64>) -> usize {
+        array.len()
     }
 
     /// Joins this module's ndbridge now.
