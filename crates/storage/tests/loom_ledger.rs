@@ -127,17 +127,16 @@ fn mut_1_beyond_the_slots() {
 fn mut_1_writers_that_search_exclude_each_other() {
     loom::model(|| {
         let watched = Watched::new();
-        // The word is one of a row of words: whether others share it, a search has to tell.
-        let row = |start: usize| {
-            let strides = &[256];
-            Footprint::of(&Region { start, item_bytes: 8, shape: &[4], strides }).unwrap()
+        // The word is one of some: whether others share it, a search has to tell, of more axes than
+        // are searched under the lock.
+        let words = |start: usize, shape: &[usize]| {
+            let strides = &[32, 128, 1024][..shape.len()];
+            Footprint::of(&Region { start, item_bytes: 8, shape, strides }).unwrap()
         };
-        // More than are searched under the lock.
-        let beside: Vec<_> = (1..9)
-            .map(|k| watched.ledger.acquire(Write, &row(64 + 8 * k), Location::caller()).unwrap())
-            .collect();
+        let far = words(72, &[2, 2, 2]);
+        let beside = watched.ledger.acquire(Write, &far, Location::caller()).unwrap();
         let try_write = move |watched: &Watched| {
-            let entered = watched.ledger.acquire(Write, &row(64), Location::caller());
+            let entered = watched.ledger.acquire(Write, &words(64, &[2, 2]), Location::caller());
             let Ok(token) = entered else { return false };
             // SAFETY: borrowed for writing; loom checks it.
             watched.bytes.with_mut(|bytes| unsafe { *bytes += 1 });
@@ -149,7 +148,7 @@ fn mut_1_writers_that_search_exclude_each_other() {
         let here = try_write(&watched);
         let there = thread.join().unwrap();
         assert!(here || there, "one of two gets in");
-        beside.into_iter().for_each(|token| watched.ledger.release(token));
+        watched.ledger.release(beside);
         assert_eq!(watched.try_read(), Some(u64::from(here) + u64::from(there)));
     });
 }
