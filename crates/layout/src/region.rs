@@ -76,6 +76,7 @@ impl Region<'_> {
     }
 
     /// First and past-the-last address of a region with items.
+    #[inline]
     fn span(&self) -> Option<Span> {
         let (mut low, mut high) = (0_isize, 0_isize);
         for (&len, &stride) in self.shape.iter().zip(self.strides) {
@@ -89,6 +90,7 @@ impl Region<'_> {
     }
 
     /// Axes of two or more items, by ascending length of stride, which may be zero.
+    #[inline]
     pub(crate) fn long_axes(&self) -> Axes {
         let axes = self.shape.iter().zip(self.strides);
         let mut long: Axes = axes
@@ -196,6 +198,7 @@ impl Footprint {
     /// # Errors
     /// If shape and strides have different numbers of axes, or the bytes do not fit the address
     /// space.
+    #[inline]
     pub fn of(region: &Region<'_>) -> Result<Self, RegionError> {
         let span = Self::span_of(region)?;
         if span.is_empty() {
@@ -208,6 +211,7 @@ impl Footprint {
     ///
     /// # Errors
     /// As [`of`](Self::of).
+    #[inline]
     pub fn span_of(region: &Region<'_>) -> Result<Span, RegionError> {
         let (shape, strides) = (region.shape.len(), region.strides.len());
         if shape != strides {
@@ -230,6 +234,7 @@ impl Footprint {
     }
 
     /// Footprint of no bytes.
+    #[inline]
     pub const fn none_at(start: usize) -> Self {
         Self { span: Span { start, end: start }, axes: Axes::new_const() }
     }
@@ -259,11 +264,13 @@ impl Footprint {
     }
 
     /// First to past-the-last address, as a range.
+    #[inline]
     pub fn addresses(&self) -> Range<usize> {
         self.span.addresses()
     }
 
     /// Whether there are no bytes.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.span.is_empty()
     }
@@ -271,6 +278,7 @@ impl Footprint {
 
 /// Joins axes (by ascending stride) that together walk one run, or one even row of runs; none are
 /// left if the run is all there is.
+#[inline]
 fn steps(item_bytes: usize, axes: &[Axis]) -> Axes {
     let mut joined = Axes::new();
     joined.push(Axis { len: item_bytes, stride: 1 });
@@ -284,6 +292,7 @@ fn steps(item_bytes: usize, axes: &[Axis]) -> Axes {
 }
 
 /// Whether stepping along `axis` lands on, or right behind, the steps of `row`.
+#[inline]
 fn continues(row: &Axis, axis: Axis) -> bool {
     axis.stride.is_multiple_of(row.stride) && axis.stride / row.stride <= row.len
 }

@@ -65,6 +65,7 @@ impl Overlap {
 /// let all = Region { start: 0x1000, item_bytes: 8, shape: &[5, 10], strides: &[80, 8] };
 /// assert_eq!(may_overlap(&a, &all, DEFAULT_BUDGET), Overlap::Overlapping);
 /// ```
+#[inline]
 pub fn may_overlap(a: &Region<'_>, b: &Region<'_>, budget: u64) -> Overlap {
     match (Footprint::span_of(a), Footprint::span_of(b)) {
         (Ok(a), Ok(b)) if !a.meets(b) => return Overlap::Disjoint,
@@ -115,6 +116,7 @@ fn all_of(span: Span) -> Axis {
 /// assert_eq!(reaches_a_byte_twice(&region(&[4, 4]), DEFAULT_BUDGET), Overlap::Overlapping); // windows
 /// assert_eq!(reaches_a_byte_twice(&region(&[0, 4]), DEFAULT_BUDGET), Overlap::Overlapping); // broadcast
 /// ```
+#[inline]
 pub fn reaches_a_byte_twice(region: &Region<'_>, budget: u64) -> Overlap {
     if Footprint::contiguous_span(region).is_some() {
         return Overlap::Disjoint;
@@ -127,6 +129,7 @@ pub fn reaches_a_byte_twice(region: &Region<'_>, budget: u64) -> Overlap {
 }
 
 /// Whether two items share a byte, of a region that has items and a footprint.
+#[inline]
 fn items_overlap(region: &Region<'_>, budget: u64) -> Overlap {
     let axes = region.long_axes();
     if each_step_clears_the_rest(region.item_bytes, &axes) {
@@ -139,6 +142,7 @@ fn items_overlap(region: &Region<'_>, budget: u64) -> Overlap {
 }
 
 /// The quick proof: every stride, shortest first, steps over all that the shorter ones reach.
+#[inline]
 fn each_step_clears_the_rest(item_bytes: usize, axes: &[Axis]) -> bool {
     let mut reach_bytes = item_bytes;
     axes.iter().all(|axis| {
