@@ -156,25 +156,6 @@ def test_mut_8_a_map_is_not_lent_under_a_guard(path):
     testing.call_while_writing(array, export("r+"))
 
 
-@pytest.mark.parametrize("first", MODES)
-@pytest.mark.parametrize("second", MODES)
-def test_mut_8_maps_of_one_file_share_memory(path, first, second):
-    a, b = nd.load(path, mmap=first), nd.load(path, mmap=second)
-    apart = first == second == "c"
-    assert nd.shares_memory(a, b) == nd.shares_memory(a, b.numpy()) == (not apart)
-    assert not nd.shares_memory(a[:4], b[4:]) and not nd.shares_memory(a[::2], b[1::2])
-    assert nd.shares_memory(a, a[3:]) and not nd.shares_memory(a, np.arange(8.0))
-
-
-@pytest.mark.parametrize("source", MODES)
-def test_mut_8_a_copy_between_two_maps_reads_before_it_writes(path, source):
-    to, source = nd.load(path, mmap="r+"), nd.load(path, mmap=source)
-    to[1:].copy_(source[:-1])
-    assert to.tolist() == [0, 0, 1, 2, 3, 4, 5, 6]
-    to.copy_(source.numpy()[::-1])
-    assert to.tolist() == [6, 5, 4, 3, 2, 1, 0, 0]
-
-
 def test_mut_8_members_of_an_archive_are_bytes_of_its_file(tmp_path):
     path = tmp_path / "a.npz"
     nd.savez(path, x=np.arange(8.0), y=np.zeros(8))
