@@ -1,7 +1,7 @@
 //! An array as its producer describes it.
 
 use ndbridge_dtype::{ByteOrder, DType};
-use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
+use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage, StorageError};
 use ndbridge_tensor::{Layout, Tensor, TensorError};
 use smallvec::SmallVec;
 #[cfg(feature = "python")]
@@ -50,14 +50,24 @@ impl Described {
         (below, below.saturating_add(above))
     }
 
-    /// Whether any memory can be as described.
+    /// Whether any memory can be as described. Nothing is read.
     ///
     /// # Errors
-    /// As [`Layout::new`].
+    /// As [`Layout::new`] and [`Device::check_addresses`].
     pub(crate) fn check(&self) -> Result<(), TensorError> {
-        let (below, _) = self.extent();
-        Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
-        Ok(())
+        self.span().map(|_| ())
+    }
+
+    /// The first of all bytes that the elements span, their number, and the layout in them.
+    fn span(&self) -> Result<(*mut u8, usize, Layout), TensorError> {
+        let (below, len_bytes) = self.extent();
+        let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
+        let address = self.ptr.addr();
+        if below > address {
+            return Err(StorageError::PastAddressSpace { address, len_bytes }.into());
+        }
+        self.device.check_addresses(address - below, len_bytes)?;
+        Ok((self.ptr.wrapping_sub(below), len_bytes, layout))
     }
 
     /// A tensor over the memory, whose elements are taken as they lie, maybe in the other byte
@@ -73,9 +83,8 @@ impl Described {
         owner: O,
         access: ForeignAccess,
     ) -> Result<Tensor, TensorError> {
-        let (below, len_bytes) = self.extent();
-        let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
-        let (ptr, device) = (self.ptr.wrapping_sub(below), self.device);
+        let (ptr, len_bytes, layout) = self.span()?;
+        let device = self.device;
         #[cfg(feature = "cuda")]
         if device != Device::Cpu && ndbridge_storage::cuda::is_available() {
             ndbridge_storage::cuda::check_pointer(device, ptr.addr(), len_bytes)?;
@@ -125,7 +134,8 @@ impl Described {
         }
     }
 
-    /// The elements as a view of memory that is known as `storage`.
+    /// The elements as a view of memory that is known as `storage`; of read-only elements a
+    /// read-only one.
     pub(crate) fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
         // Without elements, the pointer may be anything.
         let offset = match self.is_empty() {
@@ -133,6 +143,8 @@ impl Described {
             false => self.ptr.addr().wrapping_sub(storage.addresses().start),
         };
         let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.item_bytes())?;
-        Tensor::from_parts(storage.clone(), self.dtype, layout)
+        let tensor = Tensor::from_parts(storage.clone(), self.dtype, layout)?;
+        let is_read_only = self.mutability == Mutability::ReadOnly;
+        Ok(if is_read_only { tensor.into_read_only() } else { tensor })
     }
 }

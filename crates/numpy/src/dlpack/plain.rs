@@ -1,6 +1,7 @@
 //! Headers as most are, looked at in place.
 
 use ndbridge_dtype::DType;
+use ndbridge_storage::Device;
 use ndbridge_tensor::MAX_NDIM;
 
 use super::abi::{CPU, DlTensor};
@@ -23,7 +24,8 @@ impl PlainHeader {
         let is_aligned = header.data.addr().is_multiple_of(dtype.align_bytes());
         let has_axes = (1..=MAX_NDIM as i32).contains(&header.ndim);
         let is_null = header.data.is_null() || header.shape.is_null() || header.strides.is_null();
-        if !is_plain || !is_aligned || !has_axes || is_null {
+        let has_aligned_axes = header.shape.is_aligned() && header.strides.is_aligned();
+        if !is_plain || !is_aligned || !has_axes || is_null || !has_aligned_axes {
             return None;
         }
         let plain = Self { header, dtype };
@@ -37,6 +39,8 @@ impl PlainHeader {
             }
             step = step.checked_mul(len)?;
         }
+        let len_bytes = usize::try_from(step).ok()?.checked_mul(dtype.item_bytes())?;
+        Device::Cpu.check_addresses(plain.header.data.addr(), len_bytes).ok()?;
         Some(plain)
     }
 

@@ -6,13 +6,14 @@
 use ndbridge_dtype::{ByteOrder, parse_type_string};
 use ndbridge_storage::{Device, Mutability};
 use ndbridge_tensor::{Layout, Order, Tensor, TensorError};
-use pyo3::exceptions::{PyBufferError, PyKeyError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use smallvec::SmallVec;
 
 use super::error::{ArrayError, to_py_err};
 use super::export::lend_to_python;
+use super::incoming::entry;
 use super::{array_interface, device};
 use crate::described::Described;
 
@@ -22,14 +23,7 @@ use crate::described::Described;
 /// `BufferError` for a mask, for the other byte order and for what the driver does not know;
 /// `ValueError` for stream 0; `KeyError`, `TypeError` for a dictionary that is none.
 pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
-    let entry = |name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
-        match interface.get_item(name) {
-            Ok(value) => Ok(Some(value).filter(|value| !value.is_none())),
-            Err(error) if error.is_instance_of::<PyKeyError>(interface.py()) => Ok(None),
-            Err(error) => Err(error),
-        }
-    };
-    if entry("mask")?.is_some() {
+    if entry(interface, "mask")?.is_some() {
         return Err(PyBufferError::new_err("__cuda_array_interface__ with a mask: fill it first"));
     }
     let shape: SmallVec<[usize; 4]> =
@@ -41,7 +35,7 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
         return Err(PyBufferError::new_err(text));
     }
     let (address, is_read_only): (usize, bool) = interface.get_item("data")?.extract()?;
-    let strides: SmallVec<[isize; 4]> = match entry("strides")? {
+    let strides: SmallVec<[isize; 4]> = match entry(interface, "strides")? {
         Some(strides) => strides.extract::<Vec<isize>>()?.into_iter().collect(),
         None => {
             let packed = Layout::contiguous(&shape, dtype.item_bytes(), Order::C);
@@ -57,7 +51,7 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
         return Err(PyBufferError::new_err("__cuda_array_interface__ with a null address"));
     }
     let device = device::device_of(if is_empty { 0 } else { address })?;
-    if let Some(stream) = entry("stream")? {
+    if let Some(stream) = entry(interface, "stream")? {
         device::after_stream(device, stream.extract()?)?;
     }
     let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };

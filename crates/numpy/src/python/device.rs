@@ -14,7 +14,7 @@ use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::error::to_py_err;
+use super::error::{raised, to_py_err};
 use crate::described::Described;
 use crate::dlpack::{CUDA, DlExchange};
 
@@ -78,7 +78,7 @@ fn their_stream(table: &DlExchange, ordinal: usize) -> PyResult<Option<i64>> {
     if unsafe { current(CUDA, ordinal as i32, &mut handle) } != 0 {
         // SAFETY: called with the interpreter attached, as everything here.
         let py = unsafe { Python::assume_attached() };
-        return Err(PyErr::fetch(py));
+        return Err(raised(py, "current_work_stream"));
     }
     let handle = handle.addr() as i64;
     // Null is the legacy default stream where streams are pointers.
