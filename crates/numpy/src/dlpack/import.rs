@@ -73,10 +73,18 @@ impl ManagedOwner {
     /// The tensor of a structure that was made here, which knows what the structure cannot say.
     pub(crate) fn own_tensor(&self) -> Option<Tensor> {
         match self.0 {
-            // SAFETY: live until this owner is dropped.
-            Form::Legacy(managed) => unsafe { own_tensor(managed, legacy_deleter(managed)) },
-            // SAFETY: as above.
-            Form::Versioned(managed) => unsafe { own_tensor(managed, versioned_deleter(managed)) },
+            Form::Legacy(managed) => {
+                // SAFETY: live until this owner is dropped.
+                let deleter = unsafe { legacy_deleter(managed) };
+                // SAFETY: as above; its own deleter.
+                unsafe { own_tensor(managed, deleter) }
+            }
+            Form::Versioned(managed) => {
+                // SAFETY: as above.
+                let deleter = unsafe { versioned_deleter(managed) };
+                // SAFETY: as above.
+                unsafe { own_tensor(managed, deleter) }
+            }
         }
     }
 }
