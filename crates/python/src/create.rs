@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::argument::{Source, array_of_buffer};
 use crate::dtype::DTypeArgument;
+use crate::index::integers;
 use crate::scalar::scalar;
 use crate::tensor::PyTensor;
 
@@ -211,9 +212,9 @@ impl<'py> FromPyObject<'_, 'py> for Shape {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let lens = match object.extract::<isize>() {
+        let lens: Vec<isize> = match object.extract::<isize>() {
             Ok(len) => vec![len],
-            Err(_) => object.extract::<Vec<isize>>().map_err(|_| not_a_shape(&object))?,
+            Err(_) => integers(&object).map_err(|_| not_a_shape(&object))?,
         };
         let lens = lens.into_iter().map(|len| {
             usize::try_from(len)

@@ -17,7 +17,10 @@ mod files;
 #[expect(unsafe_code, reason = "takes slices apart")]
 mod index;
 mod interchange;
+#[expect(unsafe_code, reason = "makes Python's lists, numbers and strings")]
+mod lists;
 mod memory;
+mod pieces;
 mod planning;
 mod rows;
 mod scalar;

@@ -5,10 +5,10 @@
 
 use ndbridge_dtype::{ByteOrder, parse_type_string};
 use ndbridge_storage::{Device, Mutability};
-use ndbridge_tensor::{Layout, Order, Tensor, TensorError};
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use ndbridge_tensor::{Layout, MAX_NDIM, Order, Tensor, TensorError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use smallvec::SmallVec;
 
 use super::error::{ArrayError, to_py_err};
@@ -26,8 +26,7 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
     if entry(interface, "mask")?.is_some() {
         return Err(PyBufferError::new_err("__cuda_array_interface__ with a mask: fill it first"));
     }
-    let shape: SmallVec<[usize; 4]> =
-        interface.get_item("shape")?.extract::<Vec<usize>>()?.into_iter().collect();
+    let shape: SmallVec<[usize; 4]> = integers(&interface.get_item("shape")?)?;
     let type_string: String = interface.get_item("typestr")?.extract()?;
     let (dtype, byte_order) = parse_type_string(&type_string).map_err(ArrayError::from)?;
     if byte_order != ByteOrder::NATIVE {
@@ -36,7 +35,7 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
     }
     let (address, is_read_only): (usize, bool) = interface.get_item("data")?.extract()?;
     let strides: SmallVec<[isize; 4]> = match entry(interface, "strides")? {
-        Some(strides) => strides.extract::<Vec<isize>>()?.into_iter().collect(),
+        Some(strides) => integers(&strides)?,
         None => {
             let packed = Layout::contiguous(&shape, dtype.item_bytes(), Order::C);
             packed.map_err(TensorError::from).map_err(to_py_err)?.strides().into()
@@ -59,6 +58,18 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
     let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
     described.check().map_err(to_py_err)?;
     Ok(described)
+}
+
+/// The integers of a tuple; of one longer than any shape, as many as show that.
+fn integers<'py, T>(tuple: &Bound<'py, PyAny>) -> PyResult<SmallVec<[T; 4]>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+    [T; 4]: smallvec::Array<Item = T>,
+{
+    if tuple.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("expected a tuple of integers"));
+    }
+    tuple.try_iter()?.take(MAX_NDIM + 1).map(|item| item?.extract()).collect()
 }
 
 /// The dictionary of a tensor on a device, whose memory is lent to Python; `None` for host memory

@@ -345,6 +345,7 @@ fn file_error(error: NumpyError) -> PyErr {
 /// `FileNotFoundError` and the like, with the file named.
 fn io_error(source: &io::Error, text: String) -> PyErr {
     match source.raw_os_error() {
+        _ if source.kind() == io::ErrorKind::OutOfMemory => PyMemoryError::new_err(text),
         Some(code) => PyOSError::new_err((code, text)),
         // A helper's error that kept only the kind.
         None => io::Error::new(source.kind(), text).into(),
