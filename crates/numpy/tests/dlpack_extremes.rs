@@ -258,14 +258,14 @@ const fn version(major: u32, minor: u32) -> Option<DlVersion> {
 const VERSIONS: [Option<DlVersion>; 10] = [
     None,
     version(1, 0),
+    version(1, u32::MAX),
     version(1, 1),
     version(1, 2),
-    version(1, 3),
-    version(1, u32::MAX),
     version(0, 0),
+    version(1, 3),
     version(0, u32::MAX),
-    version(2, 0),
     version(u32::MAX, 0),
+    version(2, 0),
 ];
 const FLAGS: [u64; 6] = [0, READ_ONLY, IS_COPIED, 4, 1 << 63, u64::MAX];
 const DATA: [usize; 11] = [
@@ -364,15 +364,16 @@ fn changes() -> Vec<(&'static str, Change)> {
 #[test]
 fn own_2_each_field_alone_and_in_pairs_is_refused_or_true_and_deleted_once() {
     let changes = changes();
-    for version in VERSIONS {
+    for (number, version) in VERSIONS.into_iter().enumerate() {
         for (at, (name, change)) in changes.iter().enumerate() {
             let mut case = plain(version);
             change(&mut case);
             check(&case);
-            for (other, change) in changes[at..].iter().filter(|(other, _)| other != name) {
+            // Pairs in every form that reads its fields differently; under Miri they take too long.
+            let others = if number % 3 == 0 && !cfg!(miri) { &changes[at..] } else { &[] };
+            for (_, change) in others.iter().filter(|(other, _)| other != name) {
                 let mut case = case.clone();
                 change(&mut case);
-                assert_ne!(name, other);
                 check(&case);
             }
         }
@@ -430,7 +431,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 64 } else { 20_000 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 64 } else { 5_000 }))]
 
     #[test]
     fn own_2_any_structure_is_refused_or_true_and_deleted_once(case in any_case()) {
