@@ -89,10 +89,13 @@ pub fn constant(
         }
         Some(shape) => {
             let lens: Vec<isize> = shape.0.iter().map(|&len| len as isize).collect();
-            values.reshape(&lens).map_err(to_py_err)?
+            let shaped = values.reshape(&lens).map_err(to_py_err)?;
+            // The only handle is then a constant.
+            drop(values);
+            shaped
         }
     };
-    Ok(shaped.with_receipt(receipt).into_read_only().into())
+    Ok(shaped.with_receipt(receipt).into_constant().into())
 }
 
 /// A Tensor unchanged (if the dtype agrees), and a read-only copy of anything else.
@@ -112,7 +115,7 @@ pub fn convert_to_tensor<'py>(
             wanted.map_or("none", DType::name)
         )));
     }
-    let constant = copied("convert_to_tensor", x, dtype)?.into_read_only();
+    let constant = copied("convert_to_tensor", x, dtype)?.into_constant();
     Ok(Bound::new(x.py(), PyTensor::from(constant))?.into_any())
 }
 

@@ -220,7 +220,9 @@ pub fn _rebuild(
         false => bytes.copy(CopyOrder::C).map_err(to_py_err)?,
     };
     let tensor = shaped(&bytes, dtype.0, &shape, order_of(order)?).map_err(to_py_err)?;
-    Ok(if read_only { tensor.into_read_only() } else { tensor }.into())
+    // The only handle, if the bytes were copied.
+    drop(bytes);
+    Ok(if read_only { tensor.into_constant() } else { tensor }.into())
 }
 
 fn shaped(

@@ -5,11 +5,14 @@
 //!
 //! Whether it may be written never depends on what went out before:
 //!
-//! | memory | it comes back | the tensor |
-//! |---|---|---|
-//! | made here, so that all who have it got it from us | writable or unknown, where it may be written | writable or unknown |
-//! | | where it may not be written | read-only, whatever the consumer made of it |
-//! | of another owner, whose objects may differ in what they allow | anyhow | what this object says |
+//! | memory | the tensor of an object that has it |
+//! |---|---|
+//! | made here, read-only (a constant, a map): all who have it got it from us | read-only, whatever the object says |
+//! | made here, writable | what the object says |
+//! | of another owner, whose objects may differ in what they allow | what the object says |
+//!
+//! A capsule of our own says what its tensor was; a legacy one of somebody else says unknown; a torch
+//! tensor says writable, also over memory that was unknown when it was handed to torch.
 //!
 //! A storage that allows something else than the object says is left alone: the object gets a
 //! storage of its own, and the ledger sees that the bytes are the same.

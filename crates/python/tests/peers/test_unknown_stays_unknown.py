@@ -192,3 +192,13 @@ def test_mut_2_one_array_in_a_writable_and_in_a_locked_form():
         for x in (a, kept, torch.from_numpy(a)):
             wanted = KEPT if x is kept else WRITABLE
             assert state(nd.asarray(x)) == wanted, (len(out), second is kept)
+
+
+@pytest.mark.parametrize("make", [nd.constant, nd.convert_to_tensor])
+def test_mut_2_a_constant_stays_one_for_a_consumer_that_drops_the_mark(make):
+    c = make(floats())
+    dropped = Lent(c.numpy(), version=(1, 0), flags=0)
+    for way_in in (nd.from_dlpack, nd.asarray, lambda x: nd.from_dlpack(x.__dlpack__())):
+        assert state(way_in(dropped)) == KEPT
+    for shaped in (nd.constant(np.float32(3), shape=(8,)), nd.constant(floats(), shape=(2, 4))[0]):
+        assert state(nd.from_dlpack(Lent(shaped.numpy(), version=(1, 0), flags=0))) == KEPT
