@@ -70,6 +70,37 @@ impl Described {
         Ok((self.ptr.wrapping_sub(below), len_bytes, layout))
     }
 
+    /// First and past-the-last address of the elements; `None` if there are none.
+    pub(crate) fn addresses(&self) -> Option<(usize, usize)> {
+        let (below, len_bytes) = self.extent();
+        let start = self.ptr.addr().checked_sub(below)?;
+        (len_bytes > 0).then_some((start, start.checked_add(len_bytes)?))
+    }
+
+    /// Whether the elements lie in `storage`.
+    pub(crate) fn lies_in(&self, storage: &Storage) -> bool {
+        // Pinned memory may come back as plain host memory.
+        let is_same_place =
+            storage.device() == self.device || storage.device().is_host() && self.device.is_host();
+        let addresses = storage.addresses();
+        let is_inside = |(start, end)| addresses.start <= start && end <= addresses.end;
+        is_same_place && self.addresses().is_none_or(is_inside)
+    }
+
+    /// The elements as a view of memory that is known as `storage`; of read-only elements a
+    /// read-only one.
+    pub(crate) fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
+        // Without elements, the pointer may be anything.
+        let offset = match self.is_empty() {
+            true => 0,
+            false => self.ptr.addr().wrapping_sub(storage.addresses().start),
+        };
+        let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.item_bytes())?;
+        let tensor = Tensor::from_parts(storage.clone(), self.dtype, layout)?;
+        let is_read_only = self.mutability == Mutability::ReadOnly;
+        Ok(if is_read_only { tensor.into_read_only() } else { tensor })
+    }
+
     /// A tensor over the memory, whose elements are taken as they lie, maybe in the other byte
     /// order. The owner is dropped if the description is one that no memory can have, or if the
     /// driver of a device knows better.
@@ -100,13 +131,6 @@ impl Described {
 /// What live arrays need besides.
 #[cfg(feature = "python")]
 impl Described {
-    /// First and past-the-last address of the elements; `None` if there are none.
-    pub(crate) fn addresses(&self) -> Option<(usize, usize)> {
-        let (below, len_bytes) = self.extent();
-        let start = self.ptr.addr().checked_sub(below)?;
-        (len_bytes > 0).then_some((start, start.checked_add(len_bytes)?))
-    }
-
     pub(crate) fn raw(&self) -> RawElements<'_> {
         RawElements { ptr: self.ptr, shape: &self.shape, strides: &self.strides }
     }
@@ -132,19 +156,5 @@ impl Described {
             device: self.device,
             is_array: true,
         }
-    }
-
-    /// The elements as a view of memory that is known as `storage`; of read-only elements a
-    /// read-only one.
-    pub(crate) fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
-        // Without elements, the pointer may be anything.
-        let offset = match self.is_empty() {
-            true => 0,
-            false => self.ptr.addr().wrapping_sub(storage.addresses().start),
-        };
-        let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.item_bytes())?;
-        let tensor = Tensor::from_parts(storage.clone(), self.dtype, layout)?;
-        let is_read_only = self.mutability == Mutability::ReadOnly;
-        Ok(if is_read_only { tensor.into_read_only() } else { tensor })
     }
 }

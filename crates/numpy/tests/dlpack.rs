@@ -201,6 +201,26 @@ fn mut_2_a_structure_made_here_comes_back_as_what_it_was_made_of() {
 }
 
 #[test]
+fn a_structure_made_here_and_changed_means_what_it_says_now() {
+    let tensor = lend(&Tensor::from_vec(vec![1_u8, 2, 3, 4])).clone();
+    let elsewhere = [7_u8, 8, 9, 10];
+    let (inside, outside) = (tensor.as_ptr().wrapping_add(1), elsewhere.as_ptr().cast_mut());
+    for (data, values, is_ours) in [(inside, [2, 3], true), (outside, [7, 8], false)] {
+        let managed = Exported::new(&tensor).unwrap().into_legacy().unwrap();
+        // SAFETY: a new structure, whose deleter does not look at its header.
+        let header = unsafe { &mut (*managed).tensor };
+        (header.data, header.ndim) = (data.cast(), 1);
+        // SAFETY: one axis, of two elements from now on.
+        unsafe { *header.shape = 2 };
+        // SAFETY: two live bytes, which outlive the tensor.
+        let back = unsafe { from_managed(managed, lent()) }.unwrap();
+        assert_eq!(back.storage().same_storage(tensor.storage()), is_ours);
+        let mutability = if is_ours { Mutability::Writable } else { Mutability::Unknown };
+        assert_eq!((back.to_vec::<u8>().unwrap(), back.mutability()), (values.into(), mutability));
+    }
+}
+
+#[test]
 fn private_memory_does_not_go_out() {
     let tensor = matrix();
     assert_eq!(tensor.storage().access(), Access::Private);

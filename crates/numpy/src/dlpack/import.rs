@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{Device, ForeignAccess, Mutability};
-use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor};
+use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor, TensorError};
 use smallvec::SmallVec;
 
 use super::abi::{
@@ -66,12 +66,21 @@ impl ManagedOwner {
             // SAFETY: as above.
             Form::Versioned(managed) => unsafe { describe_versioned(managed) },
         }?;
-        let own = self.own_tensor().map(|own| own.mutability());
-        Ok(Described { mutability: own.unwrap_or(described.mutability), ..described })
+        let own = self.own_tensor().filter(|own| described.lies_in(own.storage()));
+        let mutability = own.map_or(described.mutability, |own| own.mutability());
+        Ok(Described { mutability, ..described })
+    }
+
+    /// What a structure describes that was made here, as a view of its own storage; `None` for all
+    /// others, and for one that was changed to describe other memory.
+    pub(crate) fn own_view(&self, described: &Described) -> Result<Option<Tensor>, TensorError> {
+        let own = self.own_tensor();
+        let storage = own.as_ref().map(Tensor::storage).filter(|own| described.lies_in(own));
+        storage.map(|storage| described.view_of(storage)).transpose()
     }
 
     /// The tensor of a structure that was made here, which knows what the structure cannot say.
-    pub(crate) fn own_tensor(&self) -> Option<Tensor> {
+    fn own_tensor(&self) -> Option<Tensor> {
         match self.0 {
             Form::Legacy(managed) => {
                 // SAFETY: live until this owner is dropped.
@@ -113,7 +122,7 @@ impl Drop for ManagedOwner {
 /// A tensor over the memory of a legacy structure, which may be deleted on any thread.
 ///
 /// Whether the memory may be written is unknown, but for a structure that was made here: that gives
-/// the tensor that it was made of.
+/// a view of the storage it was made of, which may do what its tensor might.
 ///
 /// # Errors
 /// Any of [`DlpackError`] for a structure that cannot be carried; it is deleted then.
@@ -151,10 +160,10 @@ pub unsafe fn from_managed_versioned(
 /// # Safety
 /// As [`from_managed`].
 unsafe fn tensor_of(owner: ManagedOwner, access: ForeignAccess) -> Result<Tensor, DlpackError> {
-    if let Some(tensor) = owner.own_tensor() {
-        return Ok(tensor.with_receipt(Receipt::shared("from_dlpack")));
-    }
     let described = owner.describe()?;
+    if let Some(own) = owner.own_view(&described)? {
+        return Ok(own.with_receipt(Receipt::shared("from_dlpack")));
+    }
     // SAFETY: the structure owns the memory that it describes until it is deleted; the rest is
     // promised by the caller.
     let tensor = unsafe { described.into_tensor("DLPack tensor", owner, access)? };

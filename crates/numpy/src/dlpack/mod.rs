@@ -22,7 +22,7 @@
 //!
 //! A legacy structure cannot say whether its memory may be written: such tensors are of
 //! [`Mutability::Unknown`](crate::dlpack::Mutability), are not written, and go out as they came. A
-//! structure that was made here is known by its deleter, and gives the tensor it was made of.
+//! structure that was made here is known by its deleter, and gives a view of its own storage.
 //!
 //! [`Device::check_addresses`]: ndbridge_storage::Device::check_addresses
 //!

@@ -354,11 +354,10 @@ impl<'py> Incoming<'py> {
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { mut described, producer, object, hold } = self;
         if let Hold::Managed(managed) = &hold
-            && let Some(own) = managed.own_tensor()
+            && let Some(own) = managed.own_view(&described).map_err(to_py_err)?
         {
             device::came_back(own.storage())?;
-            let is_read_only = described.mutability == Mutability::ReadOnly;
-            return Ok(if is_read_only { own.into_read_only() } else { own });
+            return Ok(own);
         }
         let lent = || ForeignAccess::Lent(PythonGate::shared());
         // NumPy's own memory leads nowhere else.

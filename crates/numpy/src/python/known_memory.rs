@@ -111,19 +111,17 @@ pub(super) fn remember(storage: &Storage) {
 /// The storage that the elements lie in and that says the same of them, if it went out and still
 /// lives.
 pub(super) fn storage_of(described: &Described) -> Option<Storage> {
-    let (start, end) = described.addresses()?;
+    let (start, _) = described.addresses()?;
     let mut known = KNOWN.lock();
     let alive = known.sort();
     let nearest = known.nearest(start);
     drop(known);
     drop(alive);
     let is_it = |storage: &Storage| {
-        // Pinned memory may come back as plain host memory.
-        let same_place = storage.device() == described.device
-            || storage.device().is_host() && described.device.is_host();
-        let here = end <= storage.addresses().end && same_place;
         // A shut gate: the memory may have been freed, and be another's now.
-        here && says_the_same(storage, described.mutability) && storage.check_gate().is_ok()
+        described.lies_in(storage)
+            && says_the_same(storage, described.mutability)
+            && storage.check_gate().is_ok()
     };
     nearest.into_iter().flatten().find(is_it)
 }
