@@ -87,11 +87,12 @@ impl Known {
         alive
     }
 
-    /// The last storage of each kind that begins at `start` or before.
-    fn nearest(&self, start: usize) -> [Option<Storage>; 4] {
+    /// The last storage of each kind that begins at `start` or before, if it reaches to `end`.
+    fn nearest(&self, start: usize, end: usize) -> [Option<Storage>; 4] {
         Kind::ALL.map(|kind| {
-            let nearest = self.sorted.range((kind, 0)..=(kind, start)).next_back();
-            nearest.and_then(|(_, weak)| weak.upgrade())
+            let ((_, first), weak) = self.sorted.range((kind, 0)..=(kind, start)).next_back()?;
+            let reaches = end - first <= weak.len_bytes()?;
+            if reaches { weak.upgrade() } else { None }
         })
     }
 }
@@ -111,10 +112,10 @@ pub(super) fn remember(storage: &Storage) {
 /// The storage that the elements lie in and that says the same of them, if it went out and still
 /// lives.
 pub(super) fn storage_of(described: &Described) -> Option<Storage> {
-    let (start, _) = described.addresses()?;
+    let (start, end) = described.addresses()?;
     let mut known = KNOWN.lock();
     let alive = known.sort();
-    let nearest = known.nearest(start);
+    let nearest = known.nearest(start, end);
     drop(known);
     drop(alive);
     let is_it = |storage: &Storage| {
