@@ -1,7 +1,7 @@
 //! An array as its producer describes it.
 
 use ndbridge_dtype::{ByteOrder, DType};
-use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
+use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage, StorageError};
 use ndbridge_tensor::{Layout, Tensor, TensorError};
 use smallvec::SmallVec;
 #[cfg(feature = "python")]
@@ -50,14 +50,55 @@ impl Described {
         (below, below.saturating_add(above))
     }
 
-    /// Whether any memory can be as described.
+    /// Whether any memory can be as described. Nothing is read.
     ///
     /// # Errors
-    /// As [`Layout::new`].
+    /// As [`Layout::new`] and [`Device::check_addresses`].
     pub(crate) fn check(&self) -> Result<(), TensorError> {
-        let (below, _) = self.extent();
-        Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
-        Ok(())
+        self.span().map(|_| ())
+    }
+
+    /// The first of all bytes that the elements span, their number, and the layout in them.
+    fn span(&self) -> Result<(*mut u8, usize, Layout), TensorError> {
+        let (below, len_bytes) = self.extent();
+        let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
+        let address = self.ptr.addr();
+        if below > address {
+            return Err(StorageError::PastAddressSpace { address, len_bytes }.into());
+        }
+        self.device.check_addresses(address - below, len_bytes)?;
+        Ok((self.ptr.wrapping_sub(below), len_bytes, layout))
+    }
+
+    /// First and past-the-last address of the elements; `None` if there are none.
+    pub(crate) fn addresses(&self) -> Option<(usize, usize)> {
+        let (below, len_bytes) = self.extent();
+        let start = self.ptr.addr().checked_sub(below)?;
+        (len_bytes > 0).then_some((start, start.checked_add(len_bytes)?))
+    }
+
+    /// Whether the elements lie in `storage`.
+    pub(crate) fn lies_in(&self, storage: &Storage) -> bool {
+        // Pinned memory may come back as plain host memory.
+        let is_same_place =
+            storage.device() == self.device || storage.device().is_host() && self.device.is_host();
+        let addresses = storage.addresses();
+        let is_inside = |(start, end)| addresses.start <= start && end <= addresses.end;
+        is_same_place && self.addresses().is_none_or(is_inside)
+    }
+
+    /// The elements as a view of memory that is known as `storage`; of read-only elements a
+    /// read-only one.
+    pub(crate) fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
+        // Without elements, the pointer may be anything.
+        let offset = match self.is_empty() {
+            true => 0,
+            false => self.ptr.addr().wrapping_sub(storage.addresses().start),
+        };
+        let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.item_bytes())?;
+        let tensor = Tensor::from_parts(storage.clone(), self.dtype, layout)?;
+        let is_read_only = self.mutability == Mutability::ReadOnly;
+        Ok(if is_read_only { tensor.into_read_only() } else { tensor })
     }
 
     /// A tensor over the memory, whose elements are taken as they lie, maybe in the other byte
@@ -73,9 +114,8 @@ impl Described {
         owner: O,
         access: ForeignAccess,
     ) -> Result<Tensor, TensorError> {
-        let (below, len_bytes) = self.extent();
-        let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
-        let (ptr, device) = (self.ptr.wrapping_sub(below), self.device);
+        let (ptr, len_bytes, layout) = self.span()?;
+        let device = self.device;
         device.check_pointer(ptr.addr(), len_bytes)?;
         let mutability = self.mutability;
         let foreign = Foreign { owner, name, ptr, len_bytes, device, mutability, access };
@@ -88,13 +128,6 @@ impl Described {
 /// What live arrays need besides.
 #[cfg(feature = "python")]
 impl Described {
-    /// First and past-the-last address of the elements; `None` if there are none.
-    pub(crate) fn addresses(&self) -> Option<(usize, usize)> {
-        let (below, len_bytes) = self.extent();
-        let start = self.ptr.addr().checked_sub(below)?;
-        (len_bytes > 0).then_some((start, start.checked_add(len_bytes)?))
-    }
-
     pub(crate) fn raw(&self) -> RawElements<'_> {
         RawElements { ptr: self.ptr, shape: &self.shape, strides: &self.strides }
     }
@@ -120,16 +153,5 @@ impl Described {
             device: self.device,
             is_array: true,
         }
-    }
-
-    /// The elements as a view of memory that is known as `storage`.
-    pub(crate) fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
-        // Without elements, the pointer may be anything.
-        let offset = match self.is_empty() {
-            true => 0,
-            false => self.ptr.addr().wrapping_sub(storage.addresses().start),
-        };
-        let layout = Layout::new(&self.shape, &self.strides, offset, self.dtype.item_bytes())?;
-        Tensor::from_parts(storage.clone(), self.dtype, layout)
     }
 }

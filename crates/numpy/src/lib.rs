@@ -10,6 +10,7 @@ pub mod npz;
 #[cfg(feature = "python")]
 pub mod python;
 mod reason;
+mod room;
 
 pub use error::{NumpyError, Place};
 pub use reason::FormatError;

@@ -8,8 +8,8 @@ use std::ptr;
 use std::sync::Arc;
 
 use ndbridge_numpy::dlpack::{
-    CPU, CUDA, DlDataType, DlDevice, DlManagedVersioned, DlTensor, DlVersion, DlpackError,
-    Exported, IS_COPIED, ManagedOwner, READ_ONLY, VERSION, dtype_code, from_managed,
+    CPU, CUDA, DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, DlVersion,
+    DlpackError, Exported, IS_COPIED, ManagedOwner, READ_ONLY, VERSION, dtype_code, from_managed,
     from_managed_versioned,
 };
 use ndbridge_storage::gate::Always;
@@ -28,7 +28,41 @@ fn lend(tensor: &Tensor) -> &Tensor {
 fn versioned_alias(tensor: &Tensor) -> Tensor {
     let managed = Exported::new(lend(tensor)).unwrap().into_versioned(false);
     // SAFETY: a new structure; its memory is used by guards only.
-    unsafe { from_managed_versioned(managed, lent()) }.unwrap()
+    unsafe { from_managed_versioned(disguised(managed), lent()) }.unwrap()
+}
+
+/// The same structure, as if another library had made it.
+fn disguised(managed: *mut DlManagedVersioned) -> *mut DlManagedVersioned {
+    unsafe extern "C" fn pass_on(managed: *mut DlManagedVersioned) {
+        // SAFETY: made below, deleted once.
+        let managed = unsafe { Box::from_raw(managed) };
+        let original = managed.context.cast::<DlManagedVersioned>();
+        // SAFETY: live until now.
+        let deleter = unsafe { (*original).deleter }.unwrap();
+        // SAFETY: its own deleter, called once.
+        unsafe { deleter(original) };
+    }
+    // SAFETY: a live structure, of which all is copied and the original kept.
+    let copy = unsafe { managed.read() };
+    let (context, deleter) = (managed.cast(), Some(pass_on as unsafe extern "C" fn(_)));
+    Box::into_raw(Box::new(DlManagedVersioned { context, deleter, ..copy }))
+}
+
+/// The same of a legacy structure.
+fn disguised_legacy(managed: *mut DlManaged) -> *mut DlManaged {
+    unsafe extern "C" fn pass_on(managed: *mut DlManaged) {
+        // SAFETY: made below, deleted once.
+        let managed = unsafe { Box::from_raw(managed) };
+        let original = managed.context.cast::<DlManaged>();
+        // SAFETY: live until now.
+        let deleter = unsafe { (*original).deleter }.unwrap();
+        // SAFETY: its own deleter, called once.
+        unsafe { deleter(original) };
+    }
+    // SAFETY: a live structure, of which all is copied and the original kept.
+    let copy = unsafe { managed.read() };
+    let (context, deleter) = (managed.cast(), Some(pass_on as unsafe extern "C" fn(_)));
+    Box::into_raw(Box::new(DlManaged { context, deleter, ..copy }))
 }
 
 fn matrix() -> Tensor {
@@ -126,7 +160,7 @@ fn mut_2_read_only_memory_is_marked_and_unknown_goes_out_as_it_came() {
 
     let managed = Exported::new(&tensor).unwrap().into_legacy().unwrap();
     // SAFETY: a new structure.
-    let unknown = unsafe { from_managed(managed, lent()) }.unwrap();
+    let unknown = unsafe { from_managed(disguised_legacy(managed), lent()) }.unwrap();
     assert_eq!(unknown.storage().mutability(), Mutability::Unknown);
     assert!(matches!(
         unknown.write::<u8>(),
@@ -136,6 +170,54 @@ fn mut_2_read_only_memory_is_marked_and_unknown_goes_out_as_it_came() {
     let again = Exported::new(&unknown).unwrap().into_legacy().unwrap();
     // SAFETY: a new structure.
     assert_eq!(unsafe { from_managed(again, lent()) }.unwrap().as_ptr(), tensor.as_ptr());
+}
+
+#[test]
+fn mut_2_a_structure_made_here_comes_back_as_what_it_was_made_of() {
+    let writable = lend(&Tensor::from_vec(vec![1_u8, 2])).clone();
+    let read_only = writable.clone().into_read_only();
+    let managed = Exported::new(&writable).unwrap().into_legacy().unwrap();
+    // SAFETY: a new structure.
+    let unknown = unsafe { from_managed(disguised_legacy(managed), lent()) }.unwrap();
+    for (tensor, mutability) in [
+        (writable, Mutability::Writable),
+        (read_only, Mutability::ReadOnly),
+        (unknown, Mutability::Unknown),
+    ] {
+        let handles = tensor.storage().handles();
+        let mut again = tensor.clone();
+        for _ in 0..3 {
+            let managed = Exported::new(&again).unwrap().into_versioned(false);
+            // SAFETY: a new structure.
+            again = unsafe { from_managed_versioned(managed, lent()) }.unwrap();
+            let managed = Exported::new(&again).unwrap().into_legacy_for_reader();
+            // SAFETY: as above.
+            again = unsafe { from_managed(managed, lent()) }.unwrap();
+            assert_eq!(again.mutability(), mutability);
+            assert!(again.storage().same_storage(tensor.storage()));
+        }
+        assert_eq!(again.storage().handles(), handles + 1);
+    }
+}
+
+#[test]
+fn a_structure_made_here_and_changed_means_what_it_says_now() {
+    let tensor = lend(&Tensor::from_vec(vec![1_u8, 2, 3, 4])).clone();
+    let elsewhere = [7_u8, 8, 9, 10];
+    let (inside, outside) = (tensor.as_ptr().wrapping_add(1), elsewhere.as_ptr().cast_mut());
+    for (data, values, is_ours) in [(inside, [2, 3], true), (outside, [7, 8], false)] {
+        let managed = Exported::new(&tensor).unwrap().into_legacy().unwrap();
+        // SAFETY: a new structure, whose deleter does not look at its header.
+        let header = unsafe { &mut (*managed).tensor };
+        (header.data, header.ndim) = (data.cast(), 1);
+        // SAFETY: one axis, of two elements from now on.
+        unsafe { *header.shape = 2 };
+        // SAFETY: two live bytes, which outlive the tensor.
+        let back = unsafe { from_managed(managed, lent()) }.unwrap();
+        assert_eq!(back.storage().same_storage(tensor.storage()), is_ours);
+        let mutability = if is_ours { Mutability::Writable } else { Mutability::Unknown };
+        assert_eq!((back.to_vec::<u8>().unwrap(), back.mutability()), (values.into(), mutability));
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::argument::{Source, array_of_buffer};
 use crate::dtype::DTypeArgument;
+use crate::index::integers;
 use crate::scalar::scalar;
 use crate::tensor::PyTensor;
 
@@ -88,10 +89,13 @@ pub fn constant(
         }
         Some(shape) => {
             let lens: Vec<isize> = shape.0.iter().map(|&len| len as isize).collect();
-            values.reshape(&lens).map_err(to_py_err)?
+            let shaped = values.reshape(&lens).map_err(to_py_err)?;
+            // The only handle is then a constant.
+            drop(values);
+            shaped
         }
     };
-    Ok(shaped.with_receipt(receipt).into_read_only().into())
+    Ok(shaped.with_receipt(receipt).into_constant().into())
 }
 
 /// A Tensor unchanged (if the dtype agrees), and a read-only copy of anything else.
@@ -111,7 +115,7 @@ pub fn convert_to_tensor<'py>(
             wanted.map_or("none", DType::name)
         )));
     }
-    let constant = copied("convert_to_tensor", x, dtype)?.into_read_only();
+    let constant = copied("convert_to_tensor", x, dtype)?.into_constant();
     Ok(Bound::new(x.py(), PyTensor::from(constant))?.into_any())
 }
 
@@ -211,9 +215,9 @@ impl<'py> FromPyObject<'_, 'py> for Shape {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let lens = match object.extract::<isize>() {
+        let lens: Vec<isize> = match object.extract::<isize>() {
             Ok(len) => vec![len],
-            Err(_) => object.extract::<Vec<isize>>().map_err(|_| not_a_shape(&object))?,
+            Err(_) => integers(&object).map_err(|_| not_a_shape(&object))?,
         };
         let lens = lens.into_iter().map(|len| {
             usize::try_from(len)

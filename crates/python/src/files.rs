@@ -11,6 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::argument::Source;
+use crate::lists::{list_of, text};
+use crate::pieces::Pieces;
 use crate::tensor::PyTensor;
 
 /// A path, or a binary file object.
@@ -30,12 +32,16 @@ impl<'py> FromPyObject<'_, 'py> for FileArgument<'py> {
     }
 }
 
+/// A file object is read and written so much at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// A Python file object as Rust's reader and writer.
 struct PyFile<'a, 'py>(&'a Bound<'py, PyAny>);
 
 impl Read for PyFile<'_, '_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let chunk = self.0.call_method1("read", (into.len(),))?;
+        let wanted = into.len().min(PIECE_BYTES);
+        let chunk = self.0.call_method1("read", (wanted,))?;
         let chunk = chunk.cast_into::<PyBytes>().map_err(PyErr::from)?;
         let bytes = chunk.as_bytes();
         let room = into
@@ -48,7 +54,12 @@ impl Read for PyFile<'_, '_> {
 
 impl Write for PyFile<'_, '_> {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        let written = self.0.call_method1("write", (PyBytes::new(self.0.py(), from),))?;
+        let from = &from[..from.len().min(PIECE_BYTES)];
+        let piece = PyBytes::new_with(self.0.py(), from.len(), |piece| {
+            piece.copy_from_slice(from);
+            Ok(())
+        })?;
+        let written = self.0.call_method1("write", (piece,))?;
         // Some file objects answer None for "all of it".
         let written = if written.is_none() { from.len() } else { written.extract()? };
         if written > from.len() {
@@ -100,9 +111,40 @@ pub fn save(file: FileArgument<'_>, x: &Bound<'_, PyAny>) -> PyResult<()> {
     let tensor = to_save("save", x)?;
     let saved = match file {
         FileArgument::Path(path) => npy::save(with_suffix(path, "npy"), &tensor),
-        FileArgument::Object(object) => npy::write(PyFile(&object), &tensor),
+        FileArgument::Object(object) => {
+            return whole_or_nothing(&object, |file| {
+                Ok(npy::write(file, &tensor).map_err(ArrayError::from)?)
+            });
+        }
     };
     Ok(saved.map_err(ArrayError::from)?)
+}
+
+/// Writes to a file object. What was written at its end is cut off again should writing fail.
+fn whole_or_nothing(
+    object: &Bound<'_, PyAny>,
+    write: impl FnOnce(PyFile<'_, '_>) -> PyResult<()>,
+) -> PyResult<()> {
+    // A pipe has no positions.
+    let start = object.call_method0("tell").and_then(|at| at.extract::<u64>()).ok();
+    write(PyFile(object)).inspect_err(|_| {
+        if let Some(start) = start {
+            // The first error is the one to be told.
+            let _ = cut_off(object, start);
+        }
+    })
+}
+
+fn cut_off(object: &Bound<'_, PyAny>, start: u64) -> PyResult<()> {
+    let at: u64 = object.call_method0("tell")?.extract()?;
+    let end: u64 = object.call_method1("seek", (0, 2))?.extract()?;
+    // What lies behind was there before.
+    let cut = if at == end { start } else { at };
+    object.call_method1("seek", (cut,))?;
+    if at == end && at > start {
+        object.call_method0("truncate")?;
+    }
+    Ok(())
 }
 
 /// Writes several arrays to an .npz file, uncompressed: positional ones as arr_0, arr_1, ...
@@ -154,15 +196,17 @@ fn save_members(
         }
         FileArgument::Path(path) => npz::save(with_suffix(path, "npz"), arrays()),
         FileArgument::Object(object) => {
-            let mut bytes = Cursor::new(Vec::new());
+            // Packed first: an archive is written with steps back, which a pipe does not have.
+            let mut pieces = Pieces::default();
             let packed = if deflate {
-                npz::write_compressed(&mut bytes, arrays())
+                npz::write_compressed(&mut pieces, arrays())
             } else {
-                npz::write(&mut bytes, arrays())
+                npz::write(&mut pieces, arrays())
             };
             packed.map_err(ArrayError::from)?;
-            PyFile(&object).write_all(bytes.get_ref())?;
-            Ok(())
+            return whole_or_nothing(&object, |mut file| {
+                Ok(pieces.iter().try_for_each(|piece| file.write_all(piece))?)
+            });
         }
     };
     Ok(saved.map_err(ArrayError::from)?)
@@ -239,26 +283,35 @@ impl NpzFile {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(pyo3::types::PyList::new(py, self.keys())?.try_iter()?.into_any())
+        Ok(self.keys(py)?.try_iter()?.into_any())
     }
 
     /// The names, in the order of the file.
-    fn keys(&self) -> Vec<&str> {
-        self.arrays.iter().map(|(name, _)| name.as_str()).collect()
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        list_of(py, self.arrays.len(), |at| text(py, &self.arrays[at].0))
     }
 
     /// The tensors, in the order of the file.
-    fn values(&self) -> Vec<PyTensor> {
-        self.arrays.iter().map(|(_, tensor)| tensor.clone().into()).collect()
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        list_of(py, self.arrays.len(), |at| self.value(py, at))
     }
 
     /// Names and tensors, in the order of the file.
-    fn items(&self) -> Vec<(&str, PyTensor)> {
-        let pairs = self.arrays.iter().map(|(name, tensor)| (name.as_str(), tensor.clone().into()));
-        pairs.collect()
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        list_of(py, self.arrays.len(), |at| {
+            let pair = [text(py, &self.arrays[at].0)?, self.value(py, at)?];
+            Ok(PyTuple::new(py, pair)?.into_any())
+        })
     }
 
-    fn __repr__(&self) -> String {
-        format!("NpzFile({})", self.keys().join(", "))
+    fn __repr__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let names = text(py, ", ")?.call_method1("join", (self.keys(py)?,))?;
+        text(py, "NpzFile({})")?.call_method1("format", (names,))
+    }
+}
+
+impl NpzFile {
+    fn value<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyAny>> {
+        Ok(Bound::new(py, PyTensor::from(self.arrays[at].1.clone()))?.into_any())
     }
 }

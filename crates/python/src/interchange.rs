@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::argument::array_of_buffer;
 use crate::dtype::DTypeArgument;
+use crate::index::integers;
 use crate::tensor::{PyTensor, order_of};
 
 #[pymethods]
@@ -116,19 +117,23 @@ impl PyTensor {
     }
 
     /// For pickle: with protocol 5 the memory itself, which goes out of band if the pickler has a
-    /// place for buffers.
+    /// place for buffers. Like a memoryview, such a buffer is live memory and no borrow of it; but
+    /// memory that is being written is refused, since most picklers read it at once.
     fn __reduce_ex__<'py>(
         &self,
         py: Python<'py>,
         protocol: i32,
     ) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
-        let (order, bytes) = flat_bytes(&self.tensor)?;
-        let bytes = Bound::new(py, Self::from(bytes))?;
-        let buffer = if protocol >= 5 {
-            py.import("pickle")?.getattr("PickleBuffer")?.call1((bytes,))?
-        } else {
-            py.get_type::<pyo3::types::PyBytes>().call1((bytes,))?
+        let kind = match protocol >= 5 {
+            true => py.import("pickle")?.getattr("PickleBuffer")?,
+            false => py.get_type::<pyo3::types::PyBytes>().into_any(),
         };
+        let (order, bytes) = flat_bytes(&self.tensor)?;
+        if bytes.device().is_host() {
+            // Let go of before the memory is lent; no other code runs in between.
+            drop(bytes.bytes().map_err(to_py_err)?);
+        }
+        let buffer = kind.call1((Bound::new(py, Self::from(bytes))?,))?;
         let shape = PyTuple::new(py, self.tensor.shape())?;
         let (dtype, read_only) = (self.tensor.dtype().name(), self.tensor.is_read_only());
         let rebuild = py.import("ndbridge._ndbridge")?.getattr("_rebuild")?;
@@ -202,10 +207,11 @@ fn flat_bytes(tensor: &Tensor) -> PyResult<(&'static str, Tensor)> {
 pub fn _rebuild(
     buffer: &Bound<'_, PyAny>,
     dtype: DTypeArgument,
-    shape: Vec<usize>,
+    shape: &Bound<'_, PyAny>,
     order: &str,
     read_only: bool,
 ) -> PyResult<PyTensor> {
+    let shape: Vec<usize> = integers(shape)?;
     let bytes = from_numpy(&array_of_buffer(buffer)?)?;
     let will_do = bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(ALIGN_BYTES);
     let bytes = match will_do && (read_only || !bytes.is_read_only()) {
@@ -213,7 +219,9 @@ pub fn _rebuild(
         false => bytes.copy(CopyOrder::C).map_err(to_py_err)?,
     };
     let tensor = shaped(&bytes, dtype.0, &shape, order_of(order)?).map_err(to_py_err)?;
-    Ok(if read_only { tensor.into_read_only() } else { tensor }.into())
+    // The only handle, if the bytes were copied.
+    drop(bytes);
+    Ok(if read_only { tensor.into_constant() } else { tensor }.into())
 }
 
 fn shaped(

@@ -16,10 +16,13 @@ mod dtype;
 #[expect(unsafe_code, reason = "functions that foreign code calls with pointers")]
 mod exchange;
 mod files;
-#[expect(unsafe_code, reason = "takes slices apart")]
+#[expect(unsafe_code, reason = "takes slices apart, asks what is a sequence")]
 mod index;
 mod interchange;
+#[expect(unsafe_code, reason = "makes Python's lists, numbers and strings")]
+mod lists;
 mod memory;
+mod pieces;
 mod planning;
 mod rows;
 mod scalar;

@@ -3,7 +3,6 @@
 use ndbridge::Scalar;
 use ndbridge::dtype::{Complex, DTypeError};
 use ndbridge::python::ArrayError;
-use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt};
 
@@ -54,15 +53,4 @@ fn integer(value: &Bound<'_, PyInt>) -> PyResult<Scalar> {
     }
     let value = value.extract::<i128>().unwrap_or(i128::MAX);
     Err(ArrayError::from(DTypeError::IntegerTooLarge { value }).into())
-}
-
-/// The Python number of a value.
-pub fn to_python(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
-    match value {
-        Scalar::Bool(value) => value.into_py_any(py),
-        Scalar::Int(value) => value.into_py_any(py),
-        Scalar::UInt(value) => value.into_py_any(py),
-        Scalar::Float(value) => value.into_py_any(py),
-        Scalar::Complex(value) => PyComplex::from_doubles(py, value.re, value.im).into_py_any(py),
-    }
 }

@@ -5,17 +5,18 @@ use std::sync::OnceLock;
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
 use ndbridge::storage::{Access, find_backend};
-use ndbridge::{Casting, CopyRule, Device, Order, Request, Tensor, TensorError};
-use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
+use ndbridge::{Casting, CopyRule, Device, Order, Request, Scalar, Tensor, TensorError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::PyTuple;
 
 use crate::argument::Source;
 use crate::dtype::{DTypeArgument, PyDType};
 use crate::index::indices;
+use crate::lists::{list_of, number};
 use crate::planning::PyReceipt;
 use crate::rows::Rows;
-use crate::scalar::{scalar, to_python};
+use crate::scalar::scalar;
 
 /// An n-dimensional array whose memory may belong to NumPy, Rust, a file or another framework.
 ///
@@ -232,15 +233,14 @@ impl PyTensor {
     }
 
     /// The elements as nested lists of Python numbers.
-    fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let values = self.on_host(py)?.tensor.scalars().map_err(to_py_err)?;
-        let numbers = values.into_iter().map(|value| to_python(py, value));
-        nested(py, &mut numbers.collect::<PyResult<Vec<_>>>()?.into_iter(), self.tensor.shape())
+        nested(py, &mut values.into_iter(), self.tensor.shape())
     }
 
     /// The value of a tensor of one element, as a Python number.
-    fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        to_python(py, self.on_host(py)?.tensor.item().map_err(to_py_err)?)
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        number(py, self.on_host(py)?.tensor.item().map_err(to_py_err)?)
     }
 
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -283,7 +283,7 @@ impl PyTensor {
         py.get_type::<pyo3::types::PyComplex>().call1((self.item(py)?,))
     }
 
-    fn __index__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn __index__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         use ndbridge::dtype::Kind::{Int, UInt};
         if self.tensor.ndim() != 0 || !matches!(self.tensor.dtype().kind(), Int | UInt) {
             return Err(PyTypeError::new_err("only an integer tensor of no axes is an index"));
@@ -380,22 +380,16 @@ fn without_leading_ones(source: Tensor, ndim: usize) -> PyResult<Tensor> {
 }
 
 /// Lists within lists, as deep as `shape`.
-fn nested(
-    py: Python<'_>,
-    numbers: &mut impl Iterator<Item = Py<PyAny>>,
+fn nested<'py>(
+    py: Python<'py>,
+    values: &mut impl Iterator<Item = Scalar>,
     shape: &[usize],
-) -> PyResult<Py<PyAny>> {
-    let Some((&len, inner)) = shape.split_first() else {
-        return Ok(numbers.next().unwrap_or_else(|| py.None()));
-    };
-    let mut items = Vec::new();
-    // Without elements, lengths may be larger than any memory.
-    let reserved = items.try_reserve_exact(len);
-    reserved.map_err(|error| PyMemoryError::new_err(error.to_string()))?;
-    for _ in 0..len {
-        items.push(nested(py, numbers, inner)?);
+) -> PyResult<Bound<'py, PyAny>> {
+    match shape.split_first() {
+        // Without elements, lengths may be larger than any memory.
+        Some((&len, inner)) => list_of(py, len, |_| nested(py, values, inner)),
+        None => values.next().map_or_else(|| Ok(py.None().into_bound(py)), |at| number(py, at)),
     }
-    Ok(PyList::new(py, items)?.into_any().unbind())
 }
 
 /// 'C' or 'F'.

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::dtype::DTypeArgument;
+use crate::index;
 use crate::tensor::PyTensor;
 
 #[pymethods]
@@ -83,12 +84,11 @@ fn view(tensor: Result<Tensor, TensorError>) -> PyResult<PyTensor> {
 fn integers(arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<isize>> {
     if let Ok(first) = arguments.get_item(0)
         && arguments.len() == 1
-        && let Ok(sequence) = first.extract::<Vec<isize>>()
+        && let Ok(sequence) = index::integers(&first)
     {
         return Ok(sequence);
     }
-    arguments
-        .extract::<Vec<isize>>()
+    index::integers(arguments)
         .map_err(|_| PyTypeError::new_err("expected integers, one by one or as one tuple or list"))
 }
 
@@ -102,6 +102,6 @@ impl<'py> FromPyObject<'_, 'py> for OneOrMany {
         if let Ok(axis) = object.extract::<isize>() {
             return Ok(Self(vec![axis]));
         }
-        object.extract::<Vec<isize>>().map(Self)
+        index::integers(&object).map(Self)
     }
 }

@@ -37,8 +37,8 @@ pub enum StorageError {
         /// Size that came with the pointer.
         len_bytes: usize,
     },
-    /// A foreign owner named bytes beyond the end of the address space.
-    #[error("{len_bytes} bytes at {address:#x} go past the end of the address space")]
+    /// A foreign owner named bytes that wrap around or lie where no program has memory.
+    #[error("{len_bytes} bytes at {address:#x} are outside the address space")]
     PastAddressSpace {
         /// Where the bytes were said to begin.
         address: usize,

@@ -41,8 +41,7 @@ impl Storage {
     /// Shares memory that something else allocated.
     ///
     /// # Errors
-    /// [`StorageError::NullPointer`] or [`StorageError::PastAddressSpace`] if the bytes cannot be
-    /// where the pointer says; for memory on a device that is driven here, the driver's. The
+    /// As [`Device::check_addresses`]; for memory on a device that is driven here, the driver's. The
     /// owner is dropped then.
     ///
     /// # Safety
@@ -60,7 +59,8 @@ impl Storage {
         O: Send + Sync + 'static,
     {
         let Foreign { owner, name, ptr, len_bytes, device, mutability, access } = foreign;
-        let pointer = checked_pointer(ptr, len_bytes)?;
+        device.check_addresses(ptr.addr(), len_bytes)?;
+        let pointer = NonNull::new(ptr).unwrap_or_else(dangling);
         let (access, mutability, gate) = match (access, mutability) {
             (ForeignAccess::Frozen, Mutability::Writable) => {
                 (Access::Frozen, Mutability::ReadOnly, None)
@@ -77,14 +77,44 @@ impl Storage {
     }
 }
 
-fn checked_pointer(ptr: *mut u8, len_bytes: usize) -> Result<NonNull<u8>, StorageError> {
-    let address = ptr.addr();
-    if isize::try_from(len_bytes).is_err() || address.checked_add(len_bytes).is_none() {
-        return Err(StorageError::PastAddressSpace { address, len_bytes });
-    }
-    match NonNull::new(ptr) {
-        Some(pointer) => Ok(pointer),
-        None if len_bytes == 0 => Ok(dangling()),
-        None => Err(StorageError::NullPointer { len_bytes }),
+/// Past the last byte that a host pointer can name: addresses have 57 bits, and the upper half of
+/// them is the kernel's.
+#[cfg(target_arch = "x86_64")]
+const HOST_END: usize = 1 << 56;
+/// Elsewhere the upper bits of an address may be a tag.
+#[cfg(not(target_arch = "x86_64"))]
+const HOST_END: usize = usize::MAX;
+
+impl Device {
+    /// Whether `len_bytes` from `address` can be memory of this device at all. Nothing is read: of
+    /// most addresses nobody knows what is there.
+    ///
+    /// ```
+    /// use ndbridge_storage::Device;
+    /// let vec = vec![0_u8; 8];
+    /// assert!(Device::Cpu.check_addresses(vec.as_ptr().addr(), 8).is_ok());
+    /// assert!(Device::Cpu.check_addresses(usize::MAX - 3, 8).is_err()); // wraps around
+    /// assert!(Device::Cpu.check_addresses(0, 8).is_err());
+    /// assert!(Device::Cpu.check_addresses(0, 0).is_ok()); // no bytes: anything will do
+    /// ```
+    ///
+    /// # Errors
+    /// [`StorageError::NullPointer`], or [`StorageError::PastAddressSpace`] for bytes that wrap
+    /// around, are more than `isize::MAX`, or lie where no program has memory.
+    #[inline]
+    pub fn check_addresses(self, address: usize, len_bytes: usize) -> Result<(), StorageError> {
+        if len_bytes == 0 {
+            return Ok(());
+        }
+        if address == 0 {
+            return Err(StorageError::NullPointer { len_bytes });
+        }
+        let limit = if self.is_host() { HOST_END } else { usize::MAX };
+        let is_inside = address.checked_add(len_bytes).is_some_and(|end| end <= limit);
+        if is_inside && isize::try_from(len_bytes).is_ok() {
+            Ok(())
+        } else {
+            Err(StorageError::PastAddressSpace { address, len_bytes })
+        }
     }
 }

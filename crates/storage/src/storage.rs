@@ -58,7 +58,7 @@ struct Inner {
     device: Device,
     // Only ever goes from Private to Lent, under the lock of `ledger`.
     access: AtomicU8,
-    // Only ever goes from Unknown to Writable.
+    // Goes from Unknown to Writable; to ReadOnly while there is one handle to private memory.
     mutability: AtomicU8,
     is_known: AtomicBool,
     // INVARIANT: set before `access` is Lent.
@@ -351,6 +351,27 @@ impl Storage {
     pub unsafe fn assume_writable(&self) {
         if self.mutability() == Mutability::Unknown && self.access() != Access::Frozen {
             self.inner.mutability.store(Mutability::Writable as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes private memory read-only for good, for every handle there will be and for whoever brings
+    /// it back; false, and nothing happens, if others have handles or reach the memory.
+    ///
+    /// ```
+    /// use ndbridge_storage::{Mutability, Storage};
+    ///
+    /// let mut storage = Storage::from_vec(vec![1u8]);
+    /// assert!(storage.make_read_only());
+    /// assert_eq!(storage.clone().mutability(), Mutability::ReadOnly);
+    /// ```
+    pub fn make_read_only(&mut self) -> bool {
+        let is_private = self.access() == Access::Private;
+        match Arc::get_mut(&mut self.inner) {
+            Some(inner) if is_private => {
+                inner.mutability.store(Mutability::ReadOnly as u8, Ordering::Relaxed);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -103,3 +103,25 @@ fn mut_2_messages_name_the_owner_and_the_way_out() {
          copy it, or call assume_writable() if you know that it is"
     );
 }
+
+#[test]
+fn mut_2_private_memory_with_one_handle_becomes_read_only_for_good() {
+    let mut storage = Storage::from_vec(vec![1_u8; 16]);
+    let other = storage.clone();
+    assert!(!storage.make_read_only(), "another handle");
+    borrow(&storage, Write).unwrap();
+    drop(other);
+    let weak = storage.downgrade();
+    assert!(!storage.make_read_only(), "somebody may get one");
+    drop(weak);
+    assert!(storage.make_read_only());
+    let handle = storage.clone();
+    assert!(matches!(borrow(&handle, Write), Err(BorrowError::ReadOnly { .. })));
+    handle.lend(Arc::new(ndbridge_storage::gate::Always)).unwrap();
+    assert!(matches!(borrow(&storage, Write), Err(BorrowError::ReadOnly { .. })));
+    borrow(&storage, Read).unwrap();
+
+    let mut lent = Storage::from_vec(vec![1_u8; 16]);
+    lent.lend(Arc::new(ndbridge_storage::gate::Always)).unwrap();
+    assert!(!lent.make_read_only(), "foreign code may write it");
+}

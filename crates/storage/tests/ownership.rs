@@ -118,6 +118,40 @@ fn own_2_dropped_once_when_refused() {
         assert!(matches!(refused, Err(StorageError::PastAddressSpace { .. })), "{len_bytes}");
         assert_eq!(count(&drops), 1, "{len_bytes}");
     }
+
+    // 8 bytes where no program has memory; nothing of them is read.
+    let kernel = if cfg!(target_arch = "x86_64") { 1 << 63 } else { usize::MAX - 7 };
+    for address in [usize::MAX, usize::MAX - 7, kernel] {
+        let (refused, drops) =
+            counted(|foreign| foreign.ptr = std::ptr::without_provenance_mut(address));
+        assert!(matches!(refused, Err(StorageError::PastAddressSpace { .. })), "{address:#x}");
+        assert_eq!(count(&drops), 1, "{address:#x}");
+    }
+}
+
+#[test]
+fn only_bytes_that_a_program_can_have_are_memory() {
+    let (kib, last) = (1 << 10, usize::MAX);
+    let host_end: usize = if cfg!(target_arch = "x86_64") { 1 << 56 } else { last };
+    for (device, address, len_bytes, is_memory) in [
+        (Device::Cpu, 1, 1, true),
+        (Device::Cpu, 0, 0, true),
+        (Device::Cpu, last, 0, true),
+        (Device::Cpu, 0, 1, false),
+        (Device::Cpu, last, 1, false),
+        (Device::Cpu, last - kib, 2 * kib, false),
+        (Device::Cpu, host_end - kib, kib, true),
+        (Device::Cpu, host_end - kib, kib + 1, false),
+        (Device::CudaHost, host_end - kib, kib + 1, false),
+        (Device::Cpu, kib, isize::MAX as usize + 1, false),
+        (Device::Cuda(0), last - kib, kib, true),
+        (Device::Cuda(0), last - kib, kib + 1, false),
+        (Device::Cuda(0), 0, 1, false),
+        (Device::Cuda(0), kib, isize::MAX as usize + 1, false),
+    ] {
+        let checked = device.check_addresses(address, len_bytes);
+        assert_eq!(checked.is_ok(), is_memory, "{device}, {address:#x}, {len_bytes}");
+    }
 }
 
 #[test]

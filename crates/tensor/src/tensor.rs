@@ -112,6 +112,21 @@ impl Tensor {
         self
     }
 
+    /// As [`into_read_only`](Self::into_read_only); memory that nobody else has a handle to, and no
+    /// foreign code reaches, is then read-only for good, also for whoever gets it and brings it back.
+    ///
+    /// ```
+    /// use ndbridge_tensor::{Tensor, storage::Mutability};
+    /// let constant = Tensor::from_vec(vec![1.0_f32, 2.0]).into_constant();
+    /// assert!(constant.write::<f32>().is_err());
+    /// assert_eq!(constant.storage().mutability(), Mutability::ReadOnly);
+    /// ```
+    #[must_use]
+    pub fn into_constant(mut self) -> Self {
+        self.storage.make_read_only();
+        self.into_read_only()
+    }
+
     /// Length of each axis, in elements.
     #[must_use]
     pub fn shape(&self) -> &[usize] {

@@ -3,6 +3,7 @@
 use ndarray::SliceInfoElem;
 use ndbridge_dtype::DType;
 use ndbridge_layout::{Index, Parts};
+use ndbridge_storage::StorageError;
 
 use crate::error::TensorError;
 use crate::ndarray_slice::sliced;
@@ -132,9 +133,20 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// If there are 0 sections or the axis does not exist.
+    /// If there are 0 sections, more than memory has room for, or the axis does not exist.
     pub fn split(&self, parts: Parts<'_>, axis: isize) -> Result<Vec<Self>, TensorError> {
-        self.layout().split(parts, axis)?.map(|layout| self.with_layout(layout)).collect()
+        let layouts = self.layout().split(parts, axis)?;
+        let len = match parts {
+            Parts::Sections(sections) => sections,
+            Parts::At(cuts) => cuts.len() + 1,
+        };
+        let mut tensors = Vec::new();
+        let len_bytes = len.saturating_mul(size_of::<Self>());
+        tensors.try_reserve_exact(len).map_err(|_| StorageError::OutOfMemory { len_bytes })?;
+        for layout in layouts {
+            tensors.push(self.with_layout(layout)?);
+        }
+        Ok(tensors)
     }
 
     /// Every window of length `window` along `axes` (or all axes), as new last axes.

@@ -58,6 +58,14 @@ pub enum DlpackError {
         /// Its length.
         len: i64,
     },
+    /// Lengths or strides that no program has there.
+    #[error("DLPack tensor: its {what} at {address:#x} are outside the address space")]
+    AxesAddress {
+        /// Which of them.
+        what: &'static str,
+        /// Where they were said to be.
+        address: usize,
+    },
     /// Elements at address zero.
     #[error("DLPack tensor of {len} elements without memory: its producer has no data for it")]
     NullData {

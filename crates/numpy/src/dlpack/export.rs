@@ -135,7 +135,7 @@ impl Exported {
         boxed(self, |tensor| DlManagedVersioned {
             version: VERSION,
             context: ptr::null_mut(),
-            deleter: Some(delete_versioned),
+            deleter: DELETE_VERSIONED,
             flags,
             tensor,
         })
@@ -156,11 +156,7 @@ impl Exported {
     /// As [`into_legacy`](Self::into_legacy), for a consumer that is known never to write.
     #[must_use]
     pub fn into_legacy_for_reader(self) -> *mut DlManaged {
-        boxed(self, |tensor| DlManaged {
-            tensor,
-            context: ptr::null_mut(),
-            deleter: Some(delete_legacy),
-        })
+        boxed(self, |tensor| DlManaged { tensor, context: ptr::null_mut(), deleter: DELETE_LEGACY })
     }
 }
 
@@ -186,6 +182,44 @@ fn boxed<M>(exported: Exported, managed: impl FnOnce(DlTensor) -> M) -> *mut M {
     // SAFETY: as above, not yet filled.
     unsafe { to_managed.write(managed(header)) };
     whole.cast()
+}
+
+/// What frees a structure.
+pub(super) type Deleter<M> = Option<unsafe extern "C" fn(*mut M)>;
+
+/// A structure that [`Exported`] can become.
+pub(super) trait Managed: Sized + 'static {
+    /// What frees it, by which it is known again. One address for the whole program, which the
+    /// function by itself need not have.
+    const DELETER: &'static Deleter<Self>;
+}
+
+impl Managed for DlManaged {
+    const DELETER: &'static Deleter<Self> = &DELETE_LEGACY;
+}
+
+impl Managed for DlManagedVersioned {
+    const DELETER: &'static Deleter<Self> = &DELETE_VERSIONED;
+}
+
+static DELETE_LEGACY: Deleter<DlManaged> = Some(delete_legacy);
+static DELETE_VERSIONED: Deleter<DlManagedVersioned> = Some(delete_versioned);
+
+/// The tensor of a structure that was made here; `None` for all others.
+///
+/// # Safety
+/// `managed` is live, and `deleter` what frees it.
+pub(super) unsafe fn own_tensor<M: Managed>(
+    managed: NonNull<M>,
+    deleter: Deleter<M>,
+) -> Option<Tensor> {
+    let (ours, theirs) = ((*M::DELETER)?, deleter?);
+    if !ptr::fn_addr_eq(ours, theirs) {
+        return None;
+    }
+    // SAFETY: what this function frees is a `Whole`, which is as live as its first part.
+    let exported = unsafe { &(*managed.as_ptr().cast::<Whole<M>>()).exported };
+    Some(exported.tensor.clone())
 }
 
 /// # Safety

@@ -1,16 +1,18 @@
 //! Structures in.
 
+use std::mem::offset_of;
 use std::ptr::NonNull;
 
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{Device, ForeignAccess, Mutability};
-use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor};
+use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor, TensorError};
 use smallvec::SmallVec;
 
 use super::abi::{
     DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, DlVersion, READ_ONLY, VERSION,
 };
 use super::error::DlpackError;
+use super::export::{Deleter, own_tensor};
 use crate::described::Described;
 
 /// A structure whose deleter is called when this is dropped, on whatever thread.
@@ -57,11 +59,40 @@ impl ManagedOwner {
     /// # Errors
     /// As [`from_managed`].
     pub(crate) fn describe(&self) -> Result<Described, DlpackError> {
-        match self.0 {
+        let described = match self.0 {
             // SAFETY: live until this owner is dropped.
-            Form::Legacy(managed) => describe_managed(unsafe { managed.as_ref() }),
+            Form::Legacy(managed) => unsafe { describe_legacy(managed) },
             // SAFETY: as above.
-            Form::Versioned(managed) => describe_versioned(unsafe { managed.as_ref() }),
+            Form::Versioned(managed) => unsafe { describe_versioned(managed) },
+        }?;
+        let own = self.own_tensor().filter(|own| described.lies_in(own.storage()));
+        let mutability = own.map_or(described.mutability, |own| own.mutability());
+        Ok(Described { mutability, ..described })
+    }
+
+    /// What a structure describes that was made here, as a view of its own storage; `None` for all
+    /// others, and for one that was changed to describe other memory.
+    pub(crate) fn own_view(&self, described: &Described) -> Result<Option<Tensor>, TensorError> {
+        let own = self.own_tensor();
+        let storage = own.as_ref().map(Tensor::storage).filter(|own| described.lies_in(own));
+        storage.map(|storage| described.view_of(storage)).transpose()
+    }
+
+    /// The tensor of a structure that was made here, which knows what the structure cannot say.
+    fn own_tensor(&self) -> Option<Tensor> {
+        match self.0 {
+            Form::Legacy(managed) => {
+                // SAFETY: live until this owner is dropped.
+                let deleter = unsafe { legacy_deleter(managed) };
+                // SAFETY: as above; its own deleter.
+                unsafe { own_tensor(managed, deleter) }
+            }
+            Form::Versioned(managed) => {
+                // SAFETY: as above.
+                let deleter = unsafe { versioned_deleter(managed) };
+                // SAFETY: as above.
+                unsafe { own_tensor(managed, deleter) }
+            }
         }
     }
 }
@@ -71,14 +102,14 @@ impl Drop for ManagedOwner {
         match self.0 {
             Form::Legacy(managed) => {
                 // SAFETY: a live structure.
-                if let Some(deleter) = unsafe { (*managed.as_ptr()).deleter } {
+                if let Some(deleter) = unsafe { legacy_deleter(managed) } {
                     // SAFETY: the structure's own deleter, called once.
                     unsafe { deleter(managed.as_ptr()) }
                 }
             }
             Form::Versioned(managed) => {
-                // SAFETY: a live structure; the deleter lies at the same place in every version.
-                if let Some(deleter) = unsafe { (*managed.as_ptr()).deleter } {
+                // SAFETY: a live structure.
+                if let Some(deleter) = unsafe { versioned_deleter(managed) } {
                     // SAFETY: the structure's own deleter, called once.
                     unsafe { deleter(managed.as_ptr()) }
                 }
@@ -89,7 +120,8 @@ impl Drop for ManagedOwner {
 
 /// A tensor over the memory of a legacy structure, which may be deleted on any thread.
 ///
-/// Whether the memory may be written is unknown.
+/// Whether the memory may be written is unknown, but for a structure that was made here: that gives
+/// a view of the storage it was made of, which may do what its tensor might.
 ///
 /// # Errors
 /// Any of [`DlpackError`] for a structure that cannot be carried; it is deleted then.
@@ -128,6 +160,9 @@ pub unsafe fn from_managed_versioned(
 /// As [`from_managed`].
 unsafe fn tensor_of(owner: ManagedOwner, access: ForeignAccess) -> Result<Tensor, DlpackError> {
     let described = owner.describe()?;
+    if let Some(own) = owner.own_view(&described)? {
+        return Ok(own.with_receipt(Receipt::shared("from_dlpack")));
+    }
     // SAFETY: the structure owns the memory that it describes until it is deleted; the rest is
     // promised by the caller.
     let tensor = unsafe { described.into_tensor("DLPack tensor", owner, access)? };
@@ -154,18 +189,55 @@ pub unsafe fn read_prototype(
     Ok((dtype, shape_of(prototype)?.into_vec()))
 }
 
-fn describe_managed(managed: &DlManaged) -> Result<Described, DlpackError> {
-    describe(&managed.tensor, None, Mutability::Unknown)
+/// A field of a structure. Nothing else of it is touched, and nobody has to align it.
+///
+/// # Safety
+/// `managed` is live, and has an `F` so many bytes after its start.
+unsafe fn field<M, F>(managed: NonNull<M>, at_bytes: usize) -> F {
+    let at = managed.as_ptr().cast::<u8>().wrapping_add(at_bytes).cast::<F>();
+    // SAFETY: promised by the caller.
+    unsafe { at.read_unaligned() }
 }
 
-fn describe_versioned(managed: &DlManagedVersioned) -> Result<Described, DlpackError> {
-    let version = managed.version;
+/// # Safety
+/// `managed` is live.
+unsafe fn legacy_deleter(managed: NonNull<DlManaged>) -> Deleter<DlManaged> {
+    // SAFETY: a field of it.
+    unsafe { field(managed, offset_of!(DlManaged, deleter)) }
+}
+
+/// # Safety
+/// `managed` is live, of whatever version.
+unsafe fn versioned_deleter(managed: NonNull<DlManagedVersioned>) -> Deleter<DlManagedVersioned> {
+    // SAFETY: a field of it, at the same place in every version.
+    unsafe { field(managed, offset_of!(DlManagedVersioned, deleter)) }
+}
+
+/// # Safety
+/// `managed` is live.
+unsafe fn describe_legacy(managed: NonNull<DlManaged>) -> Result<Described, DlpackError> {
+    // SAFETY: a field of it.
+    let tensor = unsafe { field(managed, offset_of!(DlManaged, tensor)) };
+    describe(&tensor, None, Mutability::Unknown)
+}
+
+/// # Safety
+/// `managed` is live, of whatever version.
+unsafe fn describe_versioned(
+    managed: NonNull<DlManagedVersioned>,
+) -> Result<Described, DlpackError> {
+    // SAFETY: a field of it, at the same place in every version.
+    let version: DlVersion = unsafe { field(managed, offset_of!(DlManagedVersioned, version)) };
     if version.major != VERSION.major {
         return Err(DlpackError::Version { major: version.major });
     }
-    let is_read_only = managed.flags & READ_ONLY != 0;
+    // SAFETY: a field of it.
+    let flags: u64 = unsafe { field(managed, offset_of!(DlManagedVersioned, flags)) };
+    // SAFETY: as above.
+    let tensor = unsafe { field(managed, offset_of!(DlManagedVersioned, tensor)) };
+    let is_read_only = flags & READ_ONLY != 0;
     let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
-    describe(&managed.tensor, Some(version), mutability)
+    describe(&tensor, Some(version), mutability)
 }
 
 /// Checks a header and translates it; `version` is that of the structure it is part of.
@@ -178,16 +250,33 @@ pub(crate) fn describe(
     let device = device_of_code(tensor.device)?;
     let shape = shape_of(tensor)?;
     let strides = strides_of(tensor, version, &shape, dtype.item_bytes() as i64)?;
-    let offset = usize::try_from(tensor.byte_offset).map_err(|_| DlpackError::Overflow)?;
-    tensor.data.addr().checked_add(offset).ok_or(DlpackError::Overflow)?;
-    let ptr = tensor.data.cast::<u8>().wrapping_add(offset);
-    let byte_order = ByteOrder::NATIVE;
-    let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
-    if tensor.data.is_null() && !described.is_empty() {
-        return Err(DlpackError::NullData { len: described.len() });
+    let (ptr, byte_order) = (tensor.data.cast::<u8>(), ByteOrder::NATIVE);
+    let mut described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
+    // Without elements, address and offset may be anything.
+    if !described.is_empty() {
+        if tensor.data.is_null() {
+            return Err(DlpackError::NullData { len: described.len() });
+        }
+        let offset = usize::try_from(tensor.byte_offset).map_err(|_| DlpackError::Overflow)?;
+        ptr.addr().checked_add(offset).ok_or(DlpackError::Overflow)?;
+        described.ptr = ptr.wrapping_add(offset);
     }
     described.check()?;
     Ok(described)
+}
+
+/// A number for each axis.
+fn counts(
+    what: &'static str,
+    values: *const i64,
+    ndim: usize,
+) -> Result<SmallVec<[i64; 4]>, DlpackError> {
+    let address = values.addr();
+    Device::Cpu
+        .check_addresses(address, ndim * size_of::<i64>())
+        .map_err(|_| DlpackError::AxesAddress { what, address })?;
+    // SAFETY: the structure has a number for each axis; nobody has to align them.
+    Ok((0..ndim).map(|axis| unsafe { values.wrapping_add(axis).read_unaligned() }).collect())
 }
 
 fn shape_of(tensor: &DlTensor) -> Result<SmallVec<[usize; 4]>, DlpackError> {
@@ -199,10 +288,8 @@ fn shape_of(tensor: &DlTensor) -> Result<SmallVec<[usize; 4]>, DlpackError> {
     if tensor.shape.is_null() {
         return Err(DlpackError::NullShape { ndim: tensor.ndim });
     }
-    // SAFETY: not null, so the structure has a length for each axis.
-    let lens = unsafe { std::slice::from_raw_parts(tensor.shape, ndim) };
     let mut shape = SmallVec::new();
-    for (axis, &len) in lens.iter().enumerate() {
+    for (axis, len) in counts("shape", tensor.shape, ndim)?.into_iter().enumerate() {
         if len < 0 {
             return Err(DlpackError::NegativeLength { axis, len });
         }
@@ -227,9 +314,8 @@ fn strides_of(
         }
         return contiguous_strides(shape, item_bytes as isize).ok_or(DlpackError::Overflow);
     }
-    // SAFETY: not null, so the structure has a stride for each axis.
-    let strides = unsafe { std::slice::from_raw_parts(tensor.strides, shape.len()) };
-    let bytes = strides.iter().zip(shape).map(|(&stride, &len)| {
+    let strides = counts("strides", tensor.strides, shape.len())?;
+    let bytes = strides.into_iter().zip(shape).map(|(stride, &len)| {
         // Producers leave anything in the stride of an axis that is not walked.
         let stride = if len <= 1 {
             stride.checked_mul(item_bytes).or(Some(0))

@@ -11,12 +11,20 @@
 //! ```
 //!
 //! Nothing here knows Python. The header is checked as a whole before anything is believed, and a
-//! structure that is refused is deleted, once. DLPack counts strides in elements and knows no bytes
-//! in between, so a field of a record cannot go out. Nor can elements off their alignment: a producer
-//! owes its consumers addresses that are multiples of the element's size.
+//! structure that is refused is deleted, once. Nothing is read of memory that is described; its
+//! addresses must be such as a program can have ([`Device::check_addresses`]). Unknown flags and newer
+//! minor versions are let pass, as the version's promise has it; of another major version only the
+//! deleter is used.
+//!
+//! DLPack counts strides in elements and knows no bytes in between, so a field of a record cannot go
+//! out. Nor can elements off their alignment: a producer owes its consumers addresses that are
+//! multiples of the element's size.
 //!
 //! A legacy structure cannot say whether its memory may be written: such tensors are of
-//! [`Mutability::Unknown`](crate::dlpack::Mutability), are not written, and go out as they came.
+//! [`Mutability::Unknown`](crate::dlpack::Mutability), are not written, and go out as they came. A
+//! structure that was made here is known by its deleter, and gives a view of its own storage.
+//!
+//! [`Device::check_addresses`]: ndbridge_storage::Device::check_addresses
 //!
 //! Source: `dlpack.h` 1.3 of the DLPack project.
 

@@ -18,6 +18,7 @@ use ndbridge_tensor::{MAX_NDIM, Order};
 use crate::error::NumpyError;
 use crate::npy::literal::{self, Fields};
 use crate::reason::FormatError;
+use crate::room;
 
 const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
@@ -312,7 +313,7 @@ fn read_text<R: Read>(
         let reason = FormatError::HeaderLength { found: text_bytes, limit: MAX_HEADER_BYTES };
         return Err(NumpyError::format(8, reason));
     }
-    let mut text = vec![0; text_bytes as usize];
+    let mut text = room::zeroed(text_bytes as usize)?;
     let found = read_up_to(reader, &mut text)?;
     if found < text.len() { Err(truncated(found as u64)) } else { Ok(text) }
 }

@@ -14,6 +14,7 @@ use crate::npz::record::{
     CENTRAL, CENTRAL_BYTES, ENCRYPTED, FieldsAt as _, IN_ZIP64, LOCAL_BYTES, NAME_IS_UTF8,
 };
 use crate::reason::FormatError;
+use crate::room;
 
 const READ_BYTES: usize = 1 << 15;
 
@@ -79,7 +80,7 @@ fn read_entries<R: Read + Seek>(reader: &mut R, extent: &Extent) -> Result<Vec<E
     let reader = BufReader::with_capacity(READ_BYTES, reader);
     let mut rest = Rest { reader, at: extent.start, left: extent.len_bytes };
     // `Extent` promises that the file has room for that many.
-    let mut entries = Vec::with_capacity(extent.count as usize);
+    let mut entries = room::with_room(extent.count as usize)?;
     while rest.left > 0 {
         let entry = rest.read_entry(extent.shift)?;
         if entries.len() as u64 == extent.count {
@@ -120,7 +121,7 @@ impl<R: Read> Rest<R> {
     }
 
     fn read_vec(&mut self, len: u16) -> Result<Vec<u8>, NumpyError> {
-        let mut bytes = vec![0; len.into()];
+        let mut bytes = room::zeroed(len.into())?;
         self.read(&mut bytes)?;
         Ok(bytes)
     }
@@ -204,7 +205,7 @@ impl Wide<'_> {
 
 /// Gives every member the place where it has to end, and checks that it can.
 fn set_limits(entries: &mut [Entry], extent: &Extent) -> Result<(), NumpyError> {
-    let mut by_place: Vec<u32> = (0..entries.len() as u32).collect();
+    let mut by_place = room::collected((0..entries.len() as u32).map(Ok))?;
     by_place.sort_unstable_by_key(|&index| entries[index as usize].header_at);
     let mut next: Option<usize> = None;
     for index in by_place.into_iter().rev() {
@@ -233,7 +234,7 @@ fn min_end(entry: &Entry) -> u64 {
 
 fn sorted_by_key(entries: &[Entry], directory_at: u64) -> Result<Vec<u32>, NumpyError> {
     let key = |index: &u32| entries[*index as usize].key();
-    let mut by_key: Vec<u32> = (0..entries.len() as u32).collect();
+    let mut by_key = room::collected((0..entries.len() as u32).map(Ok))?;
     by_key.sort_unstable_by(|left, right| key(left).cmp(key(right)));
     match by_key.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
         Some(pair) => {

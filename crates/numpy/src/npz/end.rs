@@ -8,6 +8,7 @@ use crate::npz::record::{
     LOCATOR64_BYTES,
 };
 use crate::reason::FormatError;
+use crate::room;
 
 /// Longest comment behind the end record.
 const MAX_COMMENT_BYTES: usize = u16::MAX as usize;
@@ -56,7 +57,7 @@ pub(super) fn find<R: Read + Seek>(reader: &mut R, file_bytes: u64) -> Result<Ex
 fn read_claim<R: Read + Seek>(reader: &mut R, file_bytes: u64) -> Result<Claim, NumpyError> {
     let tail_bytes = file_bytes.min((END_BYTES + MAX_COMMENT_BYTES) as u64);
     let tail_at = file_bytes - tail_bytes;
-    let mut tail = vec![0; tail_bytes as usize];
+    let mut tail = room::zeroed(tail_bytes as usize)?;
     reader.seek(SeekFrom::Start(tail_at))?;
     reader.read_exact(&mut tail)?;
     let missing = || NumpyError::format(file_bytes, FormatError::NoEndRecord);

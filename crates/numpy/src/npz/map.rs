@@ -13,6 +13,7 @@ use crate::npz::member::Member;
 use crate::npz::parallel::FileAt;
 use crate::npz::read::{check_all, find, get_entry};
 use crate::npz::record::STORED;
+use crate::room;
 
 /// Maps an archive, read-only: its stored arrays share the file's pages; what other processes,
 /// `np.memmap` and other foreign maps do to the file meanwhile, nobody sees.
@@ -106,7 +107,7 @@ impl Mapped {
             let array = array.map_err(|error| error.at(&self.place.member(&entry.name)))?;
             Ok((entry.key().to_owned(), array))
         };
-        entries.iter().map(named).collect()
+        room::collected(entries.iter().map(named))
     }
 
     fn reader(&self) -> FileAt<'_> {

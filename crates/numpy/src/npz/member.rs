@@ -12,6 +12,7 @@ use crate::npz::record::{
     DEFLATED, ENCRYPTED, FieldsAt as _, IN_ZIP64, LOCAL, LOCAL_BYTES, SIZES_FOLLOW, STORED,
 };
 use crate::reason::FormatError;
+use crate::room;
 
 /// Enough to read a member's headers and the header of its array at once.
 const READ_BYTES: usize = 4096;
@@ -54,6 +55,9 @@ impl<'r, R: Read + Seek> Member<'r, R> {
         use_bytes: impl FnOnce(&mut Unpacked<'_, '_, R>) -> Result<T, NumpyError>,
     ) -> Result<T, NumpyError> {
         let Self { entry, data_at, rest } = self;
+        if entry.method == DEFLATED {
+            room::for_compressor()?;
+        }
         let unpack_error = |error| unpack_error(error, data_at);
         let head = io::Cursor::new(plain_header(entry.method));
         let mut packed: Packed<'_, R> = head.chain(rest.take(entry.packed_bytes));
@@ -112,7 +116,7 @@ fn read_header<R: Read>(reader: &mut R, entry: &Entry) -> Result<u64, NumpyError
         return Err(error(FormatError::Record { record: "member header" }));
     }
     let data_at = data_start(entry, &record).map_err(error)?;
-    let mut name = vec![0; record.u16_at(26).into()];
+    let mut name = room::zeroed(record.u16_at(26).into())?;
     reader.read_exact(&mut name)?;
     check_agreement(entry, &record, &name).map_err(error)?;
     io::copy(&mut reader.take(record.u16_at(28).into()), &mut io::sink())?;

@@ -13,6 +13,7 @@ use crate::npz::member::{Member, Unpacked};
 use crate::npz::parallel::{FileAt, in_parallel};
 use crate::npz::record::DEFLATED;
 use crate::reason::FormatError;
+use crate::room;
 
 /// Deflated members may take this much more than the archive before they are checked beforehand.
 const UNCHECKED_BYTES: u64 = 8 << 20;
@@ -152,7 +153,7 @@ impl<R: Read + Seek> Npz<R> {
             let array = array.map_err(|error| error.at(&place.member(&entry.name)))?;
             Ok((entry.key().to_owned(), array))
         };
-        directory.entries.iter().map(&mut load).collect()
+        room::collected(directory.entries.iter().map(&mut load))
     }
 }
 
@@ -241,7 +242,7 @@ fn unpack_all(
         });
         Ok((entry.key().to_owned(), array.map_err(|error| error.at(&at_member(entry)))?))
     };
-    entries.iter().zip(read).map(finish).collect()
+    room::collected(entries.iter().zip(read).map(finish))
 }
 
 fn unpacked_bytes(entries: &[Entry]) -> u64 {
@@ -256,7 +257,7 @@ fn check<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<(), NumpyError
     }
     Member::locate(reader, entry)?.unpack(|unpacked| {
         read_header(unpacked, entry)?;
-        let mut piece = vec![0; PIECE_BYTES];
+        let mut piece = room::zeroed(PIECE_BYTES)?;
         while unpacked.read(&mut piece).map_err(|error| unpacked.explain(error.into()))? > 0 {}
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! Writing archives.
 
 use std::collections::HashSet;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use ndbridge_tensor::Tensor;
@@ -12,6 +12,7 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::atomic;
 use crate::error::NumpyError;
 use crate::npy;
+use crate::room;
 
 /// Stored members begin at a multiple of this. The header of their array is a multiple of 64 long,
 /// so the data lies aligned as well.
@@ -77,7 +78,10 @@ fn write_with<'a, W: Write + Seek, N: AsRef<str>>(
 ) -> Result<(), NumpyError> {
     let arrays: Vec<(N, &Tensor)> = arrays.into_iter().collect();
     check_names(arrays.iter().map(|(name, _)| name.as_ref()))?;
-    let mut archive = ZipWriter::new(writer);
+    if method == CompressionMethod::Deflated {
+        room::for_compressor()?;
+    }
+    let mut archive = ZipWriter::new(UntilFailed::new(writer));
     for (name, tensor) in &arrays {
         let needs_64_bits = tensor.size_bytes() > u32::MAX as usize - MARGIN_BYTES;
         let mut options =
@@ -90,6 +94,68 @@ fn write_with<'a, W: Write + Seek, N: AsRef<str>>(
     }
     archive.finish().map_err(zip_error)?.flush()?;
     Ok(())
+}
+
+/// A stream that takes all and keeps nothing once it has failed: an archive that is dropped before it
+/// is finished is finished then, and tells standard error if that fails.
+struct UntilFailed<W> {
+    inner: W,
+    has_failed: bool,
+    /// Positions as they would be.
+    at: u64,
+    len: u64,
+}
+
+impl<W> UntilFailed<W> {
+    fn new(inner: W) -> Self {
+        Self { inner, has_failed: false, at: 0, len: 0 }
+    }
+
+    fn noted<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        let is_over = |error: &io::Error| error.kind() != io::ErrorKind::Interrupted;
+        self.has_failed = done.as_ref().err().is_some_and(is_over);
+        done
+    }
+}
+
+impl<W: Write> Write for UntilFailed<W> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        let written = if self.has_failed { Ok(from.len()) } else { self.inner.write(from) };
+        if self.has_failed {
+            self.at += from.len() as u64;
+            self.len = self.len.max(self.at);
+            return written;
+        }
+        let written = self.noted(written)?;
+        self.at += written as u64;
+        self.len = self.len.max(self.at);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.has_failed {
+            return Ok(());
+        }
+        let flushed = self.inner.flush();
+        self.noted(flushed)
+    }
+}
+
+impl<W: Seek> Seek for UntilFailed<W> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        if !self.has_failed {
+            let at = self.inner.seek(to);
+            self.at = self.noted(at)?;
+            return Ok(self.at);
+        }
+        let at = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::Current(by) => self.at.saturating_add_signed(by),
+            SeekFrom::End(by) => self.len.saturating_add_signed(by),
+        };
+        self.at = at;
+        Ok(at)
+    }
 }
 
 fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), NumpyError> {

@@ -5,14 +5,15 @@
 
 use ndbridge_dtype::{ByteOrder, parse_type_string};
 use ndbridge_storage::{Device, Mutability};
-use ndbridge_tensor::{Layout, Order, Tensor, TensorError};
-use pyo3::exceptions::{PyBufferError, PyKeyError, PyValueError};
+use ndbridge_tensor::{Layout, MAX_NDIM, Order, Tensor, TensorError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use smallvec::SmallVec;
 
 use super::error::{ArrayError, to_py_err};
 use super::export::lend_to_python;
+use super::incoming::entry;
 use super::ledger_capsule::join_ledger;
 use super::{array_interface, device};
 use crate::described::Described;
@@ -23,18 +24,10 @@ use crate::described::Described;
 /// `BufferError` for a mask, for the other byte order and for what the driver does not know;
 /// `ValueError` for stream 0; `KeyError`, `TypeError` for a dictionary that is none.
 pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
-    let entry = |name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
-        match interface.get_item(name) {
-            Ok(value) => Ok(Some(value).filter(|value| !value.is_none())),
-            Err(error) if error.is_instance_of::<PyKeyError>(interface.py()) => Ok(None),
-            Err(error) => Err(error),
-        }
-    };
-    if entry("mask")?.is_some() {
+    if entry(interface, "mask")?.is_some() {
         return Err(PyBufferError::new_err("__cuda_array_interface__ with a mask: fill it first"));
     }
-    let shape: SmallVec<[usize; 4]> =
-        interface.get_item("shape")?.extract::<Vec<usize>>()?.into_iter().collect();
+    let shape: SmallVec<[usize; 4]> = integers(&interface.get_item("shape")?)?;
     let type_string: String = interface.get_item("typestr")?.extract()?;
     let (dtype, byte_order) = parse_type_string(&type_string).map_err(ArrayError::from)?;
     if byte_order != ByteOrder::NATIVE {
@@ -42,8 +35,8 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
         return Err(PyBufferError::new_err(text));
     }
     let (address, is_read_only): (usize, bool) = interface.get_item("data")?.extract()?;
-    let strides: SmallVec<[isize; 4]> = match entry("strides")? {
-        Some(strides) => strides.extract::<Vec<isize>>()?.into_iter().collect(),
+    let strides: SmallVec<[isize; 4]> = match entry(interface, "strides")? {
+        Some(strides) => integers(&strides)?,
         None => {
             let packed = Layout::contiguous(&shape, dtype.item_bytes(), Order::C);
             packed.map_err(TensorError::from).map_err(to_py_err)?.strides().into()
@@ -58,7 +51,7 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
         return Err(PyBufferError::new_err("__cuda_array_interface__ with a null address"));
     }
     let device = device::device_of(if is_empty { 0 } else { address })?;
-    if let Some(stream) = entry("stream")? {
+    if let Some(stream) = entry(interface, "stream")? {
         device::after_stream(device, Some(stream.extract()?))?;
     }
     let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
@@ -66,6 +59,18 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
     let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
     described.check().map_err(to_py_err)?;
     Ok(described)
+}
+
+/// The integers of a tuple; of one longer than any shape, as many as show that.
+fn integers<'py, T>(tuple: &Bound<'py, PyAny>) -> PyResult<SmallVec<[T; 4]>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+    [T; 4]: smallvec::Array<Item = T>,
+{
+    if tuple.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("expected a tuple of integers"));
+    }
+    tuple.try_iter()?.take(MAX_NDIM + 1).map(|item| item?.extract()).collect()
 }
 
 /// The dictionary of a tensor on a device, whose memory is lent to Python; `None` for host memory

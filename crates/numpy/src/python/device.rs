@@ -13,7 +13,7 @@ use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::error::{ArrayError, to_py_err};
+use super::error::{ArrayError, raised, to_py_err};
 use crate::described::Described;
 use crate::dlpack::{self, DlExchange};
 
@@ -67,7 +67,7 @@ fn their_stream(table: &DlExchange, device: Device) -> PyResult<Option<i64>> {
     if unsafe { current(device.kind, device.id, &mut handle) } != 0 {
         // SAFETY: called with the interpreter attached, as everything here.
         let py = unsafe { Python::assume_attached() };
-        return Err(PyErr::fetch(py));
+        return Err(raised(py, "current_work_stream"));
     }
     // Null is the default stream where streams are pointers.
     Ok(Some(handle.addr() as i64).filter(|&handle| handle != 0))

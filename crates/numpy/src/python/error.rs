@@ -135,6 +135,20 @@ pub enum ArrayError {
         /// Name of its type.
         found: String,
     },
+    /// An `__array_interface__` with a mask, which a tensor does not have.
+    #[error("{found}: __array_interface__ with a mask, which would be lost: fill it first")]
+    InterfaceMask {
+        /// Name of its type.
+        found: String,
+    },
+    /// An `__array_interface__` of a buffer that is too small for it.
+    #[error("{found}: __array_interface__ reaches out of its buffer of {buffer_bytes} B")]
+    OutsideBuffer {
+        /// Name of its type.
+        found: String,
+        /// Size of the buffer.
+        buffer_bytes: usize,
+    },
     /// A consumer that cannot hold this tensor as it is.
     #[error("{consumer} {reason}: {remedy}")]
     Consumer {
@@ -169,6 +183,13 @@ impl ArrayError {
 pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
     let name = object.get_type().fully_qualified_name();
     name.map_or_else(|_| "object".into(), |name| name.to_string())
+}
+
+/// What foreign code raised when its function `call` failed; also if it raised nothing.
+#[cold]
+pub(super) fn raised(py: Python<'_>, call: &'static str) -> PyErr {
+    PyErr::take(py)
+        .unwrap_or_else(|| PyBufferError::new_err(format!("{call} failed and raised no exception")))
 }
 
 /// A device by its numbers in DLPack, in words.
@@ -213,6 +234,8 @@ impl From<ArrayError> for PyErr {
             | ArrayError::TorchMemory { .. }
             | ArrayError::TorchStorage { .. }
             | ArrayError::HiddenCopy { .. }
+            | ArrayError::InterfaceMask { .. }
+            | ArrayError::OutsideBuffer { .. }
             | ArrayError::Consumer { .. } => PyBufferError::new_err(error.to_string()),
             _ => PyTypeError::new_err(error.to_string()),
         }
@@ -345,6 +368,7 @@ fn file_error(error: NumpyError) -> PyErr {
 /// `FileNotFoundError` and the like, with the file named.
 fn io_error(source: &io::Error, text: String) -> PyErr {
     match source.raw_os_error() {
+        _ if source.kind() == io::ErrorKind::OutOfMemory => PyMemoryError::new_err(text),
         Some(code) => PyOSError::new_err((code, text)),
         // A helper's error that kept only the kind.
         None => io::Error::new(source.kind(), text).into(),

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 use smallvec::SmallVec;
 
-use super::error::ArrayError;
+use super::error::{ArrayError, raised, to_py_err};
 use crate::described::Described;
 
 /// A `Py_buffer` that is released when this is dropped.
@@ -34,16 +34,21 @@ impl<'py> HeldBuffer<'py> {
     }
 
     fn asked(object: &Bound<'py, PyAny>, flags: c_int) -> PyResult<Self> {
-        let mut view = Box::<ffi::Py_buffer>::new_uninit();
-        // SAFETY: room for a view; the object fills it, or raises.
-        let failed = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), flags) };
+        let mut view = Box::new(ffi::Py_buffer::new());
+        // SAFETY: an empty view; the object fills it, or raises.
+        let failed = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, flags) };
         if failed != 0 {
-            return Err(PyErr::fetch(object.py()));
+            return Err(raised(object.py(), "bf_getbuffer"));
         }
-        // SAFETY: filled by the object, which did not fail.
-        let held = Self { view: unsafe { view.assume_init() }, _py: object.py() };
+        let held = Self { view, _py: object.py() };
         held.check()?;
         Ok(held)
+    }
+
+    /// First and past-the-last address of the bytes, where they are contiguous.
+    pub(super) fn addresses(&self) -> (usize, usize) {
+        let start = self.view.buf.addr();
+        (start, start.saturating_add(usize::try_from(self.view.len).unwrap_or(0)))
     }
 
     /// Whether the fields agree with each other.
@@ -52,6 +57,12 @@ impl<'py> HeldBuffer<'py> {
         let refuse = |reason: String| Err(PyBufferError::new_err(format!("buffer {reason}")));
         if !(0..=MAX_NDIM as c_int).contains(&ndim) {
             return refuse(format!("of {ndim} axes, expected 0 to {MAX_NDIM}"));
+        }
+        for axes in [view.shape, view.strides, view.suboffsets] {
+            let len_bytes = if axes.is_null() { 0 } else { ndim as usize * size_of::<isize>() };
+            if Device::Cpu.check_addresses(axes.addr(), len_bytes).is_err() {
+                return refuse(format!("with its axes at {axes:?}, outside the address space"));
+            }
         }
         if ndim > 1 && view.shape.is_null() {
             return refuse(format!("of {ndim} axes without a shape"));
@@ -84,7 +95,7 @@ impl<'py> HeldBuffer<'py> {
             return (0..view.ndim).map(|_| view.len / view.itemsize).collect();
         }
         // SAFETY: not null, so there is a length for each axis while the view is held.
-        unsafe { std::slice::from_raw_parts(view.shape, view.ndim as usize) }.into()
+        unsafe { counts(view.shape, view.ndim as usize) }
     }
 
     /// Step of each axis, in bytes; those of C order need not be said.
@@ -92,7 +103,7 @@ impl<'py> HeldBuffer<'py> {
         let view = &*self.view;
         if !view.strides.is_null() {
             // SAFETY: not null, so there is a stride for each axis while the view is held.
-            return unsafe { std::slice::from_raw_parts(view.strides, view.ndim as usize) }.into();
+            return unsafe { counts(view.strides, view.ndim as usize) };
         }
         let mut strides = self.shape();
         let mut step = view.itemsize;
@@ -114,12 +125,13 @@ impl<'py> HeldBuffer<'py> {
     /// What the view says.
     ///
     /// # Errors
-    /// `TypeError` for formats that cannot be carried, `BufferError` for indirect memory.
+    /// `TypeError` for formats that cannot be carried, `BufferError` for indirect memory; errors for
+    /// what no memory can be.
     pub(super) fn describe(&self) -> PyResult<Described> {
         let dtype = self.dtype()?;
         self.check_direct()?;
         let is_read_only = self.view.readonly != 0;
-        Ok(Described {
+        let described = Described {
             ptr: self.view.buf.cast(),
             // None is negative.
             shape: self.shape().iter().map(|&len| len as usize).collect(),
@@ -128,7 +140,9 @@ impl<'py> HeldBuffer<'py> {
             byte_order: ByteOrder::NATIVE,
             device: Device::Cpu,
             mutability: if is_read_only { Mutability::ReadOnly } else { Mutability::Writable },
-        })
+        };
+        described.check().map_err(to_py_err)?;
+        Ok(described)
     }
 
     fn dtype(&self) -> PyResult<DType> {
@@ -143,6 +157,15 @@ impl<'py> HeldBuffer<'py> {
             ArrayError::UnknownDType { descr }.into()
         })
     }
+}
+
+/// A number for each axis; nobody has to align them.
+///
+/// # Safety
+/// There are as many.
+unsafe fn counts(values: *const isize, ndim: usize) -> SmallVec<[isize; 4]> {
+    // SAFETY: promised by the caller.
+    (0..ndim).map(|axis| unsafe { values.wrapping_add(axis).read_unaligned() }).collect()
 }
 
 impl Drop for HeldBuffer<'_> {

@@ -15,9 +15,9 @@ use std::ptr;
 use std::sync::Arc;
 
 use ndbridge_dtype::Kind;
-use ndbridge_storage::{Device, ForeignAccess, Mutability, Storage};
+use ndbridge_storage::{Device, ForeignAccess, Mutability};
 use ndbridge_tensor::Tensor;
-use pyo3::exceptions::PyBufferError;
+use pyo3::exceptions::{PyBufferError, PyKeyError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PyType};
@@ -27,7 +27,7 @@ use super::array;
 use super::call::call;
 use super::capsule;
 use super::device;
-use super::error::{ArrayError, to_py_err, type_name};
+use super::error::{ArrayError, raised, to_py_err, type_name};
 use super::gate::PythonGate;
 use super::held_buffer::{HeldBuffer, memoryview_of};
 use super::known_memory::storage_of;
@@ -294,7 +294,9 @@ impl<'py> Incoming<'py> {
         }
         let view = memoryview_of(object)?;
         let array = numpy_asarray(view.as_any())?;
-        Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
+        let Some(incoming) = Self::find(&array)? else { return Ok(None) };
+        incoming.described.check().map_err(to_py_err)?;
+        Ok(Some(Self { producer, ..incoming }))
     }
 
     fn cuda_interface(
@@ -314,15 +316,27 @@ impl<'py> Incoming<'py> {
         object: &Bound<'py, PyAny>,
         interface: &Bound<'py, PyAny>,
     ) -> PyResult<Self> {
-        let array = numpy_asarray(object)?;
-        let incoming = Self::of(&array)?;
-        let said: Option<(usize, bool)> = match interface.get_item("data") {
-            Ok(data) => data.extract().ok(),
-            Err(_) => None,
-        };
-        let address = incoming.described.ptr.addr();
-        if !incoming.described.is_empty() && said.is_some_and(|(said, _)| said != address) {
-            return Err(ArrayError::HiddenCopy { found: type_name(object) }.into());
+        // What NumPy makes of it is checked: it believes every number, and overlooks a mask.
+        if entry(interface, "mask")?.is_some() {
+            return Err(ArrayError::InterfaceMask { found: type_name(object) }.into());
+        }
+        let incoming = Self::of(&numpy_asarray(object)?)?;
+        let described = &incoming.described;
+        described.check().map_err(to_py_err)?;
+        let Some((start, end)) = described.addresses() else { return Ok(incoming) };
+        let data = entry(interface, "data")?;
+        let said = data.as_ref().and_then(|data| data.extract::<(usize, bool)>().ok());
+        if let Some((said, _)) = said {
+            if said != described.ptr.addr() {
+                return Err(ArrayError::HiddenCopy { found: type_name(object) }.into());
+            }
+            return Ok(incoming);
+        }
+        let buffer = HeldBuffer::of(data.as_ref().unwrap_or(object))?;
+        let (buffer_start, buffer_end) = buffer.addresses();
+        if start < buffer_start || end > buffer_end {
+            let (found, buffer_bytes) = (type_name(object), buffer_end - buffer_start);
+            return Err(ArrayError::OutsideBuffer { found, buffer_bytes }.into());
         }
         Ok(incoming)
     }
@@ -358,12 +372,18 @@ impl<'py> Incoming<'py> {
     /// becomes a view of its own storage again.
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { mut described, producer, object, hold } = self;
+        if let Hold::Managed(managed) = &hold
+            && let Some(own) = managed.own_view(&described).map_err(to_py_err)?
+        {
+            device::came_back(own.storage())?;
+            return Ok(own);
+        }
         let lent = || ForeignAccess::Lent(PythonGate::shared());
         // NumPy's own memory leads nowhere else.
         let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
         if may_be_ours && let Some(known) = storage_of(&described) {
             device::came_back(&known)?;
-            return view_of(&described, &known);
+            return described.view_of(&known).map_err(to_py_err);
         }
         if may_be_ours && described.is_empty() {
             // SAFETY: no bytes, so nothing that anybody could keep.
@@ -417,6 +437,21 @@ impl<'py> Incoming<'py> {
     }
 }
 
+/// An entry of an interface's dictionary; `None` also if it is there as None.
+///
+/// # Errors
+/// What the dictionary raises, but for `KeyError`.
+pub(super) fn entry<'py>(
+    interface: &Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match interface.get_item(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_none())),
+        Err(error) if error.is_instance_of::<PyKeyError>(interface.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether the memory of an array is not NumPy's own, nor that of another array of its.
 fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut leads = false;
@@ -425,12 +460,6 @@ fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(())
     })?;
     Ok(leads)
-}
-
-fn view_of(described: &Described, storage: &Storage) -> PyResult<Tensor> {
-    let tensor = described.view_of(storage).map_err(to_py_err)?;
-    let is_writable = described.mutability == Mutability::Writable;
-    Ok(if is_writable { tensor } else { tensor.into_read_only() })
 }
 
 /// What a short look at an object shows.
@@ -463,12 +492,13 @@ pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
 #[inline]
 fn header(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<DlTensor>> {
     let Some(view) = table.view_object else { return Ok(None) };
-    let mut header = MaybeUninit::<DlTensor>::uninit();
+    // Zeros, which say that there is no data type, should the function fill in nothing.
+    let mut header = MaybeUninit::<DlTensor>::zeroed();
     // SAFETY: an object of the type whose table this is, and room for a header; attached.
     if unsafe { view(object.as_ptr().cast(), header.as_mut_ptr()) } != 0 {
-        return Err(PyErr::fetch(object.py()));
+        return Err(raised(object.py(), "dltensor_from_py_object_no_sync"));
     }
-    // SAFETY: filled, since the function did not fail.
+    // SAFETY: zeros are a header, and so is what the function put there.
     Ok(Some(unsafe { header.assume_init() }))
 }
 
@@ -486,10 +516,15 @@ fn managed(object: &Bound<'_, PyAny>, table: Option<&DlExchange>) -> PyResult<Ma
     let mut managed: *mut DlManagedVersioned = ptr::null_mut();
     // SAFETY: an object of the type whose table this is, and a place for the result; attached.
     if unsafe { from_object(object.as_ptr().cast(), &mut managed) } != 0 {
-        return Err(PyErr::fetch(object.py()));
+        return Err(raised(object.py(), "managed_tensor_from_py_object_no_sync"));
     }
-    // SAFETY: a new structure, which is ours to delete.
-    Ok(unsafe { ManagedOwner::versioned(managed) }.map_err(ArrayError::from)?)
+    // SAFETY: null, or a new structure, which is ours to delete.
+    let managed = unsafe { ManagedOwner::versioned(managed) };
+    // A function that says it did not fail, and raised all the same.
+    match PyErr::take(object.py()) {
+        Some(error) => Err(error),
+        None => Ok(managed.map_err(ArrayError::from)?),
+    }
 }
 
 /// Refuses memory that host code must not touch.

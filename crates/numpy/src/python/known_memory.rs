@@ -1,14 +1,29 @@
 //! Memory that went out to Python is known again when it comes back.
 //!
 //! A tensor that goes to torch and returns is a view of its own storage, and not of a torch tensor
-//! over a capsule over that storage: round trips do not pile up owners. Memory inside a storage that
-//! lives is that storage's, whoever hands it in.
+//! over a capsule over that storage: round trips do not pile up owners.
+//!
+//! Whether it may be written never depends on what went out before:
+//!
+//! | memory | the tensor of an object that has it |
+//! |---|---|
+//! | made here, read-only (a constant, a map): all who have it got it from us | read-only, whatever the object says |
+//! | made here, writable | what the object says |
+//! | of another owner, whose objects may differ in what they allow | what the object says |
+//!
+//! A capsule of our own says what its tensor was; a legacy one of somebody else says unknown; a torch
+//! tensor says writable, also over memory that was unknown when it was handed to torch.
+//!
+//! A storage that allows something else than the object says is left alone: the object gets a
+//! storage of its own, and the ledger sees that the bytes are the same.
 
 use std::collections::BTreeMap;
 
-use ndbridge_storage::{Storage, WeakStorage, fork};
+use ndbridge_storage::{Mutability, Storage, WeakStorage, fork};
 
+use super::owner::PythonOwner;
 use crate::described::Described;
+use crate::dlpack::ManagedOwner;
 
 /// Storages that went out.
 static KNOWN: fork::Mutex<Known> =
@@ -17,9 +32,35 @@ static KNOWN: fork::Mutex<Known> =
 /// So many are sorted at once, and struck out if they are gone.
 const FEW: usize = 64;
 
+/// What a storage says to an object that has its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Made here: what it says holds for every object.
+    Own,
+    /// Another's: it speaks of the one object that it came with.
+    Writable,
+    Unknown,
+    ReadOnly,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Own, Self::Writable, Self::Unknown, Self::ReadOnly];
+
+    fn of(storage: &Storage) -> Self {
+        let is_others =
+            storage.owner::<PythonOwner>().is_some() || storage.owner::<ManagedOwner>().is_some();
+        match storage.mutability() {
+            _ if !is_others => Self::Own,
+            Mutability::Writable => Self::Writable,
+            Mutability::Unknown => Self::Unknown,
+            Mutability::ReadOnly => Self::ReadOnly,
+        }
+    }
+}
+
 struct Known {
-    /// By address of their first byte.
-    sorted: BTreeMap<usize, WeakStorage>,
+    /// By kind, and by address of their first byte.
+    sorted: BTreeMap<(Kind, usize), WeakStorage>,
     /// Not sorted yet: most are gone before anybody asks.
     recent: Vec<WeakStorage>,
     /// Past so many sorted ones, those that are gone are struck out.
@@ -32,11 +73,11 @@ impl Known {
     fn sort(&mut self) -> Vec<Storage> {
         let alive: Vec<Storage> = self.recent.drain(..).filter_map(|weak| weak.upgrade()).collect();
         for storage in &alive {
-            let start = storage.addresses().start;
+            let at = (Kind::of(storage), storage.addresses().start);
             // The longest of those that begin at one address holds the others' memory, too.
-            let there = self.sorted.get(&start).and_then(WeakStorage::len_bytes);
+            let there = self.sorted.get(&at).and_then(WeakStorage::len_bytes);
             if there.is_none_or(|len_bytes| len_bytes < storage.len_bytes()) {
-                self.sorted.insert(start, storage.downgrade());
+                self.sorted.insert(at, storage.downgrade());
             }
         }
         if self.sorted.len() > self.limit {
@@ -44,6 +85,15 @@ impl Known {
             self.limit = FEW.max(2 * self.sorted.len());
         }
         alive
+    }
+
+    /// The last storage of each kind that begins at `start` or before, if it reaches to `end`.
+    fn nearest(&self, start: usize, end: usize) -> [Option<Storage>; 4] {
+        Kind::ALL.map(|kind| {
+            let ((_, first), weak) = self.sorted.range((kind, 0)..=(kind, start)).next_back()?;
+            let reaches = end - first <= weak.len_bytes()?;
+            if reaches { weak.upgrade() } else { None }
+        })
     }
 }
 
@@ -59,22 +109,34 @@ pub(super) fn remember(storage: &Storage) {
     drop(alive);
 }
 
-/// The storage that the elements lie in, if it went out and still lives.
+/// The storage that the elements lie in and that says the same of them, if it went out and still
+/// lives.
 pub(super) fn storage_of(described: &Described) -> Option<Storage> {
     let (start, end) = described.addresses()?;
     let mut known = KNOWN.lock();
     let alive = known.sort();
-    let nearest = known.sorted.range(..=start).next_back();
-    let storage = nearest.and_then(|(_, weak)| weak.upgrade());
+    let nearest = known.nearest(start, end);
     drop(known);
     drop(alive);
-    let is_inside = |storage: &Storage| {
-        // Pinned memory may come back as plain host memory.
-        let same_place = storage.device() == described.device
-            || storage.device().is_host() && described.device.is_host();
-        let here = end <= storage.addresses().end && same_place;
+    let is_it = |storage: &Storage| {
         // A shut gate: the memory may have been freed, and be another's now.
-        here && storage.check_gate().is_ok()
+        described.lies_in(storage)
+            && says_the_same(storage, described.mutability)
+            && storage.check_gate().is_ok()
     };
-    storage.filter(is_inside)
+    nearest.into_iter().flatten().find(is_it)
+}
+
+/// Whether a view of the storage is what an object is that says `said` of itself.
+fn says_the_same(storage: &Storage, said: Mutability) -> bool {
+    match (Kind::of(storage), said) {
+        // A view can be made read-only.
+        (_, Mutability::ReadOnly) => true,
+        // What is less than writable stays that, whatever a consumer makes of it. A legacy capsule
+        // of somebody else may be that of a read-only tensor.
+        (Kind::Own, Mutability::Writable) => true,
+        (Kind::Own, Mutability::Unknown) => storage.mutability() != Mutability::Writable,
+        (Kind::Writable, Mutability::Writable) | (Kind::Unknown, Mutability::Unknown) => true,
+        _ => false,
+    }
 }

@@ -149,7 +149,10 @@ fn table_of(
     let Ok(capsule) = found.cast_into::<PyCapsule>() else { return Ok(None) };
     let Ok(pointer) = capsule.pointer_checked(Some(name)) else { return Ok(None) };
     let mut header: *const DlExchangeHeader = pointer.as_ptr().cast();
-    while !header.is_null() {
+    for _ in 0..MOST_TABLES {
+        if header.is_null() || !header.is_aligned() {
+            break;
+        }
         // SAFETY: a table of this name begins with this header, and lives as long as the process.
         let DlExchangeHeader { version, previous } = unsafe { header.read() };
         if version.major == VERSION.major {
@@ -160,3 +163,7 @@ fn table_of(
     }
     Ok(None)
 }
+
+/// Tables of other versions that are looked at on the way to one that is understood: a list may be
+/// a circle.
+const MOST_TABLES: usize = 64;

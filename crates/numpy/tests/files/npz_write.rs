@@ -104,3 +104,55 @@ fn honest_members_unpack_a_thousandfold() {
         assert!(*array.bytes().unwrap() == *zeros.bytes().unwrap());
     }
 }
+
+/// Takes so many bytes, then fails; what comes after the failure is counted.
+struct Full {
+    taken: Cursor<Vec<u8>>,
+    room: usize,
+    late: std::rc::Rc<std::cell::Cell<usize>>,
+    has_failed: bool,
+}
+
+impl std::io::Write for Full {
+    fn write(&mut self, from: &[u8]) -> std::io::Result<usize> {
+        if self.has_failed {
+            self.late.set(self.late.get() + 1);
+        }
+        let end = self.taken.position() as usize + from.len();
+        if end > self.room {
+            self.has_failed = true;
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.taken.write(from)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::io::Seek for Full {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.taken.seek(to)
+    }
+}
+
+#[test]
+fn a_stream_that_failed_is_left_alone() {
+    let array = Tensor::from_vec((0..100_i32).collect());
+    let members = [("a", &array), ("b", &array)];
+    let mut whole = Cursor::new(Vec::new());
+    npz::write(&mut whole, members).unwrap();
+    for room in 0..whole.get_ref().len() {
+        let late = std::rc::Rc::new(std::cell::Cell::new(0));
+        let taken = Cursor::new(Vec::new());
+        let full = Full { taken, room, late: late.clone(), has_failed: false };
+        let error = npz::write(full, members).unwrap_err();
+        let is_full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
+        assert!(
+            matches!(&error, ndbridge_numpy::NumpyError::Io { source, .. } if is_full(source)),
+            "room for {room}: {error}"
+        );
+        assert_eq!(late.get(), 0, "room for {room}");
+    }
+}

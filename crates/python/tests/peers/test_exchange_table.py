@@ -80,7 +80,9 @@ def check_what_is_said(table, access):
     assert (header["data"], header["shape"]) == (t.data_ptr(), (2, 3))
     back = to_py(table, managed)
     assert type(back) is nd.Tensor and back.data_ptr() == t.data_ptr()
-    assert back.readonly == (access not in ("writable", "private"))
+    assert (back.readonly, back.numpy().flags.writeable) == (
+        t.readonly, access in ("writable", "private")
+    )  # fmt: skip
     assert back.tolist() == t.tolist()
 
 
