@@ -124,7 +124,11 @@ fn expected(case: &Case) -> Option<(usize, usize)> {
     let element = case.data as i128 + i128::from(case.byte_offset);
     let (start, end) = (element - below, element + above);
     let limit = if is_host && cfg!(target_arch = "x86_64") { 1 << 56 } else { usize::MAX as i128 };
-    let is_memory = case.data != 0 && start > 0 && end <= limit && fits(below + above);
+    // What may be a handle is passed on as it came.
+    let is_driven_or_at_start =
+        is_host || matches!(case.device.kind, CUDA | CUDA_MANAGED) || start == case.data as i128;
+    let fits = start > 0 && end <= limit && fits(below + above);
+    let is_memory = case.data != 0 && fits && is_driven_or_at_start;
     is_memory.then_some((start as usize, (end - start) as usize))
 }
 

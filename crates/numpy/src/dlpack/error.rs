@@ -72,6 +72,15 @@ pub enum DlpackError {
         /// Number of elements.
         len: usize,
     },
+    /// Elements that do not begin where their memory does, on a device whose addresses may be handles.
+    #[error(
+        "DLPack tensor on {device} whose elements do not begin at its address: pass one without an \
+         offset and without negative strides"
+    )]
+    BesideHandle {
+        /// The device.
+        device: Device,
+    },
     /// Sizes that do not fit the address space.
     #[error("DLPack tensor: shape, strides or offset do not fit the address space")]
     Overflow,

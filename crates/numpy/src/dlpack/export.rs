@@ -287,7 +287,15 @@ impl HeaderAxes {
     /// The header of `tensor`, whose axes these are. It points into `self` and to the elements.
     #[must_use]
     pub fn header(&self, tensor: &Tensor) -> DlTensor {
-        let data = if tensor.is_empty() { ptr::null_mut() } else { tensor.as_ptr() };
+        // On a device that is not driven here the address may be a handle, with which nobody counts.
+        let (data, byte_offset) = match tensor.device() {
+            _ if tensor.is_empty() => (ptr::null_mut(), 0),
+            Device::Other(_) => {
+                let handle = tensor.storage().as_ptr();
+                (handle, tensor.as_ptr().addr().wrapping_sub(handle.addr()) as u64)
+            }
+            _ => (tensor.as_ptr(), 0),
+        };
         DlTensor {
             data: data.cast(),
             device: self.device,
@@ -296,7 +304,7 @@ impl HeaderAxes {
             // Readers of a header do not write its axes.
             shape: self.shape.as_ptr().cast_mut(),
             strides: self.strides.as_ptr().cast_mut(),
-            byte_offset: 0,
+            byte_offset,
         }
     }
 }

@@ -260,9 +260,20 @@ pub(crate) fn describe(
         let offset = usize::try_from(tensor.byte_offset).map_err(|_| DlpackError::Overflow)?;
         ptr.addr().checked_add(offset).ok_or(DlpackError::Overflow)?;
         described.ptr = ptr.wrapping_add(offset);
+        check_handle(&described, tensor)?;
     }
     described.check()?;
     Ok(described)
+}
+
+/// On a device that is not driven here the address may be a handle: only elements from there on can be
+/// passed on with it.
+fn check_handle(described: &Described, tensor: &DlTensor) -> Result<(), DlpackError> {
+    let Device::Other(_) = described.device else { return Ok(()) };
+    let starts_at_handle =
+        described.addresses().is_none_or(|(start, _)| start == tensor.data.addr());
+    let device = described.device;
+    if starts_at_handle { Ok(()) } else { Err(DlpackError::BesideHandle { device }) }
 }
 
 /// A number for each axis.
