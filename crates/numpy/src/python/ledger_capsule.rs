@@ -91,8 +91,7 @@ pub(super) fn set_default<'py>(
 fn adopt_error(error: AdoptError) -> PyErr {
     match error {
         AdoptError::StillBorrowed { held, held_at } => PyBufferError::new_err(format!(
-            "cannot join the ledger of the process: memory is borrowed {held} by {}: call again when \
-             it is released",
+            "cannot join the ledger of this process: still borrowed {held} by {}, drop that guard first",
             holder(&held_at)
         )),
         _ => PyImportError::new_err(error.to_string()),
