@@ -9,7 +9,7 @@ use ndbridge_cuda_kernels::{KERNELS, module_text};
 static PTX: LazyLock<String> = LazyLock::new(|| {
     let mut text = String::new();
     let packed = include_bytes!("../kernels.ptx.z");
-    ZlibDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+    ZlibDecoder::new(&packed[..]).read_to_string(&mut text).expect("compressed text");
     text
 });
 
