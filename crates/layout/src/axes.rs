@@ -10,6 +10,7 @@ impl Layout {
     ///
     /// # Errors
     /// If `axes` does not name each axis once.
+    #[inline]
     pub fn permute(&self, axes: &[isize]) -> Result<Self, LayoutError> {
         if axes.len() != self.ndim() {
             return Err(LayoutError::AxisCount { expected: self.ndim(), found: axes.len() });
@@ -22,6 +23,7 @@ impl Layout {
     }
 
     /// All axes in reverse order (`a.T`).
+    #[inline]
     pub fn transpose(&self) -> Self {
         let mut transposed = self.clone();
         transposed.shape.reverse();

@@ -41,6 +41,7 @@ impl Layout {
 
     /// Whether the elements lie packed in `order`. As in NumPy the strides of axes of length 1 do
     /// not matter, and a layout without elements is packed in both orders.
+    #[inline]
     pub fn is_contiguous(&self, order: Order, item_bytes: usize) -> bool {
         is_packed(&self.shape, &self.strides, order, item_bytes)
     }
@@ -90,6 +91,7 @@ impl Layout {
 /// assert!(is_packed(&[2, 1, 3], &[12, 99, 4], Order::C, 4));
 /// assert!(!is_packed(&[2, 3], &[12, 4], Order::F, 4));
 /// ```
+#[inline]
 pub fn is_packed(shape: &[usize], strides: &[isize], order: Order, item_bytes: usize) -> bool {
     let mut expected = Some(item_bytes);
     let mut packed = |(&len, &stride): (&usize, &isize)| {

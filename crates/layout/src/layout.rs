@@ -46,6 +46,7 @@ impl Layout {
     /// # Errors
     /// If lengths differ, there are more than [`MAX_NDIM`](crate::MAX_NDIM) axes, the shape has more than
     /// `isize::MAX` bytes, or an element would start before byte 0 or end past `isize::MAX`.
+    #[inline]
     pub fn new(
         shape: &[usize],
         strides: &[isize],
@@ -66,16 +67,19 @@ impl Layout {
     }
 
     /// The length of each axis.
+    #[inline]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
     /// The distance of neighbours along each axis, in bytes.
+    #[inline]
     pub fn strides(&self) -> &[isize] {
         &self.strides
     }
 
     /// Bytes from the start of the storage to element `[0, .., 0]`.
+    #[inline]
     pub fn offset(&self) -> usize {
         self.offset
     }
@@ -84,21 +88,25 @@ impl Layout {
     ///
     /// # Errors
     /// If an element would start before byte 0 or end past `isize::MAX`.
+    #[inline]
     pub fn with_offset(&self, offset: usize, item_bytes: usize) -> Result<Self, LayoutError> {
         Self::new(&self.shape, &self.strides, offset, item_bytes)
     }
 
     /// Number of axes.
+    #[inline]
     pub fn ndim(&self) -> usize {
         self.shape.len()
     }
 
     /// Number of elements; 1 for rank 0.
+    #[inline]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
     /// Whether there are no elements.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
@@ -107,6 +115,7 @@ impl Layout {
     ///
     /// # Errors
     /// If that exceeds `isize::MAX`, as it can for a broadcast layout.
+    #[inline]
     pub fn size_bytes(&self, item_bytes: usize) -> Result<usize, LayoutError> {
         check_size(&self.shape, item_bytes)?;
         Ok(self.len() * item_bytes)
@@ -115,6 +124,7 @@ impl Layout {
     /// The bytes of the storage from the first to past the last that an element covers.
     ///
     /// Empty, and starting at the offset, if there are no elements.
+    #[inline]
     pub fn byte_range(&self, item_bytes: usize) -> Range<usize> {
         if self.is_empty() {
             return self.offset..self.offset;
@@ -128,6 +138,7 @@ impl Layout {
     }
 
     /// Byte offset of the element at `index`, `None` if there is no such element.
+    #[inline]
     pub fn offset_of(&self, index: &[usize]) -> Option<usize> {
         let inside =
             index.len() == self.ndim() && index.iter().zip(&self.shape).all(|(i, n)| i < n);
@@ -140,6 +151,7 @@ impl Layout {
     }
 
     /// `(first, past last)` byte, `None` if it does not fit `0..=isize::MAX`.
+    #[inline]
     pub(crate) fn checked_reach(&self, item_bytes: usize) -> Option<(usize, usize)> {
         let mut low = isize::try_from(self.offset).ok()?;
         let mut high = low;
@@ -165,16 +177,19 @@ impl Layout {
 }
 
 /// Bytes between the first and the last element of one axis; the axis is not empty.
+#[inline]
 fn extent(len: usize, stride: isize) -> usize {
     (len - 1) * stride.unsigned_abs()
 }
 
 /// The axis counted from 0, where a negative one counts from the end.
+#[inline]
 pub(crate) fn normalize_axis(axis: isize, ndim: usize) -> Result<usize, LayoutError> {
     normalize(axis, ndim).ok_or(LayoutError::AxisOutOfBounds { axis, ndim })
 }
 
 /// `index` counted from 0, `None` outside `-len..len`.
+#[inline]
 pub(crate) fn normalize(index: isize, len: usize) -> Option<usize> {
     let from_start = if index < 0 { len.checked_add_signed(index)? } else { index as usize };
     (from_start < len).then_some(from_start)

@@ -18,6 +18,7 @@ impl Layout {
     ///
     /// # Errors
     /// An index out of bounds, too many indices or ellipses, a step of 0, or too many axes.
+    #[inline]
     pub fn index(&self, indices: &[Index]) -> Result<Self, LayoutError> {
         let unnamed = self.count_unnamed(indices)?;
         let ellipsis = [Index::Ellipsis];
@@ -64,6 +65,7 @@ impl Layout {
     }
 
     /// How many axes no index names: those that the ellipsis stands for.
+    #[inline]
     fn count_unnamed(&self, indices: &[Index]) -> Result<usize, LayoutError> {
         let ellipses = indices.iter().filter(|&&index| index == Index::Ellipsis).count();
         if ellipses > 1 {
@@ -104,6 +106,7 @@ impl Layout {
     }
 
     /// Moves `view` to one element of `axis`.
+    #[inline]
     fn take(&self, axis: usize, index: isize, view: &mut View<'_>) -> Result<(), LayoutError> {
         let len = self.shape[axis];
         let from_start =

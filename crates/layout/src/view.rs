@@ -17,36 +17,43 @@ pub(crate) struct View<'a> {
 
 impl<'a> View<'a> {
     /// No axes yet, at the offset of `base`.
+    #[inline]
     pub(crate) fn new(base: &'a Layout) -> Self {
         Self { base, shape: Shape::new(), strides: Strides::new(), offset: Some(base.offset) }
     }
 
     /// All axes of `base`.
+    #[inline]
     pub(crate) fn whole(base: &'a Layout) -> Self {
         Self { shape: base.shape.clone(), strides: base.strides.clone(), ..Self::new(base) }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, len: usize, stride: isize) {
         self.shape.push(len);
         self.strides.push(stride);
     }
 
     /// Appends an axis of `base` as it is.
+    #[inline]
     pub(crate) fn push_axis(&mut self, axis: usize) {
         self.push(self.base.shape[axis], self.base.strides[axis]);
     }
 
+    #[inline]
     pub(crate) fn replace(&mut self, axis: usize, len: usize, stride: isize) {
         self.shape[axis] = len;
         self.strides[axis] = stride;
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, axis: usize) {
         self.shape.remove(axis);
         self.strides.remove(axis);
     }
 
     /// Moves the first element by `steps` strides.
+    #[inline]
     pub(crate) fn advance(&mut self, stride: isize, steps: usize) {
         self.offset = self.offset.and_then(|offset| {
             let bytes = stride.checked_mul(isize::try_from(steps).ok()?)?;
@@ -55,6 +62,7 @@ impl<'a> View<'a> {
     }
 
     /// The layout, checked anew although every operation argues that it stays within its base.
+    #[inline]
     pub(crate) fn finish(self) -> Result<Layout, LayoutError> {
         check_size(&self.shape, 1)?;
         let empty = self.shape.contains(&0);
