@@ -26,16 +26,19 @@ pub(crate) struct Described {
 }
 
 impl Described {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
 
     /// Number of elements; at the most `usize::MAX`.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis))
     }
 
     /// Bytes below element `[0, .., 0]`, and bytes in all, that the elements span.
+    #[inline]
     fn extent(&self) -> (usize, usize) {
         if self.is_empty() {
             return (0, 0);
@@ -59,6 +62,8 @@ impl Described {
     }
 
     /// The first of all bytes that the elements span, their number, and the layout in them.
+    // Inlined, as what is just written is moved slowly.
+    #[inline(always)]
     fn span(&self) -> Result<(*mut u8, usize, Layout), TensorError> {
         let (below, len_bytes) = self.extent();
         let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
@@ -71,6 +76,7 @@ impl Described {
     }
 
     /// First and past-the-last address of the elements; `None` if there are none.
+    #[inline]
     pub(crate) fn addresses(&self) -> Option<(usize, usize)> {
         let (below, len_bytes) = self.extent();
         let start = self.ptr.addr().checked_sub(below)?;
@@ -108,6 +114,7 @@ impl Described {
     /// # Safety
     /// The description is true until `owner` is dropped, on whatever thread; others use the memory
     /// only as `access` says; see [`Storage::from_foreign`].
+    #[inline]
     pub(crate) unsafe fn into_tensor<O: Send + Sync + 'static>(
         self,
         name: &'static str,
@@ -128,6 +135,7 @@ impl Described {
 /// What live arrays need besides.
 #[cfg(feature = "python")]
 impl Described {
+    #[inline]
     pub(crate) fn raw(&self) -> RawElements<'_> {
         RawElements { ptr: self.ptr, shape: &self.shape, strides: &self.strides }
     }

@@ -9,9 +9,12 @@ import json
 from conftest import run_python
 
 SETUP = r"""
-import ctypes, io, json, os, pickle, shutil, resource, sys, tempfile
+import ctypes, io, json, os, pickle, shutil, resource, sys, tempfile, warnings
 import numpy as np
 import ndbridge as nd
+
+# From 3.12 on, said of every fork beside other threads.
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 LARGE = 8 << 20  # bytes
 FOLDER = tempfile.mkdtemp()

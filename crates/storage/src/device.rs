@@ -110,6 +110,7 @@ impl Device {
 
     /// Whether something here drives the device and finds a driver. Always so for [`Device::Cpu`].
     #[must_use]
+    #[inline]
     pub fn is_driven(self) -> bool {
         self == Device::Cpu || backend_of(self).is_some_and(Backend::is_available)
     }
@@ -119,6 +120,7 @@ impl Device {
     ///
     /// # Errors
     /// [`StorageError::WrongPointer`] with what the driver says.
+    #[inline]
     pub fn check_pointer(self, address: usize, len_bytes: usize) -> Result<(), StorageError> {
         if self == Device::Cpu || len_bytes == 0 {
             return Ok(());

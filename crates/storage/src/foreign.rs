@@ -54,6 +54,7 @@ impl Storage {
     /// - nobody else reads or writes them but as `access` says: also not safe code with a reference
     ///   to `owner`, which [`owner`](Self::owner) gives;
     /// - moving `owner` does not invalidate `ptr` (a `Box` does: it claims to be the only pointer).
+    #[inline]
     pub unsafe fn from_foreign<O>(foreign: Foreign<O>) -> Result<Self, StorageError>
     where
         O: Send + Sync + 'static,

@@ -370,6 +370,7 @@ impl<'py> Incoming<'py> {
 
     /// A tensor that shares the memory, for as long as it lives; memory that went out from here
     /// becomes a view of its own storage again.
+    #[inline]
     pub(super) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { mut described, producer, object, hold } = self;
         if let Hold::Managed(managed) = &hold

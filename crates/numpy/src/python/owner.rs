@@ -3,7 +3,7 @@
 use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 
-use super::reference::Reference;
+use super::reference::References;
 use crate::dlpack::ManagedOwner;
 
 /// Keeps a Python object, and with it the memory it owns, alive.
@@ -11,10 +11,10 @@ use crate::dlpack::ManagedOwner;
 /// Dropping it is right on every thread: one that is not attached to Python sets the objects aside
 /// until some thread is, and after the interpreter has ended nothing is touched.
 pub struct PythonOwner {
-    object: Reference,
-    // Weak references to the arrays whose resizing would move the memory, since NumPy refuses to
-    // resize an array as long as one exists; and an export of the buffer behind them.
-    _pins: Vec<Reference>,
+    // The last one is the object. The others are weak references to the arrays whose resizing would
+    // move the memory, since NumPy refuses to resize an array as long as one exists; and an export of
+    // the buffer behind them.
+    objects: References,
     // The structure that a producer made for us: its deleter may run on any thread.
     _managed: Option<ManagedOwner>,
 }
@@ -22,11 +22,11 @@ pub struct PythonOwner {
 impl PythonOwner {
     pub(super) fn new(
         object: Py<PyAny>,
-        pins: Vec<Py<PyAny>>,
+        mut pins: Vec<Py<PyAny>>,
         managed: Option<ManagedOwner>,
     ) -> Self {
-        let pins = pins.into_iter().map(Reference::from).collect();
-        Self { object: object.into(), _pins: pins, _managed: managed }
+        pins.push(object);
+        Self { objects: pins.into(), _managed: managed }
     }
 }
 
@@ -34,5 +34,5 @@ impl PythonOwner {
 #[must_use]
 pub fn python_owner<'py>(py: Python<'py>, tensor: &Tensor) -> Option<Bound<'py, PyAny>> {
     let owner = tensor.storage().owner::<PythonOwner>()?;
-    owner.object.bind(py).cloned()
+    owner.objects.last(py).cloned()
 }

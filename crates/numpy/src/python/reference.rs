@@ -34,14 +34,47 @@ impl Reference {
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        let Some(object) = self.object.take() else { return };
-        let object = object.into_ptr();
-        if is_attached() {
-            // SAFETY: attached, and the reference is ours to give up.
-            unsafe { ffi::Py_DecRef(object) }
-        } else {
-            park(object.expose_provenance());
+        if let Some(object) = self.object.take() {
+            give_up(object, is_attached());
         }
+    }
+}
+
+/// Keeps several Python objects, and gives them up at once.
+pub(super) struct References(Vec<Py<PyAny>>);
+
+impl From<Vec<Py<PyAny>>> for References {
+    fn from(objects: Vec<Py<PyAny>>) -> Self {
+        Self(objects)
+    }
+}
+
+impl References {
+    /// The last object; `None` while this is dropped.
+    pub(super) fn last<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+        self.0.last().map(|object| object.bind(py))
+    }
+}
+
+impl Drop for References {
+    fn drop(&mut self) {
+        // Asked once: giving up an object may run Python code, which leaves the thread attached.
+        let is_attached = is_attached();
+        for object in self.0.drain(..).rev() {
+            give_up(object, is_attached);
+        }
+    }
+}
+
+/// Gives up a reference that is ours.
+#[inline]
+fn give_up(object: Py<PyAny>, is_attached: bool) {
+    let object = object.into_ptr();
+    if is_attached {
+        // SAFETY: attached, and the reference is ours to give up.
+        unsafe { ffi::Py_DecRef(object) }
+    } else {
+        park(object.expose_provenance());
     }
 }
 
