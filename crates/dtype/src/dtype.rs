@@ -67,6 +67,7 @@ pub enum Kind {
 }
 
 /// What there is to know about a dtype that is not in its values.
+#[derive(Clone, Copy)]
 struct Facts {
     name: &'static str,
     kind: Kind,
@@ -108,8 +109,23 @@ impl DType {
         DType::F8E5M2,
     ];
 
+    /// By number: one load where the data type is known only when the program runs.
+    const FACTS: &'static [Facts; Self::ALL.len()] = &{
+        let mut table = [Self::Bool.row(); Self::ALL.len()];
+        let mut number = 0;
+        while number < table.len() {
+            table[number] = Self::ALL[number].row();
+            number += 1;
+        }
+        table
+    };
+
     #[inline]
-    const fn facts(self) -> Facts {
+    const fn facts(self) -> &'static Facts {
+        &Self::FACTS[self as usize]
+    }
+
+    const fn row(self) -> Facts {
         match self {
             DType::Bool => facts("bool", Kind::Bool, 1, Some(["|b1"; 2])),
             DType::I8 => facts("int8", Kind::Int, 1, Some(["|i1"; 2])),
@@ -132,6 +148,7 @@ impl DType {
     }
 
     /// The name that NumPy (with `ml_dtypes`), torch and JAX give it, such as `"float32"`.
+    #[inline]
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.facts().name
@@ -151,6 +168,7 @@ impl DType {
     }
 
     /// Alignment in bytes that Rust needs to refer to an element.
+    #[inline]
     #[must_use]
     pub const fn align_bytes(self) -> usize {
         match self.component_bytes() {
@@ -163,12 +181,14 @@ impl DType {
     }
 
     /// Size in bytes of what is reversed when byte order changes: half an element if complex.
+    #[inline]
     #[must_use]
     pub const fn component_bytes(self) -> usize {
         self.facts().component_bytes
     }
 
     /// The sort of values it holds.
+    #[inline]
     #[must_use]
     pub const fn kind(self) -> Kind {
         self.facts().kind
