@@ -61,7 +61,7 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
     let python = ["test", "--doc", "--package", "ndbridge-numpy", "--features", "python"];
     let mut python = workspace.cargo(python);
     python.args(["--", "python::"]);
-    let ignored = "-C link-arg=-Wl,--unresolved-symbols=ignore-all";
+    let ignored = "-C link-arg=-Wl,--unresolved-symbols=ignore-all --test-runtool true";
     steps.command("examples of the numpy crate with python", python.env("RUSTDOCFLAGS", ignored));
     // Every interleaving of the ledger's threads, on loom's atomics.
     let tests = ["test", "--release", "--package", "ndbridge-storage", "--test", "loom_ledger"];

@@ -161,7 +161,7 @@ impl<'py> Admitted<'py> {
 /// module's classes, which belong to one interpreter. Without it the module's first use of an array
 /// fails, in the same words.
 ///
-/// ```
+/// ```no_run
 /// use pyo3::prelude::*;
 ///
 /// #[pymodule(gil_used = true)]

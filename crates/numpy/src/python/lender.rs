@@ -39,7 +39,7 @@ pub mod sealed {
 ///
 /// Nobody else has it: what a hold relies on is checked where these are made.
 ///
-/// ```
+/// ```no_run
 /// fn lends<L: ndbridge_numpy::python::Lender>() {}
 /// lends::<ndbridge_tensor::Tensor>();
 /// ```

@@ -11,7 +11,7 @@ use super::sealed;
 ///
 /// These are all: the unsafe code behind an argument relies on what they accept.
 ///
-/// ```
+/// ```no_run
 /// use ndbridge_numpy::python::{Any, Axes};
 ///
 /// assert!(<(Any, Any)>::accepts(&[2, 3]));

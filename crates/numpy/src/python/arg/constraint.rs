@@ -55,7 +55,7 @@ impl Memory {
 ///
 /// These are all: the unsafe code behind an argument relies on what they accept.
 ///
-/// ```
+/// ```no_run
 /// use ndbridge_numpy::python::{Aligned, COrder, Constraint};
 ///
 /// assert_eq!(<(COrder, Aligned<64>)>::ALIGN_BYTES, 64);

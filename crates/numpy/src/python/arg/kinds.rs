@@ -13,7 +13,7 @@ use super::sealed;
 ///
 /// These are all: the unsafe code behind an argument relies on what they accept.
 ///
-/// ```
+/// ```no_run
 /// fn takes<T: ndbridge_numpy::python::DTypes>() {}
 /// takes::<f32>();
 /// ```
