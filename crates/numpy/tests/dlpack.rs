@@ -209,10 +209,9 @@ fn a_structure_made_here_and_changed_means_what_it_says_now() {
         let managed = Exported::new(&tensor).unwrap().into_legacy().unwrap();
         // SAFETY: a new structure, whose deleter does not look at its header.
         let header = unsafe { &mut (*managed).tensor };
-        (header.data, header.ndim) = (data.cast(), 1);
-        // SAFETY: one axis, of two elements from now on.
-        unsafe { *header.shape = 2 };
-        // SAFETY: two live bytes, which outlive the tensor.
+        let mut two = [2];
+        (header.data, header.ndim, header.shape) = (data.cast(), 1, two.as_mut_ptr());
+        // SAFETY: two live bytes, which outlive the tensor; the length lives until this returns.
         let back = unsafe { from_managed(managed, lent()) }.unwrap();
         assert_eq!(back.storage().same_storage(tensor.storage()), is_ours);
         let mutability = if is_ours { Mutability::Writable } else { Mutability::Unknown };
