@@ -1,11 +1,11 @@
 """Maps of one file are one memory, whichever module made them and whatever they were reached by."""
 
 import os
-import threading
 
 import ndbridge as nd
 import numpy as np
 import pytest
+from conftest import in_thread
 from ndbridge_example import testing
 
 MODES = ["r", "r+", "c"]
@@ -26,22 +26,6 @@ def refused(call):
         assert "borrowed" in str(error), error
         return True
     return False
-
-
-def in_thread(function):
-    """What `function` raises in another thread, which is at its end then."""
-    raised = []
-
-    def run():
-        try:
-            function()
-        except Exception as error:  # noqa: BLE001
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return raised[0] if raised else None
 
 
 #: What is passed to another module's function: a tensor, or an array over its memory.
