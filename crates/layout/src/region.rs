@@ -200,11 +200,19 @@ impl Footprint {
     /// space.
     #[inline]
     pub fn of(region: &Region<'_>) -> Result<Self, RegionError> {
-        let span = Self::span_of(region)?;
-        if span.is_empty() {
-            return Ok(Self::none_at(region.start));
-        }
-        Ok(Self { span, axes: steps(region.item_bytes, &region.long_axes()) })
+        Ok(Self::within(Self::span_of(region)?, region))
+    }
+
+    /// As [`of`](Self::of), with the span that [`span_of`](Self::span_of) gave: made in its place, as
+    /// what was just written is moved slowly.
+    #[doc(hidden)]
+    #[inline]
+    pub fn within(span: Span, region: &Region<'_>) -> Self {
+        let axes = match span.is_empty() {
+            true => Axes::new(),
+            false => steps(region.item_bytes, &region.long_axes()),
+        };
+        Self { span, axes }
     }
 
     /// First to past-the-last address of the bytes that `region` reaches.

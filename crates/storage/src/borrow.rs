@@ -167,7 +167,7 @@ impl LentBorrow {
         region: &Region<'_>,
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
-        let bytes = footprint_for(kind, region)?;
+        let bytes = Footprint::within(span_for(kind, region)?, region);
         enter_in_lent(kind, bytes.span(), bytes.axes(), at)
     }
 }
@@ -320,7 +320,7 @@ impl Storage {
         region: &Region<'_>,
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
-        let bytes = footprint_for(kind, region)?;
+        let bytes = Footprint::within(span_for(kind, region)?, region);
         self.enter_bytes(kind, bytes.span(), bytes.axes(), at)
     }
 
@@ -427,12 +427,13 @@ fn still_borrowed(wanted_at: CallSite, held: &Held) -> BorrowError {
     BorrowError::StillBorrowed { wanted_at, held: held.kind, held_at: held.at }
 }
 
-/// The bytes of `region`; an error if they are to be written and one is reached twice.
-fn footprint_for(wanted: BorrowKind, region: &Region<'_>) -> Result<Footprint, BorrowError> {
-    let bytes = Footprint::of(region)?;
+/// The span of the bytes of `region`; an error if they are to be written and one is reached twice.
+#[inline]
+fn span_for(wanted: BorrowKind, region: &Region<'_>) -> Result<Span, BorrowError> {
+    let span = Footprint::span_of(region)?;
     let is_written = wanted == BorrowKind::Write;
     if is_written && !reaches_a_byte_twice(region, DEFAULT_BUDGET).is_disjoint() {
         return Err(BorrowError::ReachesTwice { wanted });
     }
-    Ok(bytes)
+    Ok(span)
 }
