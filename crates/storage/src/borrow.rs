@@ -202,8 +202,9 @@ impl Storage {
     /// # Errors
     /// [`BorrowError::Conflict`] names the borrow that stands in the way and where it was taken.
     /// [`BorrowError::Gate`], [`BorrowError::FileLent`], [`BorrowError::ReadOnly`],
-    /// [`BorrowError::UnknownMutability`], [`BorrowError::ReachesTwice`] (for [`BorrowKind::Write`] only), and, for a region that is
-    /// not part of this storage, [`BorrowError::Region`] or [`BorrowError::OutsideStorage`].
+    /// [`BorrowError::UnknownMutability`], [`BorrowError::ReachesTwice`] (for [`BorrowKind::Write`]
+    /// only), and, for a region that is not part of this storage, [`BorrowError::Region`] or
+    /// [`BorrowError::OutsideStorage`].
     #[inline]
     #[track_caller]
     pub fn borrow(&self, kind: BorrowKind, region: &Region<'_>) -> Result<Borrow<'_>, BorrowError> {

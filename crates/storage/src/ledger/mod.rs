@@ -1,8 +1,9 @@
 //! Who holds which bytes: many readers, or one writer, or many sharers.
 //!
 //! A ledger knows bytes by where they are and nothing else: not the object they were reached
-//! through, not its base. That is their address, or the file and the position in it (`maps.rs`). Two arrays that different producers made over one memory conflict; two
-//! views of one array that share no byte do not:
+//! through, not its base. That is their address, or the file and the position in it (`maps.rs`). Two
+//! arrays that different producers made over one memory conflict; two views of one array that share no
+//! byte do not:
 //!
 //! ```text
 //!             a[0] a[1] a[2] a[3]
