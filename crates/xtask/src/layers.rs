@@ -36,7 +36,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "ndbridge-cuda",
         ],
     ),
-    ("ndbridge-python", &ALL_LIBRARIES),
+    ("ndbridge-wheel", &ALL_LIBRARIES),
     ("example-extension", &ALL_LIBRARIES),
     ("ndbridge-benches", &ALL_LIBRARIES),
     ("xtask", &[]),
@@ -51,7 +51,7 @@ const EMULATOR: (&str, &[&str]) = ("ndbridge-cuda-emulator", &["ndbridge-cuda", 
 
 /// Subjects that only some crates know: Python, files, CUDA, ndarray's types.
 const SUBJECTS: [(&str, &[&str]); 5] = [
-    ("pyo3", &["ndbridge-numpy", "ndbridge-python", "example-extension"]),
+    ("pyo3", &["ndbridge-numpy", "ndbridge-wheel", "example-extension"]),
     ("zip", &["ndbridge-numpy"]),
     (
         "cust",
@@ -154,7 +154,7 @@ mod tests {
             package("ndbridge-dtype", &[("ndbridge-storage", "normal")]),
             package("ndbridge-storage", &[("ndbridge-tensor", "dev")]),
             package("ndbridge-cuda", &[("ndbridge-numpy", "dev")]),
-            package("ndbridge-python", &[("ndbridge-cuda-emulator", "dev")]),
+            package("ndbridge-wheel", &[("ndbridge-cuda-emulator", "dev")]),
             package("ndbridge-tensor", &[("ndbridge", "build"), ("pyo3", "normal")]),
             package("ndbridge", &[("ndbridge-tensor", "normal")]),
             package("ndbridge-newcomer", &[]),

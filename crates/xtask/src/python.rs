@@ -12,7 +12,7 @@ use crate::steps::{execute, output};
 use crate::workspace::Workspace;
 
 /// The folder of the crate that is the Python package.
-pub const PACKAGE: &str = "crates/python";
+pub const PACKAGE: &str = "crates/wheel";
 
 /// The folder of an extension module that uses the library.
 pub const EXAMPLE: &str = "crates/example-extension";

@@ -6,7 +6,7 @@ from promises import LEGEND
 
 INTRODUCTION = """# What shares with whom
 
-Written by the tests (`crates/python/tests/peers/test_matrix.py`), which make every one of these
+Written by the tests (`crates/wheel/tests/peers/test_matrix.py`), which make every one of these
 arrays, take it by every call, hand it to every consumer, and compare pointers, bits, and writes in
 both directions. They fail if a cell differs from this page. To write it again, run them with
 `NDBRIDGE_WRITE_MATRIX=1`.
