@@ -16,7 +16,7 @@ use super::error::DlpackError;
 /// DLPack's name of a data type.
 ///
 /// ```
-/// use ndbridge_numpy::dlpack::{DlDataType, dtype_code};
+/// use ndbridge_dlpack::{DlDataType, dtype_code};
 /// use ndbridge_tensor::DType;
 /// assert_eq!(dtype_code(DType::F32), DlDataType { code: 2, bits: 32, lanes: 1 });
 /// ```
@@ -50,7 +50,7 @@ pub fn device_of(device: Device) -> Result<DlDevice, DlpackError> {
 /// the structure over.
 ///
 /// ```
-/// use ndbridge_numpy::dlpack::{Exported, from_managed_versioned};
+/// use ndbridge_dlpack::{Exported, from_managed_versioned};
 /// use ndbridge_storage::{ForeignAccess, gate::Always};
 /// use ndbridge_tensor::Tensor;
 /// use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Exported {
     /// ndbridge itself does.
     ///
     /// ```
-    /// use ndbridge_numpy::dlpack::{DlpackError, Exported};
+    /// use ndbridge_dlpack::{DlpackError, Exported};
     /// use ndbridge_storage::gate::Always;
     /// use ndbridge_tensor::{DType, Tensor};
     /// use std::sync::Arc;
@@ -185,10 +185,10 @@ fn boxed<M>(exported: Exported, managed: impl FnOnce(DlTensor) -> M) -> *mut M {
 }
 
 /// What frees a structure.
-pub(super) type Deleter<M> = Option<unsafe extern "C" fn(*mut M)>;
+pub(crate) type Deleter<M> = Option<unsafe extern "C" fn(*mut M)>;
 
 /// A structure that [`Exported`] can become.
-pub(super) trait Managed: Sized + 'static {
+pub(crate) trait Managed: Sized + 'static {
     /// What frees it, by which it is known again. One address for the whole program, which the
     /// function by itself need not have.
     const DELETER: &'static Deleter<Self>;
@@ -209,7 +209,7 @@ static DELETE_VERSIONED: Deleter<DlManagedVersioned> = Some(delete_versioned);
 ///
 /// # Safety
 /// `managed` is live, and `deleter` what frees it.
-pub(super) unsafe fn own_tensor<M: Managed>(
+pub(crate) unsafe fn own_tensor<M: Managed>(
     managed: NonNull<M>,
     deleter: Deleter<M>,
 ) -> Option<Tensor> {
@@ -252,7 +252,7 @@ unsafe fn delete<M>(managed: *mut M) {
 /// Shape and strides as DLPack counts them, for headers that are lent and not given away.
 ///
 /// ```
-/// use ndbridge_numpy::dlpack::HeaderAxes;
+/// use ndbridge_dlpack::HeaderAxes;
 /// use ndbridge_tensor::Tensor;
 /// let tensor = Tensor::from_vec_with_shape(vec![0_i32; 6], &[2, 3])?;
 /// let axes = HeaderAxes::of(&tensor).unwrap();

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_storage::{Device, ForeignAccess, Mutability};
-use ndbridge_tensor::{MAX_NDIM, Receipt, Tensor, TensorError};
+use ndbridge_tensor::{MAX_NDIM, Outside, Receipt, Tensor, TensorError};
 use smallvec::SmallVec;
 
 use super::abi::{
@@ -13,7 +13,6 @@ use super::abi::{
 };
 use super::error::DlpackError;
 use super::export::{Deleter, own_tensor};
-use crate::described::Described;
 
 /// A structure whose deleter is called when this is dropped, on whatever thread.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ impl ManagedOwner {
     ///
     /// # Errors
     /// As [`from_managed`].
-    pub(crate) fn describe(&self) -> Result<Described, DlpackError> {
+    pub fn describe(&self) -> Result<Outside, DlpackError> {
         let described = match self.0 {
             // SAFETY: live until this owner is dropped.
             Form::Legacy(managed) => unsafe { describe_legacy(managed) },
@@ -67,12 +66,12 @@ impl ManagedOwner {
         }?;
         let own = self.own_tensor().filter(|own| described.lies_in(own.storage()));
         let mutability = own.map_or(described.mutability, |own| own.mutability());
-        Ok(Described { mutability, ..described })
+        Ok(Outside { mutability, ..described })
     }
 
     /// What a structure describes that was made here, as a view of its own storage; `None` for all
     /// others, and for one that was changed to describe other memory.
-    pub(crate) fn own_view(&self, described: &Described) -> Result<Option<Tensor>, TensorError> {
+    pub fn own_view(&self, described: &Outside) -> Result<Option<Tensor>, TensorError> {
         let own = self.own_tensor();
         let storage = own.as_ref().map(Tensor::storage).filter(|own| described.lies_in(own));
         storage.map(|storage| described.view_of(storage)).transpose()
@@ -215,17 +214,16 @@ unsafe fn versioned_deleter(managed: NonNull<DlManagedVersioned>) -> Deleter<DlM
 
 /// # Safety
 /// `managed` is live.
-unsafe fn describe_legacy(managed: NonNull<DlManaged>) -> Result<Described, DlpackError> {
+unsafe fn describe_legacy(managed: NonNull<DlManaged>) -> Result<Outside, DlpackError> {
     // SAFETY: a field of it.
     let tensor = unsafe { field(managed, offset_of!(DlManaged, tensor)) };
-    describe(&tensor, None, Mutability::Unknown)
+    // SAFETY: the header of a live structure.
+    unsafe { describe(&tensor, None, Mutability::Unknown) }
 }
 
 /// # Safety
 /// `managed` is live, of whatever version.
-unsafe fn describe_versioned(
-    managed: NonNull<DlManagedVersioned>,
-) -> Result<Described, DlpackError> {
+unsafe fn describe_versioned(managed: NonNull<DlManagedVersioned>) -> Result<Outside, DlpackError> {
     // SAFETY: a field of it, at the same place in every version.
     let version: DlVersion = unsafe { field(managed, offset_of!(DlManagedVersioned, version)) };
     if version.major != VERSION.major {
@@ -237,21 +235,29 @@ unsafe fn describe_versioned(
     let tensor = unsafe { field(managed, offset_of!(DlManagedVersioned, tensor)) };
     let is_read_only = flags & READ_ONLY != 0;
     let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
-    describe(&tensor, Some(version), mutability)
+    // SAFETY: as above.
+    unsafe { describe(&tensor, Some(version), mutability) }
 }
 
-/// Checks a header and translates it; `version` is that of the structure it is part of.
-pub(crate) fn describe(
+/// Checks a header and translates it; `version` is that of the structure it is part of, `None` for a
+/// legacy one.
+///
+/// # Errors
+/// As [`from_managed`].
+///
+/// # Safety
+/// The header's shape and strides are null or addresses of as many numbers as it has axes.
+pub unsafe fn describe(
     tensor: &DlTensor,
     version: Option<DlVersion>,
     mutability: Mutability,
-) -> Result<Described, DlpackError> {
+) -> Result<Outside, DlpackError> {
     let dtype = dtype_of_code(tensor.dtype).ok_or(DlpackError::DType { dtype: tensor.dtype })?;
     let device = device_of_code(tensor.device)?;
     let shape = shape_of(tensor)?;
     let strides = strides_of(tensor, version, &shape, dtype.item_bytes() as i64)?;
     let (ptr, byte_order) = (tensor.data.cast::<u8>(), ByteOrder::NATIVE);
-    let mut described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
+    let mut described = Outside { ptr, shape, strides, dtype, byte_order, device, mutability };
     // Without elements, address and offset may be anything.
     if !described.is_empty() {
         if tensor.data.is_null() {
@@ -268,7 +274,7 @@ pub(crate) fn describe(
 
 /// On a device that is not driven here the address may be a handle: only elements from there on can be
 /// passed on with it.
-fn check_handle(described: &Described, tensor: &DlTensor) -> Result<(), DlpackError> {
+fn check_handle(described: &Outside, tensor: &DlTensor) -> Result<(), DlpackError> {
     let Device::Other(_) = described.device else { return Ok(()) };
     let starts_at_handle =
         described.addresses().is_none_or(|(start, _)| start == tensor.data.addr());
@@ -348,12 +354,16 @@ fn contiguous_strides(shape: &[usize], item_bytes: isize) -> Option<SmallVec<[is
     Some(strides)
 }
 
-pub(crate) fn device_of_code(device: DlDevice) -> Result<Device, DlpackError> {
+/// The device that DLPack means by its numbers.
+///
+/// # Errors
+/// [`DlpackError::Device`] for a kind that it does not define.
+pub fn device_of_code(device: DlDevice) -> Result<Device, DlpackError> {
     Device::from_dlpack(device.kind, device.id).ok_or(DlpackError::Device { device })
 }
 
 #[inline]
-pub(super) fn dtype_of_code(dtype: DlDataType) -> Option<DType> {
+pub(crate) fn dtype_of_code(dtype: DlDataType) -> Option<DType> {
     let found = match (dtype.code, dtype.bits) {
         (0, 8) => DType::I8,
         (0, 16) => DType::I16,

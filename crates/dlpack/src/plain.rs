@@ -9,7 +9,7 @@ use super::import::dtype_of_code;
 
 /// A header of contiguous elements in C order, aligned, in host memory.
 #[derive(Debug)]
-pub(crate) struct PlainHeader {
+pub struct PlainHeader {
     // INVARIANT: checked by `of`.
     header: DlTensor,
     dtype: DType,
@@ -17,8 +17,11 @@ pub(crate) struct PlainHeader {
 
 impl PlainHeader {
     /// `None` if the header says anything else.
+    ///
+    /// # Safety
+    /// As [`describe`](crate::describe), as long as this lives.
     #[inline]
-    pub(crate) fn of(header: DlTensor) -> Option<Self> {
+    pub unsafe fn of(header: DlTensor) -> Option<Self> {
         let dtype = dtype_of_code(header.dtype)?;
         let is_plain = header.device.kind == CPU && header.byte_offset == 0;
         let is_aligned = header.data.addr().is_multiple_of(dtype.align_bytes());
@@ -46,18 +49,22 @@ impl PlainHeader {
 
     /// The first element.
     #[inline]
-    pub(crate) fn ptr(&self) -> *mut u8 {
+    #[must_use]
+    pub fn ptr(&self) -> *mut u8 {
         self.header.data.cast()
     }
 
+    /// Data type of the elements.
     #[inline]
-    pub(crate) fn dtype(&self) -> DType {
+    #[must_use]
+    pub fn dtype(&self) -> DType {
         self.dtype
     }
 
     /// Length of each axis, none of them 0; good as long as the header is.
     #[inline]
-    pub(crate) fn lens(&self) -> &[i64] {
+    #[must_use]
+    pub fn lens(&self) -> &[i64] {
         // SAFETY: not null and at least one axis, checked by `of`.
         unsafe { std::slice::from_raw_parts(self.header.shape, self.header.ndim as usize) }
     }
@@ -68,7 +75,7 @@ mod tests {
     use std::ptr;
 
     use super::*;
-    use crate::dlpack::{DlDataType, DlDevice};
+    use crate::{DlDataType, DlDevice};
 
     const NOWHERE: usize = 0x1000;
 
@@ -90,7 +97,8 @@ mod tests {
         let header = |change: &dyn Fn(&mut DlTensor), shape: &mut [i64], strides: &mut [i64]| {
             let mut header = plain(shape, strides);
             change(&mut header);
-            PlainHeader::of(header)
+            // SAFETY: its axes are those of two arrays, or no address that is looked at.
+            unsafe { PlainHeader::of(header) }
         };
         let found = header(&|_| (), &mut shape, &mut strides).expect("contiguous");
         assert_eq!(

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
 
-use ndbridge_numpy::dlpack::{
+use ndbridge_dlpack::{
     CPU, CUDA, CUDA_HOST, CUDA_MANAGED, DlDataType, DlDevice, DlManaged, DlManagedVersioned,
     DlTensor, DlVersion, IS_COPIED, READ_ONLY, from_managed, from_managed_versioned,
     read_prototype,

@@ -7,7 +7,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
-use ndbridge_numpy::dlpack::{
+use ndbridge_dlpack::{
     CPU, CUDA, DlDataType, DlDevice, DlManaged, DlManagedVersioned, DlTensor, DlVersion,
     DlpackError, Exported, IS_COPIED, ManagedOwner, READ_ONLY, VERSION, dtype_code, from_managed,
     from_managed_versioned,
@@ -372,7 +372,7 @@ fn what_may_be_left_out_is_filled_in() {
 
 #[test]
 fn devices_have_their_numbers() {
-    use ndbridge_numpy::dlpack::{CUDA_HOST, HeaderAxes};
+    use ndbridge_dlpack::{CUDA_HOST, HeaderAxes};
     use ndbridge_tensor::Device;
 
     let mut header = Header { shape: vec![2], strides: vec![1], data: vec![0.0; 2] };

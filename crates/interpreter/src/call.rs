@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 /// `function(argument)`, without a tuple of arguments.
 #[inline]
-pub(super) fn call<'py>(
+pub fn call<'py>(
     function: &Py<PyAny>,
     argument: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {

@@ -1,245 +1,117 @@
 //! Errors at the boundary, and which Python exception each becomes.
 
-use std::io;
+use std::error::Error;
 
-use ndbridge_dtype::{ByteOrder, DType, DTypeError};
+use ndbridge_dtype::{DType, DTypeError};
 use ndbridge_storage::ledger::CallSite;
 use ndbridge_storage::{BorrowError, StorageError};
 use ndbridge_tensor::{LayoutError, Refusal, TensorError};
 use pyo3::PyErr;
 use pyo3::exceptions::{
-    PyBufferError, PyIndexError, PyMemoryError, PyOSError, PyOverflowError, PyRuntimeError,
-    PyTypeError, PyValueError,
+    PyBufferError, PyIndexError, PyMemoryError, PyOverflowError, PyRuntimeError, PyTypeError,
+    PyValueError,
 };
 use pyo3::prelude::*;
 
-use crate::NumpyError;
-use crate::dlpack::DlpackError;
-
-/// Why a Python object could not become a tensor, or a tensor a Python object.
-#[derive(Debug, thiserror::Error)]
+/// The Python exception that an error becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ArrayError {
-    /// Some other object.
-    #[error("expected a numpy.ndarray, got {found}: call asarray() or tensor()")]
-    NotAnArray {
-        /// Name of its type.
-        found: String,
-    },
-    /// A masked array, whose mask a tensor does not have.
-    #[error(
-        "masked array: its mask would be lost: pass x.filled(value) (copies), or x.data and x.mask \
-         (share)"
-    )]
-    Masked,
-    /// A data type that NumPy has only with the package ml_dtypes.
-    #[error(
-        "dtype {dtype} crosses to NumPy with the package ml_dtypes, which is missing: pip install \
-         ml_dtypes, or view the bytes as {}, on both sides",
-        view_of(*dtype)
-    )]
-    NeedsMlDtypes {
-        /// The data type.
-        dtype: DType,
-    },
-    /// Records, or elements that are arrays.
-    #[error(
-        "structured dtype {descr} cannot be carried: take one field, as in array['name'], which shares"
-    )]
-    Structured {
-        /// NumPy's name of the data type.
-        descr: String,
-    },
-    /// A data type that nothing is known of.
-    #[error("dtype {descr} cannot be carried")]
-    UnknownDType {
-        /// NumPy's name of the data type.
-        descr: String,
-    },
-    /// A data type in the other byte order, where a data type of this machine is needed.
-    #[error("dtype {dtype} in {order} byte order: name it without a byte order")]
-    ForeignOrder {
-        /// The data type.
-        dtype: DType,
-        /// The byte order asked for.
-        order: ByteOrder,
-    },
-    /// Views of views without end.
-    #[error("array is a view of more than {limit} arrays, one through the other")]
-    LongChain {
-        /// Most that are followed.
-        limit: usize,
-    },
-    /// A torch tensor whose values are the conjugates of what its memory holds.
-    #[error(
-        "torch tensor has its conjugate bit set, its memory holds other values: pass x.resolve_conj() (copies)"
-    )]
-    Conjugate,
-    /// A torch tensor whose values are the negatives of what its memory holds.
-    #[error(
-        "torch tensor has its negative bit set, its memory holds other values: pass x.resolve_neg() (copies)"
-    )]
-    Negative,
-    /// A torch tensor that autograd watches.
-    #[error(
-        "torch tensor requires grad, and autograd would not see what is done to its memory: pass x.detach() (shares)"
-    )]
-    RequiresGrad,
-    /// A torch tensor without plain memory, such as a sparse one.
-    #[error(
-        "torch tensor of layout {layout} on {device} has no plain host memory ({reason}){remedy}"
-    )]
-    TorchMemory {
-        /// torch's name of the layout.
-        layout: String,
-        /// torch's name of the device.
-        device: String,
-        /// What torch says.
-        reason: String,
-        /// The call that works, if there is one, after a colon.
-        remedy: &'static str,
-    },
-    /// A torch tensor whose storage was resized below it.
-    #[error("torch tensor reaches past its storage of {len_bytes} B, which was resized")]
-    TorchStorage {
-        /// Bytes of the storage.
-        len_bytes: usize,
-    },
-    /// Memory that host code must not touch.
-    #[error("{} is not host memory: pass a copy of it on the cpu, as by x.cpu()", DeviceName(*kind, *id))]
-    OnDevice {
-        /// DLPack's number of the kind of device.
-        kind: i32,
-        /// Ordinal among its kind.
-        id: i32,
-    },
-    /// An object that offers no way to its elements.
-    #[error(
-        "{found} offers no array: expected a NumPy array, a tensor of torch, TensorFlow, JAX or \
-         ndbridge, or an object with __dlpack__, __array_interface__ or a buffer: \
-         pass numpy.asarray(x) (copies)"
-    )]
-    NoProtocol {
-        /// Name of its type.
-        found: String,
-    },
-    /// A TensorFlow tensor of a type that has no plain elements.
-    #[error("TensorFlow dtype {dtype} cannot be carried: pass numbers or booleans, as by tf.cast")]
-    TensorFlowDType {
-        /// TensorFlow's name of the data type.
-        dtype: String,
-    },
-    /// The elements that an object gives out are not those it speaks of.
-    #[error("{found} gives out a copy of its elements, not its memory: pass numpy.asarray(x)")]
-    HiddenCopy {
-        /// Name of its type.
-        found: String,
-    },
-    /// An `__array_interface__` with a mask, which a tensor does not have.
-    #[error("{found}: __array_interface__ with a mask, which would be lost: fill it first")]
-    InterfaceMask {
-        /// Name of its type.
-        found: String,
-    },
-    /// An `__array_interface__` of a buffer that is too small for it.
-    #[error("{found}: __array_interface__ reaches out of its buffer of {buffer_bytes} B")]
-    OutsideBuffer {
-        /// Name of its type.
-        found: String,
-        /// Size of the buffer.
-        buffer_bytes: usize,
-    },
-    /// A consumer that cannot hold this tensor as it is.
-    #[error("{consumer} {reason}: {remedy}")]
-    Consumer {
-        /// The library.
-        consumer: &'static str,
-        /// What it cannot do.
-        reason: String,
-        /// The call that works.
-        remedy: &'static str,
-    },
-    /// The DLPack structure was refused.
+pub enum ErrorClass {
+    /// `TypeError`: a data type, or an object of a kind that is not carried.
+    Type,
+    /// `ValueError`: a shape or a value.
+    Value,
+    /// `BufferError`: what a protocol cannot express, or a borrow.
+    Buffer,
+    /// `MemoryError`.
+    Memory,
+}
+
+/// Why a Python object could not become a tensor, or a tensor a Python object; it becomes the
+/// exception that says so.
+///
+/// The crates above this one make it of their own errors, which are its source.
+///
+/// ```
+/// use ndbridge_interpreter::ArrayError;
+/// use ndbridge_tensor::{DType, Tensor};
+///
+/// let error = Tensor::from_vec(vec![1_i32]).read::<f32>().unwrap_err();
+/// let error = ArrayError::from(error); // in Python a TypeError
+/// assert!(error.to_string().contains("int32"));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ArrayError(Cause);
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
     #[error(transparent)]
-    Dlpack(#[from] DlpackError),
-    /// The data type is not known.
+    DType(DTypeError),
     #[error(transparent)]
-    DType(#[from] DTypeError),
-    /// The tensor refused.
+    Tensor(TensorError),
     #[error(transparent)]
-    Tensor(#[from] TensorError),
-    /// The file refused.
-    #[error(transparent)]
-    File(#[from] NumpyError),
+    Raised(PyErr),
+    #[error("{source}")]
+    Other { class: ErrorClass, source: Box<dyn Error + Send + Sync> },
 }
 
 impl ArrayError {
-    pub(super) fn not_an_array(object: &Bound<'_, PyAny>) -> Self {
-        Self::NotAnArray { found: type_name(object) }
+    /// An error of a crate above, as an exception of `class`.
+    #[cold]
+    pub fn new(class: ErrorClass, error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Cause::Other { class, source: Box::new(error) })
+    }
+}
+
+impl From<DTypeError> for ArrayError {
+    fn from(error: DTypeError) -> Self {
+        Self(Cause::DType(error))
+    }
+}
+
+impl From<TensorError> for ArrayError {
+    fn from(error: TensorError) -> Self {
+        Self(Cause::Tensor(error))
+    }
+}
+
+impl From<PyErr> for ArrayError {
+    fn from(error: PyErr) -> Self {
+        Self(Cause::Raised(error))
+    }
+}
+
+impl From<ArrayError> for PyErr {
+    fn from(error: ArrayError) -> Self {
+        match error.0 {
+            Cause::DType(error) => dtype_error(&error),
+            Cause::Tensor(error) => to_py_err(error),
+            Cause::Raised(error) => error,
+            Cause::Other { class, source } => {
+                let text = in_python_words(source.to_string());
+                match class {
+                    ErrorClass::Type => PyTypeError::new_err(text),
+                    ErrorClass::Value => PyValueError::new_err(text),
+                    ErrorClass::Buffer => PyBufferError::new_err(text),
+                    ErrorClass::Memory => PyMemoryError::new_err(text),
+                }
+            }
+        }
     }
 }
 
 /// Name of the object's type, with its module.
-pub(super) fn type_name(object: &Bound<'_, PyAny>) -> String {
+pub fn type_name(object: &Bound<'_, PyAny>) -> String {
     let name = object.get_type().fully_qualified_name();
     name.map_or_else(|_| "object".into(), |name| name.to_string())
 }
 
 /// What foreign code raised when its function `call` failed; also if it raised nothing.
 #[cold]
-pub(super) fn raised(py: Python<'_>, call: &'static str) -> PyErr {
+pub fn raised(py: Python<'_>, call: &'static str) -> PyErr {
     PyErr::take(py)
         .unwrap_or_else(|| PyBufferError::new_err(format!("{call} failed and raised no exception")))
-}
-
-/// A device by its numbers in DLPack, in words.
-struct DeviceName(i32, i32);
-
-impl std::fmt::Display for DeviceName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(kind, id) = *self;
-        match kind {
-            crate::dlpack::CUDA => write!(f, "cuda:{id}"),
-            _ => write!(f, "DLPack device ({kind}, {id})"),
-        }
-    }
-}
-
-/// `TypeError` for data types, `BufferError` for whatever else the protocol cannot express.
-fn dlpack_error(error: DlpackError) -> PyErr {
-    match error {
-        DlpackError::DType { .. } | DlpackError::Device { .. } => {
-            PyTypeError::new_err(error.to_string())
-        }
-        DlpackError::Tensor(error) => to_py_err(error),
-        _ => PyBufferError::new_err(in_python_words(error.to_string())),
-    }
-}
-
-fn view_of(dtype: DType) -> &'static str {
-    if dtype.item_bytes() == 2 { "uint16" } else { "uint8" }
-}
-
-impl From<ArrayError> for PyErr {
-    fn from(error: ArrayError) -> Self {
-        match error {
-            ArrayError::Tensor(error) => to_py_err(error),
-            ArrayError::DType(error) => dtype_error(&error),
-            ArrayError::File(error) => file_error(error),
-            ArrayError::LongChain { .. } => PyValueError::new_err(error.to_string()),
-            ArrayError::Dlpack(error) => dlpack_error(error),
-            ArrayError::Conjugate
-            | ArrayError::Negative
-            | ArrayError::RequiresGrad
-            | ArrayError::TorchMemory { .. }
-            | ArrayError::TorchStorage { .. }
-            | ArrayError::HiddenCopy { .. }
-            | ArrayError::InterfaceMask { .. }
-            | ArrayError::OutsideBuffer { .. }
-            | ArrayError::Consumer { .. } => PyBufferError::new_err(error.to_string()),
-            _ => PyTypeError::new_err(error.to_string()),
-        }
-    }
 }
 
 /// The Python exception for a tensor's error: `TypeError` for data types, `ValueError` for shapes
@@ -319,7 +191,7 @@ fn storage_error(error: StorageError) -> PyErr {
 
 /// Who holds a borrow, in Python's words: a name, or a place in Rust's sources without the path that
 /// they had when they were compiled.
-pub(super) fn holder(at: &CallSite) -> String {
+pub fn holder(at: &CallSite) -> String {
     let file = at.file();
     match at.line() {
         0 => file.to_owned(),
@@ -346,31 +218,5 @@ fn borrow_error(error: &BorrowError) -> PyErr {
         | BorrowError::UnknownMutability { .. }
         | BorrowError::ReachesTwice { .. } => PyValueError::new_err(text),
         _ => PyBufferError::new_err(text),
-    }
-}
-
-fn file_error(error: NumpyError) -> PyErr {
-    let text = in_python_words(error.to_string());
-    match error {
-        // What a Python file object raised goes on as it came.
-        NumpyError::Io { source, .. }
-            if source.get_ref().is_some_and(|inner| inner.is::<PyErr>()) =>
-        {
-            source.into()
-        }
-        NumpyError::Io { source, .. } => io_error(&source, text),
-        NumpyError::Tensor(error) => to_py_err(error),
-        NumpyError::NoTypeCode { .. } => PyTypeError::new_err(text),
-        _ => PyValueError::new_err(text),
-    }
-}
-
-/// `FileNotFoundError` and the like, with the file named.
-fn io_error(source: &io::Error, text: String) -> PyErr {
-    match source.raw_os_error() {
-        _ if source.kind() == io::ErrorKind::OutOfMemory => PyMemoryError::new_err(text),
-        Some(code) => PyOSError::new_err((code, text)),
-        // A helper's error that kept only the kind.
-        None => io::Error::new(source.kind(), text).into(),
     }
 }

@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use ndbridge_storage::{Gate, GateError, fork};
 
-use super::interpreter::{is_attached, why_detached};
+use crate::interpreter::{is_attached, why_detached};
 
 /// The gate of memory lent to, or by, Python: open for threads that are attached to the main
 /// interpreter of the process (hold its GIL).
 ///
-/// It opens with the ledger of the process ([`join_ledger`](super::join_ledger)). In subinterpreters,
+/// It opens with the ledger of the process ([`join_ledger`](crate::join_ledger)). In subinterpreters,
 /// and on a Python without a GIL, where other threads run Python code beside this one, it stays shut.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PythonGate;

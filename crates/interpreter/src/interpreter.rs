@@ -26,7 +26,7 @@ use pyo3::types::PyString;
 
 /// Why an interpreter is not served.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Unserved {
+pub enum Unserved {
     Second,
     Ended,
     NoGil,
@@ -35,7 +35,7 @@ pub(super) enum Unserved {
 
 impl Unserved {
     /// In words, with what works.
-    pub(super) fn reason(self) -> &'static str {
+    pub fn reason(self) -> &'static str {
         match self {
             Self::Second => {
                 "ndbridge works in the main interpreter of a process only, since one ledger knows who \
@@ -77,7 +77,7 @@ type CurrentState = unsafe extern "C" fn() -> *mut ffi::PyThreadState;
 
 /// Whether this thread is attached to the served interpreter. Never waits; also right while that
 /// ends, and afterwards.
-pub(super) fn is_attached() -> bool {
+pub fn is_attached() -> bool {
     let served = SERVED.load(Ordering::Acquire);
     !served.is_null() && attached_to() == served
 }
@@ -90,13 +90,13 @@ fn attached_to() -> *mut ffi::PyInterpreterState {
 }
 
 /// Whether this thread is attached to any interpreter.
-pub(super) fn is_somewhere() -> bool {
+pub fn is_somewhere() -> bool {
     attached_state().is_some()
 }
 
 /// Why this thread is not attached to the served one, with what works.
 #[cold]
-pub(super) fn why_detached() -> &'static str {
+pub fn why_detached() -> &'static str {
     if !is_any_served() {
         return "no Python has lent memory here yet, or it has ended: call join_ledger(py) first";
     }
@@ -118,13 +118,13 @@ fn attached_state() -> Option<NonNull<ffi::PyThreadState>> {
 
 /// Whether some interpreter is served.
 #[inline]
-pub(super) fn is_any_served() -> bool {
+pub fn is_any_served() -> bool {
     !SERVED.load(Ordering::Acquire).is_null()
 }
 
 /// Whether the interpreter that this thread is attached to is the served one.
 #[inline]
-pub(super) fn is_served(py: Python<'_>) -> bool {
+pub fn is_served(py: Python<'_>) -> bool {
     SERVED.load(Ordering::Acquire) == here(py)
 }
 
@@ -136,10 +136,10 @@ fn here(_py: Python<'_>) -> *mut ffi::PyInterpreterState {
 }
 
 /// An interpreter that may be served.
-pub(super) struct Admitted<'py>(Python<'py>);
+pub struct Admitted<'py>(Python<'py>);
 
 impl<'py> Admitted<'py> {
-    pub(super) fn new(py: Python<'py>) -> Result<Self, Unserved> {
+    pub fn new(py: Python<'py>) -> Result<Self, Unserved> {
         check_main(py)?;
         if !has_gil(py).unwrap_or(false) {
             return Err(Unserved::NoGil);
@@ -149,7 +149,7 @@ impl<'py> Admitted<'py> {
     }
 
     /// Serves it from now on.
-    pub(super) fn serve(self) {
+    pub fn serve(self) {
         SERVED.store(here(self.0), Ordering::Release);
     }
 }
@@ -166,7 +166,7 @@ impl<'py> Admitted<'py> {
 ///
 /// #[pymodule(gil_used = true)]
 /// fn images(module: &Bound<'_, PyModule>) -> PyResult<()> {
-///     ndbridge_numpy::python::check_interpreter(module.py())?;
+///     ndbridge_interpreter::check_interpreter(module.py())?;
 ///     module.add("channels", 3)
 /// }
 /// ```

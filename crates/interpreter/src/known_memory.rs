@@ -20,10 +20,9 @@
 use std::collections::BTreeMap;
 
 use ndbridge_storage::{Mutability, Storage, WeakStorage, fork};
+use ndbridge_tensor::Outside;
 
-use super::owner::PythonOwner;
-use crate::described::Described;
-use crate::dlpack::ManagedOwner;
+use crate::owner::PythonOwner;
 
 /// Storages that went out.
 static KNOWN: fork::Mutex<Known> =
@@ -47,8 +46,8 @@ impl Kind {
     const ALL: [Self; 4] = [Self::Own, Self::Writable, Self::Unknown, Self::ReadOnly];
 
     fn of(storage: &Storage) -> Self {
-        let is_others =
-            storage.owner::<PythonOwner>().is_some() || storage.owner::<ManagedOwner>().is_some();
+        // Immutable bytes of Python's are not lent.
+        let is_others = storage.came_lent() || storage.owner::<PythonOwner>().is_some();
         match storage.mutability() {
             _ if !is_others => Self::Own,
             Mutability::Writable => Self::Writable,
@@ -98,7 +97,7 @@ impl Known {
 }
 
 /// Remembers a storage, as long as it lives.
-pub(super) fn remember(storage: &Storage) {
+pub fn remember(storage: &Storage) {
     if !storage.mark_known() {
         return;
     }
@@ -111,8 +110,8 @@ pub(super) fn remember(storage: &Storage) {
 
 /// The storage that the elements lie in and that says the same of them, if it went out and still
 /// lives.
-pub(super) fn storage_of(described: &Described) -> Option<Storage> {
-    let (start, end) = described.addresses()?;
+pub fn storage_of(outside: &Outside) -> Option<Storage> {
+    let (start, end) = outside.addresses()?;
     let mut known = KNOWN.lock();
     let alive = known.sort();
     let nearest = known.nearest(start, end);
@@ -120,8 +119,8 @@ pub(super) fn storage_of(described: &Described) -> Option<Storage> {
     drop(alive);
     let is_it = |storage: &Storage| {
         // A shut gate: the memory may have been freed, and be another's now.
-        described.lies_in(storage)
-            && says_the_same(storage, described.mutability)
+        outside.lies_in(storage)
+            && says_the_same(storage, outside.mutability)
             && storage.check_gate().is_ok()
     };
     nearest.into_iter().flatten().find(is_it)

@@ -1,7 +1,8 @@
 //! One ledger of lent memory for every extension module of the process.
 //!
 //! The module that comes first hangs the table of its ledger on Python's module `sys`, in a capsule
-//! named [`NAME`]; each later one adopts that table. The same module joins rust-numpy, once for all.
+//! named [`NAME`]; each later one adopts that table. The same module joins the borrow checkers of
+//! others, once for all.
 
 use std::ffi::{CStr, c_void};
 use std::ptr::NonNull;
@@ -11,13 +12,23 @@ use pyo3::exceptions::{PyBufferError, PyImportError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
-use super::error::holder;
-use super::interpreter::{Admitted, is_any_served, is_served, is_somewhere};
-use super::rust_numpy;
+use crate::error::holder;
+use crate::interpreter::{Admitted, is_any_served, is_served, is_somewhere};
 
 /// Name of the capsule, and of the attribute of `sys` that holds it. A table of another meaning
 /// gets another name.
 const NAME: &CStr = c"ndbridge.ledger.v2";
+
+/// A borrow checker beside the ledger that other modules of the process keep, as rust-numpy's: who
+/// knows it submits it, by `inventory::submit!`.
+#[doc(hidden)]
+pub struct OtherChecker {
+    /// Makes its borrows and those of the ledger see each other. The module that owns the ledger calls
+    /// it; again, after it failed.
+    pub join: fn(Python<'_>) -> PyResult<()>,
+}
+
+inventory::collect!(OtherChecker);
 
 /// Makes the borrows of this module and of every other one in the process see each other, those of
 /// rust-numpy included.
@@ -29,7 +40,7 @@ const NAME: &CStr = c"ndbridge.ledger.v2";
 /// `BufferError` while a borrow of lent memory lives that was taken before the first call: call
 /// again when it is gone. `ImportError` if another module's ledger, or rust-numpy, speaks a version
 /// that is not known here, and in a second interpreter of the process (see
-/// [`check_interpreter`](super::check_interpreter)). `RuntimeError` on a Python without a GIL: no
+/// [`check_interpreter`](crate::check_interpreter)). `RuntimeError` on a Python without a GIL: no
 /// memory is lent there.
 #[inline]
 pub fn join_ledger(py: Python<'_>) -> PyResult<()> {
@@ -38,12 +49,12 @@ pub fn join_ledger(py: Python<'_>) -> PyResult<()> {
 
 /// As [`join_ledger`], for callers without a token; nothing happens without an interpreter.
 #[inline]
-pub(super) fn join_ledger_attached() -> PyResult<()> {
+pub fn join_ledger_attached() -> PyResult<()> {
     if is_any_served() { Ok(()) } else { join_if_python_runs() }
 }
 
 /// As [`join_ledger`], if this thread is attached; a thread that is not would have to wait.
-pub(crate) fn join_ledger_if_attached() -> PyResult<()> {
+pub fn join_ledger_if_attached() -> PyResult<()> {
     if is_any_served() || !is_somewhere() { Ok(()) } else { join_if_python_runs() }
 }
 
@@ -61,9 +72,11 @@ fn join(py: Python<'_>) -> PyResult<()> {
     // SAFETY: a capsule of this name holds such a table, of a module that Python never unloads; the
     // own table is only ever published under this name.
     unsafe { ledger::of_process().adopt(table) }.map_err(adopt_error)?;
-    // The owner of the ledger joins rust-numpy, once for all.
+    // The owner of the ledger joins the others, once for all.
     if std::ptr::eq(table.as_ptr(), ledger::of_process().table()) {
-        join_rust_numpy(py)?;
+        for checker in inventory::iter::<OtherChecker> {
+            (checker.join)(py)?;
+        }
     }
     admitted.serve();
     Ok(())
@@ -80,7 +93,7 @@ fn published_table(py: Python<'_>) -> PyResult<NonNull<LedgerTable>> {
 }
 
 /// `dict.setdefault`: nobody comes between looking and setting.
-pub(super) fn set_default<'py>(
+pub fn set_default<'py>(
     attributes: &Bound<'py, PyDict>,
     name: &CStr,
     default: Bound<'py, PyAny>,
@@ -95,13 +108,5 @@ fn adopt_error(error: AdoptError) -> PyErr {
             holder(&held_at)
         )),
         _ => PyImportError::new_err(error.to_string()),
-    }
-}
-
-// Without NumPy nobody uses rust-numpy.
-fn join_rust_numpy(py: Python<'_>) -> PyResult<()> {
-    match py.import("numpy") {
-        Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(()),
-        numpy => rust_numpy::join(&numpy?),
     }
 }

@@ -11,22 +11,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
 /// A static cell.
-pub(super) struct Once<T>(OnceLock<T>);
+pub struct Once<T>(OnceLock<T>);
 
 impl<T> Once<T> {
-    pub(super) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self(OnceLock::new())
     }
 
     /// The value, if it was made.
     #[inline]
-    pub(super) fn get(&self, _py: Python<'_>) -> Option<&T> {
+    pub fn get(&self, _py: Python<'_>) -> Option<&T> {
         self.0.get()
     }
 
     /// The value, made by `make` unless there is one; Python code may run meanwhile, and come here.
     #[inline]
-    pub(super) fn get_or_try_init<E>(
+    pub fn get_or_try_init<E>(
         &self,
         _py: Python<'_>,
         make: impl FnOnce() -> Result<T, E>,
@@ -46,7 +46,7 @@ impl<T> Once<T> {
 
 impl Once<Py<PyType>> {
     /// A type of a module.
-    pub(super) fn import<'py>(
+    pub fn import<'py>(
         &self,
         py: Python<'py>,
         module: &str,
@@ -58,15 +58,15 @@ impl Once<Py<PyType>> {
 }
 
 /// An interned string, for [`intern`].
-pub(super) struct Interned(&'static str, Once<Py<PyString>>);
+pub struct Interned(&'static str, Once<Py<PyString>>);
 
 impl Interned {
-    pub(super) const fn new(text: &'static str) -> Self {
+    pub const fn new(text: &'static str) -> Self {
         Self(text, Once::new())
     }
 
     #[inline]
-    pub(super) fn get<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+    pub fn get<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
         let make = || Ok::<_, std::convert::Infallible>(PyString::intern(py, self.0).unbind());
         match self.1.get_or_try_init(py, make) {
             Ok(text) => text.bind(py),
@@ -75,11 +75,11 @@ impl Interned {
 }
 
 /// A Python string that is made once: PyO3's `intern!`, without waiting.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! intern {
     ($py:expr, $text:expr) => {{
-        static INTERNED: $crate::python::once::Interned =
-            $crate::python::once::Interned::new($text);
+        static INTERNED: $crate::once::Interned = $crate::once::Interned::new($text);
         INTERNED.get($py)
     }};
 }
-pub(super) use intern;

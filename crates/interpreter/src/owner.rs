@@ -3,8 +3,7 @@
 use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 
-use super::reference::References;
-use crate::dlpack::ManagedOwner;
+use crate::reference::References;
 
 /// Keeps a Python object, and with it the memory it owns, alive.
 ///
@@ -15,18 +14,21 @@ pub struct PythonOwner {
     // move the memory, since NumPy refuses to resize an array as long as one exists; and an export of
     // the buffer behind them.
     objects: References,
-    // The structure that a producer made for us: its deleter may run on any thread.
-    _managed: Option<ManagedOwner>,
+    // What a producer made for us, and may be given up on any thread.
+    _also: Option<Box<dyn Send + Sync>>,
 }
 
 impl PythonOwner {
-    pub(super) fn new(
+    /// The owner `object`, what pins its memory to its place, and what else must live as long: it is
+    /// dropped on whatever thread drops this.
+    #[must_use]
+    pub fn new(
         object: Py<PyAny>,
         mut pins: Vec<Py<PyAny>>,
-        managed: Option<ManagedOwner>,
+        also: Option<Box<dyn Send + Sync>>,
     ) -> Self {
         pins.push(object);
-        Self { objects: pins.into(), _managed: managed }
+        Self { objects: pins.into(), _also: also }
     }
 }
 

@@ -11,10 +11,10 @@ use ndbridge_storage::fork;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::interpreter::{is_attached, is_served};
+use crate::interpreter::{is_attached, is_served};
 
 /// Keeps a Python object, as [`Py`] does.
-pub(super) struct Reference {
+pub struct Reference {
     // Some until it is dropped.
     object: Option<Py<PyAny>>,
 }
@@ -27,7 +27,7 @@ impl From<Py<PyAny>> for Reference {
 
 impl Reference {
     /// The object; `None` only while this is dropped.
-    pub(super) fn bind<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+    pub fn bind<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
         self.object.as_ref().map(|object| object.bind(py))
     }
 }
@@ -41,7 +41,7 @@ impl Drop for Reference {
 }
 
 /// Keeps several Python objects, and gives them up at once.
-pub(super) struct References(Vec<Py<PyAny>>);
+pub struct References(Vec<Py<PyAny>>);
 
 impl From<Vec<Py<PyAny>>> for References {
     fn from(objects: Vec<Py<PyAny>>) -> Self {
@@ -51,7 +51,7 @@ impl From<Vec<Py<PyAny>>> for References {
 
 impl References {
     /// The last object; `None` while this is dropped.
-    pub(super) fn last<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+    pub fn last<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
         self.0.last().map(|object| object.bind(py))
     }
 }
@@ -104,7 +104,7 @@ extern "C" fn give_up_parked_call(_: *mut c_void) -> c_int {
 
 /// Gives up the references that were parked, unless this is another interpreter than theirs.
 #[inline]
-pub(super) fn give_up_parked(py: Python<'_>) {
+pub fn give_up_parked(py: Python<'_>) {
     if ANY_PARKED.load(Ordering::Acquire) && is_served(py) {
         give_up_all(py);
     }

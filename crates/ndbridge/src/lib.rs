@@ -4,10 +4,14 @@ pub use ndbridge_dtype as dtype;
 pub use ndbridge_storage as storage;
 pub use ndbridge_tensor as tensor;
 
+#[cfg(feature = "dlpack")]
+pub use ndbridge_dlpack as dlpack;
 #[cfg(feature = "numpy")]
-pub use ndbridge_numpy::{dlpack, npy, npz};
+pub use ndbridge_numpy::npy;
+#[cfg(feature = "npz")]
+pub use ndbridge_numpy::npz;
 #[cfg(feature = "python")]
-pub use ndbridge_numpy::{python, same_axes};
+pub use {ndbridge_python as python, ndbridge_python::same_axes};
 
 #[cfg(feature = "cuda")]
 pub use ndbridge_cuda as cuda;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ndbridge_cuda::{self as cuda, Stream, with_stream};
 use ndbridge_cuda_emulator::Session;
-use ndbridge_numpy::dlpack::{
+use ndbridge_dlpack::{
     CUDA, CUDA_HOST, CUDA_MANAGED, DlDevice, DlManagedVersioned, DlpackError, Exported,
     from_managed_versioned,
 };

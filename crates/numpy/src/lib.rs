@@ -1,16 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "npy")]
 mod atomic;
-#[expect(unsafe_code, reason = "makes tensors of memory on its caller's word")]
-mod described;
-pub mod dlpack;
+#[cfg(feature = "npy")]
 mod error;
+#[cfg(all(feature = "npy", feature = "python"))]
+mod exceptions;
+#[cfg(feature = "npy")]
 pub mod npy;
+#[cfg(feature = "npz")]
 pub mod npz;
 #[cfg(feature = "python")]
 pub mod python;
+#[cfg(feature = "npy")]
 mod reason;
+#[cfg(feature = "npy")]
 mod room;
 
+#[cfg(feature = "npy")]
 pub use error::{NumpyError, Place};
+#[cfg(feature = "npy")]
 pub use reason::FormatError;

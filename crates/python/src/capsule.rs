@@ -2,6 +2,11 @@
 
 use std::ffi::{CStr, c_void};
 
+use ndbridge_dlpack::{
+    DlDevice, DlManaged, DlManagedVersioned, DlpackError, Exported, ManagedOwner, VERSION,
+    device_of_code,
+};
+use ndbridge_interpreter::{intern, join_ledger, lend_to_python};
 use ndbridge_storage::Device;
 use ndbridge_tensor::Tensor;
 use pyo3::Borrowed;
@@ -10,15 +15,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
-use super::device;
-use super::error::ArrayError;
-use super::export::lend_to_python;
-use super::ledger_capsule::join_ledger;
-use super::once::intern;
-use crate::dlpack::{
-    DlDevice, DlManaged, DlManagedVersioned, DlpackError, Exported, ManagedOwner, VERSION,
-    device_of_code,
-};
+use crate::device;
+use crate::error::ObjectError;
 
 const LEGACY: &CStr = c"dltensor";
 const VERSIONED: &CStr = c"dltensor_versioned";
@@ -29,9 +27,9 @@ const USED_VERSIONED: &CStr = c"used_dltensor_versioned";
 ///
 /// # Errors
 /// `BufferError` if the capsule holds no structure, or was used already.
-pub(super) fn take(capsule: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
+pub(crate) fn take(capsule: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
     if let Some(owner) = take_unused(capsule) {
-        return Ok(owner.map_err(ArrayError::from)?);
+        return Ok(owner.map_err(ObjectError::from)?);
     }
     let what = match capsule.cast::<PyCapsule>() {
         Ok(_) => "a capsule that holds no DLPack tensor, or was used already",
@@ -69,7 +67,7 @@ fn take_named(
 }
 
 /// Whether `object` is a capsule.
-pub(super) fn is_capsule(object: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_capsule(object: &Bound<'_, PyAny>) -> bool {
     object.is_exact_instance_of::<PyCapsule>()
 }
 
@@ -78,7 +76,7 @@ pub(super) fn is_capsule(object: &Bound<'_, PyAny>) -> bool {
 ///
 /// # Errors
 /// `TypeError` if the memory is on a device that cannot be used; what the object raises.
-pub(super) fn ask(object: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
+pub(crate) fn ask(object: &Bound<'_, PyAny>) -> PyResult<ManagedOwner> {
     let py = object.py();
     let device = device_of(object)?;
     let method = object.getattr(intern!(py, "__dlpack__"))?;
@@ -106,7 +104,7 @@ fn device_of(object: &Bound<'_, PyAny>) -> PyResult<Device> {
     let (kind, id): (i32, i32) = method.call0()?.extract()?;
     match device_of_code(DlDevice { kind, id }) {
         Ok(device) if device.is_host() || device.is_driven() => Ok(device),
-        _ => Err(ArrayError::OnDevice { kind, id }.into()),
+        _ => Err(ObjectError::OnDevice { kind, id }.into()),
     }
 }
 
@@ -138,7 +136,7 @@ pub fn to_dlpack<'py>(
         let managed = exported.into_versioned(form.is_copied);
         return capsule_of(py, managed.cast(), VERSIONED, drop_versioned);
     }
-    let managed = exported.into_legacy().map_err(ArrayError::from)?;
+    let managed = exported.into_legacy().map_err(ObjectError::from)?;
     capsule_of(py, managed.cast(), LEGACY, drop_legacy)
 }
 
@@ -161,7 +159,7 @@ pub fn to_dlpack_on<'py>(
 ///
 /// # Errors
 /// As [`to_dlpack`], but read-only memory goes out as well.
-pub(super) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     capsule_of(py, lent(py, tensor)?.as_host().into_legacy_for_reader().cast(), LEGACY, drop_legacy)
 }
 
@@ -169,9 +167,9 @@ pub(super) fn to_reader<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound
 ///
 /// # Errors
 /// As [`to_dlpack`].
-pub(super) fn to_ndbridge<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn to_ndbridge<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     lend_to_python(tensor)?;
-    let exported = Exported::new_unaligned(tensor).map_err(ArrayError::from)?;
+    let exported = Exported::new_unaligned(tensor).map_err(ObjectError::from)?;
     capsule_of(py, exported.into_versioned(false).cast(), VERSIONED, drop_versioned)
 }
 
@@ -180,10 +178,10 @@ pub(super) fn to_ndbridge<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bou
 /// # Errors
 /// `BufferError` for what DLPack cannot express, and while a guard of the memory is alive.
 #[track_caller]
-pub(super) fn lent(py: Python<'_>, tensor: &Tensor) -> PyResult<Exported> {
+pub(crate) fn lent(py: Python<'_>, tensor: &Tensor) -> PyResult<Exported> {
     join_ledger(py)?;
     lend_to_python(tensor)?;
-    Ok(Exported::new(tensor).map_err(ArrayError::from)?)
+    Ok(Exported::new(tensor).map_err(ObjectError::from)?)
 }
 
 fn capsule_of<'py>(

@@ -3,18 +3,17 @@
 use std::ffi::c_void;
 use std::ptr;
 
+use ndbridge_dlpack::DlExchange;
 use ndbridge_dtype::DType;
+use ndbridge_interpreter::{check_host, intern, once::Once, to_py_err};
 use ndbridge_storage::Device;
 use ndbridge_tensor::{Order, Tensor};
 use pyo3::prelude::*;
 
-use super::capsule::{self, DlpackForm};
-use super::device;
-use super::error::{ArrayError, to_py_err};
-use super::export::check_host;
-use super::once::{Once, intern};
-use super::producer::known_type;
-use crate::dlpack::{self, DlExchange};
+use crate::capsule::{self, DlpackForm};
+use crate::device;
+use crate::error::ObjectError;
+use crate::producer::known_type;
 
 /// What XLA and Eigen ask of an address before they share it.
 const ALIGN_BYTES: usize = 64;
@@ -147,7 +146,7 @@ impl Holder {
         // Consumers of pinned memory ask for the host's, and have no name for it.
         let device = self.tensor.device();
         let device = if device.is_host() { Device::Cpu } else { device };
-        let device = dlpack::device_of(device).map_err(ArrayError::from)?;
+        let device = ndbridge_dlpack::device_of(device).map_err(ObjectError::from)?;
         Ok((device.kind, device.id))
     }
 }
@@ -177,7 +176,7 @@ pub fn to_cupy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyA
 
 fn refuse<T>(consumer: &'static str, reason: &str, remedy: &'static str) -> PyResult<T> {
     let reason = reason.to_owned();
-    Err(ArrayError::Consumer { consumer, reason, remedy }.into())
+    Err(ObjectError::Consumer { consumer, reason, remedy }.into())
 }
 
 fn check_whole_steps(consumer: &'static str, tensor: &Tensor) -> PyResult<()> {

@@ -4,26 +4,24 @@
 //! user.
 
 use ndbridge_dtype::{ByteOrder, parse_type_string};
+use ndbridge_interpreter::{ArrayError, join_ledger, lend_to_python, to_py_err};
+use ndbridge_numpy::python::array_interface;
 use ndbridge_storage::{Device, Mutability};
-use ndbridge_tensor::{Layout, MAX_NDIM, Order, Tensor, TensorError};
+use ndbridge_tensor::{Layout, MAX_NDIM, Order, Outside, Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use smallvec::SmallVec;
 
-use super::error::{ArrayError, to_py_err};
-use super::export::lend_to_python;
-use super::incoming::entry;
-use super::ledger_capsule::join_ledger;
-use super::{array_interface, device};
-use crate::described::Described;
+use crate::device;
+use crate::incoming::entry;
 
 /// What the dictionary says, once our current stream waits for the one named there.
 ///
 /// # Errors
 /// `BufferError` for a mask, for the other byte order and for what the driver does not know;
 /// `ValueError` for stream 0; `KeyError`, `TypeError` for a dictionary that is none.
-pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
+pub(crate) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Outside> {
     if entry(interface, "mask")?.is_some() {
         return Err(PyBufferError::new_err("__cuda_array_interface__ with a mask: fill it first"));
     }
@@ -56,9 +54,9 @@ pub(super) fn describe(interface: &Bound<'_, PyAny>) -> PyResult<Described> {
     }
     let mutability = if is_read_only { Mutability::ReadOnly } else { Mutability::Writable };
     let ptr = std::ptr::without_provenance_mut(address);
-    let described = Described { ptr, shape, strides, dtype, byte_order, device, mutability };
-    described.check().map_err(to_py_err)?;
-    Ok(described)
+    let outside = Outside { ptr, shape, strides, dtype, byte_order, device, mutability };
+    outside.check().map_err(to_py_err)?;
+    Ok(outside)
 }
 
 /// The integers of a tuple; of one longer than any shape, as many as show that.

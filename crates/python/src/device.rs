@@ -8,20 +8,20 @@
 //! | `__dlpack__(stream=s)` out | the consumer's stream is made to wait; -1: it sees to that itself |
 //! | `__cuda_array_interface__` out | names our current stream, which was made to wait |
 
+use ndbridge_dlpack::DlExchange;
+use ndbridge_interpreter::{raised, to_py_err};
 use ndbridge_storage::{BorrowKind, Consumer, Device, Storage, StorageError, find_backend};
-use ndbridge_tensor::{Tensor, TensorError};
+use ndbridge_tensor::{Outside, Tensor, TensorError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::error::{ArrayError, raised, to_py_err};
-use crate::described::Described;
-use crate::dlpack::{self, DlExchange};
+use crate::error::ObjectError;
 
 /// The consumer wants nobody to wait.
 const NO_WAIT: i64 = -1;
 
 /// The handle of our current stream on a device, for a producer to make wait; `None` for the host.
-pub(super) fn own_stream(device: Device) -> PyResult<Option<usize>> {
+pub(crate) fn own_stream(device: Device) -> PyResult<Option<usize>> {
     if device.is_host() {
         return Ok(None);
     }
@@ -30,7 +30,7 @@ pub(super) fn own_stream(device: Device) -> PyResult<Option<usize>> {
 }
 
 /// What a `__cuda_array_interface__` does not say: the device of an address.
-pub(super) fn device_of(address: usize) -> PyResult<Device> {
+pub(crate) fn device_of(address: usize) -> PyResult<Device> {
     let first = Device::Cuda(0);
     if address == 0 {
         return Ok(first);
@@ -40,7 +40,7 @@ pub(super) fn device_of(address: usize) -> PyResult<Device> {
 
 /// Makes our current stream wait for a producer's, of which it has given the handle; without a handle,
 /// for the stream of code that names none.
-pub(super) fn after_stream(device: Device, handle: Option<i64>) -> PyResult<()> {
+pub(crate) fn after_stream(device: Device, handle: Option<i64>) -> PyResult<()> {
     if device.is_host() {
         return Ok(());
     }
@@ -51,17 +51,17 @@ pub(super) fn after_stream(device: Device, handle: Option<i64>) -> PyResult<()> 
 }
 
 /// Makes our current stream wait for the current stream of the library whose table this is.
-pub(super) fn after_current_stream(table: &DlExchange, described: &Described) -> PyResult<()> {
-    if described.device.is_host() {
+pub(crate) fn after_current_stream(table: &DlExchange, outside: &Outside) -> PyResult<()> {
+    if outside.device.is_host() {
         return Ok(());
     }
-    after_stream(described.device, their_stream(table, described.device)?)
+    after_stream(outside.device, their_stream(table, outside.device)?)
 }
 
 /// The handle of the library's current stream, as DLPack counts them; `None` if it names none.
 fn their_stream(table: &DlExchange, device: Device) -> PyResult<Option<i64>> {
     let Some(current) = table.current_stream else { return Ok(None) };
-    let device = dlpack::device_of(device).map_err(ArrayError::from)?;
+    let device = ndbridge_dlpack::device_of(device).map_err(ObjectError::from)?;
     let mut handle = std::ptr::null_mut();
     // SAFETY: the table's own function, a device's numbers, a place for the result; attached.
     if unsafe { current(device.kind, device.id, &mut handle) } != 0 {
@@ -74,7 +74,7 @@ fn their_stream(table: &DlExchange, device: Device) -> PyResult<Option<i64>> {
 }
 
 /// Notes that memory of ours, which comes back, is ready in the order of our current stream.
-pub(super) fn came_back(storage: &Storage) -> PyResult<()> {
+pub(crate) fn came_back(storage: &Storage) -> PyResult<()> {
     storage.note_ready().map_err(as_exception)
 }
 
@@ -82,7 +82,7 @@ pub(super) fn came_back(storage: &Storage) -> PyResult<()> {
 ///
 /// # Errors
 /// `ValueError` for 0, which may mean two streams, and for anything that is no stream.
-pub(super) fn hand_over(tensor: &Tensor, stream: Option<i64>) -> PyResult<()> {
+pub(crate) fn hand_over(tensor: &Tensor, stream: Option<i64>) -> PyResult<()> {
     let to = match stream {
         _ if tensor.device().is_host() => Consumer::Waits,
         None => Consumer::OnDefaultQueue,
@@ -93,7 +93,7 @@ pub(super) fn hand_over(tensor: &Tensor, stream: Option<i64>) -> PyResult<()> {
 }
 
 /// As [`hand_over`], to the library whose table this is.
-pub(super) fn hand_over_to(table: Option<&DlExchange>, tensor: &Tensor) -> PyResult<()> {
+pub(crate) fn hand_over_to(table: Option<&DlExchange>, tensor: &Tensor) -> PyResult<()> {
     let stream = match table {
         Some(table) if !tensor.device().is_host() => their_stream(table, tensor.device())?,
         _ => None,

@@ -6,19 +6,18 @@
 use std::ffi::{CStr, c_int};
 
 use ndbridge_dtype::{ByteOrder, DType, Kind};
+use ndbridge_interpreter::{raised, to_py_err};
+use ndbridge_numpy::python::NdarrayError;
 use ndbridge_storage::{Device, Mutability};
-use ndbridge_tensor::MAX_NDIM;
+use ndbridge_tensor::{MAX_NDIM, Outside};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 use smallvec::SmallVec;
 
-use super::error::{ArrayError, raised, to_py_err};
-use crate::described::Described;
-
 /// A `Py_buffer` that is released when this is dropped.
-pub(super) struct HeldBuffer<'py> {
+pub(crate) struct HeldBuffer<'py> {
     // Boxed: an exporter may point into the structure itself.
     view: Box<ffi::Py_buffer>,
     _py: Python<'py>,
@@ -29,7 +28,7 @@ impl<'py> HeldBuffer<'py> {
     ///
     /// # Errors
     /// What the object raises; `BufferError` if it has no buffer, or one that no memory can have.
-    pub(super) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         Self::asked(object, ffi::PyBUF_RECORDS_RO)
     }
 
@@ -46,7 +45,7 @@ impl<'py> HeldBuffer<'py> {
     }
 
     /// First and past-the-last address of the bytes, where they are contiguous.
-    pub(super) fn addresses(&self) -> (usize, usize) {
+    pub(crate) fn addresses(&self) -> (usize, usize) {
         let start = self.view.buf.addr();
         (start, start.saturating_add(usize::try_from(self.view.len).unwrap_or(0)))
     }
@@ -127,11 +126,11 @@ impl<'py> HeldBuffer<'py> {
     /// # Errors
     /// `TypeError` for formats that cannot be carried, `BufferError` for indirect memory; errors for
     /// what no memory can be.
-    pub(super) fn describe(&self) -> PyResult<Described> {
+    pub(crate) fn describe(&self) -> PyResult<Outside> {
         let dtype = self.dtype()?;
         self.check_direct()?;
         let is_read_only = self.view.readonly != 0;
-        let described = Described {
+        let outside = Outside {
             ptr: self.view.buf.cast(),
             // None is negative.
             shape: self.shape().iter().map(|&len| len as usize).collect(),
@@ -141,8 +140,8 @@ impl<'py> HeldBuffer<'py> {
             device: Device::Cpu,
             mutability: if is_read_only { Mutability::ReadOnly } else { Mutability::Writable },
         };
-        described.check().map_err(to_py_err)?;
-        Ok(described)
+        outside.check().map_err(to_py_err)?;
+        Ok(outside)
     }
 
     fn dtype(&self) -> PyResult<DType> {
@@ -154,7 +153,7 @@ impl<'py> HeldBuffer<'py> {
         let item_bytes = usize::try_from(self.view.itemsize).unwrap_or(0);
         dtype_of_format(format.to_bytes(), item_bytes).ok_or_else(|| {
             let descr = format.to_string_lossy().into_owned();
-            ArrayError::UnknownDType { descr }.into()
+            NdarrayError::UnknownDType { descr }.into()
         })
     }
 }

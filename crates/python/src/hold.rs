@@ -25,17 +25,19 @@
 use std::cell::OnceCell;
 use std::ops::{Deref, DerefMut};
 
+use ndbridge_interpreter::intern;
+use ndbridge_numpy::python::{
+    api::NumpyApi,
+    array::describe_again,
+    frozen::{Frozen, Noted},
+    pins::{Link, walk},
+};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use smallvec::SmallVec;
 
-use super::api::NumpyApi;
-use super::array::describe_again;
-use super::frozen::{Frozen, Noted};
-use super::lender::Lender;
-use super::once::intern;
-use super::pins::{Link, walk};
-use super::producer::{Producer, known};
+use crate::lender::Lender;
+use crate::producer::{Producer, known};
 
 /// Which NumPy arrays a hold makes read-only for its time.
 ///
@@ -160,7 +162,7 @@ struct Lent<'py> {
 /// buffer behind it. What cannot be blocked, [`unblocked`](Hold::unblocked) names.
 ///
 /// ```no_run
-/// use ndbridge_numpy::python::{Any, Arg, ArgMut, hold};
+/// use ndbridge_python::{Any, Arg, ArgMut, hold};
 /// use pyo3::prelude::*;
 ///
 /// #[pyfunction]
@@ -185,7 +187,7 @@ pub fn hold<'py>(py: Python<'py>, lenders: &[&dyn Lender]) -> PyResult<Hold<'py>
 /// As [`hold`], with the arrays read-only that `freeze` names.
 ///
 /// ```no_run
-/// use ndbridge_numpy::python::{Arg, Freeze, hold_with};
+/// use ndbridge_python::{Arg, Freeze, hold_with};
 /// use pyo3::prelude::*;
 ///
 /// /// While this adds up a row, nobody writes to the matrix by NumPy.
@@ -293,8 +295,8 @@ impl<'py> Hold<'py> {
 
 /// Address and count of bytes of an array's elements.
 fn extent_of(array: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
-    let described = describe_again(array)?;
-    Ok((described.ptr.addr(), described.len() * described.dtype.item_bytes()))
+    let outside = describe_again(array)?;
+    Ok((outside.ptr.addr(), outside.len() * outside.dtype.item_bytes()))
 }
 
 /// The object that a tensor's memory belongs to, if it is Python's.

@@ -1,15 +1,13 @@
 //! Arrays in, to be kept.
 
 use ndbridge_dtype::DType;
+use ndbridge_interpreter::{intern, to_py_err};
+use ndbridge_numpy::python::{NdarrayError, api::NumpyApi, numpy_dtype};
 use ndbridge_tensor::{CopyRule, Facts, Plan, Request, Tensor, TensorError, plan};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::api::NumpyApi;
-use super::dtypes::numpy_dtype;
-use super::error::{ArrayError, to_py_err};
-use super::incoming::{self, Incoming};
-use super::once::intern;
+use crate::incoming::{self, Incoming};
 
 /// A NumPy array as a tensor: shares its memory.
 ///
@@ -20,7 +18,7 @@ use super::once::intern;
 /// for arrays in the other byte order, which cannot be shared.
 pub fn from_numpy(object: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     if NumpyApi::get(object.py())?.array_of(object).is_none() {
-        return Err(ArrayError::not_an_array(object).into());
+        return Err(NdarrayError::not_an_array(object).into());
     }
     share(object, "from_numpy")
 }
@@ -80,14 +78,14 @@ pub fn gather<'py>(
 
 /// An array that a Python object lends, found and not yet used.
 pub struct Found<'py> {
-    pub(super) incoming: Incoming<'py>,
+    pub(crate) incoming: Incoming<'py>,
 }
 
 impl Found<'_> {
     /// What a plan needs to know of the array.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        self.incoming.described.facts()
+        self.incoming.outside.facts()
     }
 
     /// What `request` asks for, shared or copied as the plan decides.

@@ -14,44 +14,43 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Arc;
 
+use ndbridge_dlpack::{DlExchange, DlManagedVersioned, DlTensor, ManagedOwner, PlainHeader};
 use ndbridge_dtype::Kind;
+use ndbridge_interpreter::{
+    PythonGate, PythonOwner, call, give_up_parked, intern, join_ledger, once::Once, raised,
+    storage_of, to_py_err, type_name,
+};
+use ndbridge_numpy::python::{
+    NdarrayError,
+    api::NumpyApi,
+    array,
+    pins::{CallPin, Chain, Link, walk},
+};
 use ndbridge_storage::{Device, ForeignAccess, Mutability};
-use ndbridge_tensor::Tensor;
+use ndbridge_tensor::{Outside, Tensor};
 use pyo3::exceptions::{PyBufferError, PyKeyError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PyType};
 
-use super::api::NumpyApi;
-use super::array;
-use super::call::call;
-use super::capsule;
-use super::device;
-use super::error::{ArrayError, raised, to_py_err, type_name};
-use super::gate::PythonGate;
-use super::held_buffer::{HeldBuffer, memoryview_of};
-use super::known_memory::storage_of;
-use super::ledger_capsule::join_ledger;
-use super::once::{Once, intern};
-use super::owner::PythonOwner;
-use super::pins::{CallPin, Chain, Link, walk};
-use super::producer::{Known, Producer, known};
-use super::reference::give_up_parked;
-use super::torch::{self, TorchGate};
-use crate::described::Described;
-use crate::dlpack::{self, DlExchange, DlManagedVersioned, DlTensor, ManagedOwner, PlainHeader};
+use crate::capsule;
+use crate::device;
+use crate::error::ObjectError;
+use crate::held_buffer::{HeldBuffer, memoryview_of};
+use crate::producer::{Known, Producer, known};
+use crate::torch::{self, TorchGate};
 
 /// An array that a Python object lends.
-pub(super) struct Incoming<'py> {
-    pub(super) described: Described,
-    pub(super) producer: Producer,
+pub(crate) struct Incoming<'py> {
+    pub(crate) outside: Outside,
+    pub(crate) producer: Producer,
     /// The object, or the NumPy array over its memory.
-    pub(super) object: Bound<'py, PyAny>,
-    pub(super) hold: Hold<'py>,
+    pub(crate) object: Bound<'py, PyAny>,
+    pub(crate) hold: Hold<'py>,
 }
 
 /// What keeps the memory, besides a reference to the object.
-pub(super) enum Hold<'py> {
+pub(crate) enum Hold<'py> {
     /// Nothing yet: the object is a NumPy array.
     Array,
     /// The storage of a torch tensor, which is not resized.
@@ -73,21 +72,21 @@ impl<'py> Incoming<'py> {
     /// `TypeError` if it lends none, or one that cannot be carried; `BufferError` for memory that
     /// does not hold the object's values (torch's lazy bits).
     #[inline]
-    pub(super) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         let found = Self::find(object)?;
-        found.ok_or_else(|| ArrayError::NoProtocol { found: type_name(object) }.into())
+        found.ok_or_else(|| ObjectError::NoProtocol { found: type_name(object) }.into())
     }
 
     /// As [`of`](Self::of); `None` if the object lends no array.
     #[inline]
-    pub(super) fn find(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+    pub(crate) fn find(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
         join_ledger(object.py())?;
         give_up_parked(object.py());
         let api = NumpyApi::get(object.py())?;
         if let Some(array) = api.array_of(object) {
-            let described = array::describe(api, object, &array)?;
+            let outside = array::describe(api, object, &array)?;
             let (producer, object) = (Producer::NumPy, object.clone());
-            return Ok(Some(Self { described, producer, object, hold: Hold::Array }));
+            return Ok(Some(Self { outside, producer, object, hold: Hold::Array }));
         }
         Self::not_of_numpy(object, known(object)?)
     }
@@ -109,19 +108,19 @@ impl<'py> Incoming<'py> {
         table: &'static DlExchange,
     ) -> PyResult<Self> {
         let producer = known.producer;
-        let (described, hold) = match producer {
+        let (outside, hold) = match producer {
             Producer::Torch => Self::torch(object, Some(table), known.has_no_flags)?,
             _ => Self::managed(object, table)?,
         };
-        check_is_supported(&described)?;
-        device::after_current_stream(table, &described)?;
-        Ok(Self { described, producer, object: object.clone(), hold })
+        check_is_supported(&outside)?;
+        device::after_current_stream(table, &outside)?;
+        Ok(Self { outside, producer, object: object.clone(), hold })
     }
 
-    fn managed(object: &Bound<'py, PyAny>, table: &DlExchange) -> PyResult<(Described, Hold<'py>)> {
+    fn managed(object: &Bound<'py, PyAny>, table: &DlExchange) -> PyResult<(Outside, Hold<'py>)> {
         let managed = managed(object, Some(table))?;
-        let described = managed.describe().map_err(ArrayError::from)?;
-        Ok((described, Hold::Managed(managed)))
+        let outside = managed.describe().map_err(ObjectError::from)?;
+        Ok((outside, Hold::Managed(managed)))
     }
 
     /// A torch tensor, with its storage held where the memory is the host's.
@@ -129,23 +128,23 @@ impl<'py> Incoming<'py> {
         object: &Bound<'py, PyAny>,
         table: Option<&DlExchange>,
         has_no_flags: bool,
-    ) -> PyResult<(Described, Hold<'py>)> {
+    ) -> PyResult<(Outside, Hold<'py>)> {
         torch::check_plain(object)?;
         let storage = torch::kept_storage(object);
         let found = Self::torch_elements(object, table, has_no_flags);
         // torch's own words come with a stack of its C++ calls.
         let in_our_words = |error| torch::in_our_words(object, error);
-        let (described, managed) = found.map_err(in_our_words)?;
+        let (outside, managed) = found.map_err(in_our_words)?;
         match managed {
-            Some(managed) if !described.device.is_host() => Ok((described, Hold::Managed(managed))),
+            Some(managed) if !outside.device.is_host() => Ok((outside, Hold::Managed(managed))),
             managed => {
                 let storage = storage.map_err(in_our_words)?;
-                torch::check_inside(&storage, &described)?;
+                torch::check_inside(&storage, &outside)?;
                 let hold = match managed {
                     None => Hold::Torch(storage),
                     Some(managed) => Hold::TorchManaged(Box::new((storage, managed))),
                 };
-                Ok((described, hold))
+                Ok((outside, hold))
             }
         }
     }
@@ -154,17 +153,17 @@ impl<'py> Incoming<'py> {
         object: &Bound<'py, PyAny>,
         table: Option<&DlExchange>,
         has_no_flags: bool,
-    ) -> PyResult<(Described, Option<ManagedOwner>)> {
+    ) -> PyResult<(Outside, Option<ManagedOwner>)> {
         if has_no_flags
             && let Some(table) = table
-            && let Some(described) = view(object, table)?
-            && described.device.is_host()
+            && let Some(outside) = view(object, table)?
+            && outside.device.is_host()
         {
-            return Ok((described, None));
+            return Ok((outside, None));
         }
         let managed = managed(object, table)?;
-        let described = managed.describe().map_err(ArrayError::from)?;
-        Ok((described, Some(managed)))
+        let outside = managed.describe().map_err(ObjectError::from)?;
+        Ok((outside, Some(managed)))
     }
 
     /// JAX lends its buffers read-only, but not those of bfloat16 and float8.
@@ -203,13 +202,13 @@ impl<'py> Incoming<'py> {
         // Asked for a capsule of strings or handles, TensorFlow ends the process.
         let dtype: String = match object.getattr_opt(intern!(object.py(), "dtype"))? {
             Some(dtype) => dtype.getattr("name")?.extract()?,
-            None => return Err(ArrayError::NoProtocol { found: type_name(object) }.into()),
+            None => return Err(ObjectError::NoProtocol { found: type_name(object) }.into()),
         };
         if dtype.parse::<ndbridge_dtype::DType>().is_err() {
-            return Err(ArrayError::TensorFlowDType { dtype }.into());
+            return Err(ObjectError::TensorFlowDType { dtype }.into());
         }
         if !object.hasattr(intern!(object.py(), "__dlpack__"))? {
-            return Err(ArrayError::NoProtocol { found: type_name(object) }.into());
+            return Err(ObjectError::NoProtocol { found: type_name(object) }.into());
         }
         if dtype.starts_with("float8") {
             return Ok(None);
@@ -223,11 +222,11 @@ impl<'py> Incoming<'py> {
         api: &NumpyApi,
         array: Bound<'py, PyAny>,
     ) -> PyResult<Self> {
-        let found = api.array_of(&array).ok_or_else(|| ArrayError::not_an_array(&array))?;
-        let mut described = array::describe(api, &array, &found)?;
-        described.mutability = Mutability::ReadOnly;
+        let found = api.array_of(&array).ok_or_else(|| NdarrayError::not_an_array(&array))?;
+        let mut outside = array::describe(api, &array, &found)?;
+        outside.mutability = Mutability::ReadOnly;
         let (producer, object) = (Producer::TensorFlow, object.clone());
-        Ok(Self { described, producer, object, hold: Hold::Kept(array) })
+        Ok(Self { outside, producer, object, hold: Hold::Kept(array) })
     }
 
     fn buffer(
@@ -235,14 +234,9 @@ impl<'py> Incoming<'py> {
         producer: Producer,
         buffer: HeldBuffer<'py>,
     ) -> PyResult<Self> {
-        let mut described = buffer.describe()?;
-        described.mutability = Mutability::ReadOnly;
-        Ok(Self {
-            described,
-            producer,
-            object: object.clone(),
-            hold: Hold::Buffer { _held: buffer },
-        })
+        let mut outside = buffer.describe()?;
+        outside.mutability = Mutability::ReadOnly;
+        Ok(Self { outside, producer, object: object.clone(), hold: Hold::Buffer { _held: buffer } })
     }
 
     fn dlpack(object: &Bound<'py, PyAny>, producer: Producer) -> PyResult<Self> {
@@ -254,12 +248,12 @@ impl<'py> Incoming<'py> {
         producer: Producer,
         managed: ManagedOwner,
     ) -> PyResult<Self> {
-        let mut described = managed.describe().map_err(ArrayError::from)?;
-        check_is_supported(&described)?;
+        let mut outside = managed.describe().map_err(ObjectError::from)?;
+        check_is_supported(&outside)?;
         if producer.is_immutable() {
-            described.mutability = Mutability::ReadOnly;
+            outside.mutability = Mutability::ReadOnly;
         }
-        Ok(Self { described, producer, object: object.clone(), hold: Hold::Managed(managed) })
+        Ok(Self { outside, producer, object: object.clone(), hold: Hold::Managed(managed) })
     }
 
     /// Any object, by the protocols it has.
@@ -268,16 +262,16 @@ impl<'py> Incoming<'py> {
         if capsule::is_capsule(object) {
             let taken = Self::of_managed(object, producer, capsule::take(object)?)?;
             // Whoever asked for it named no stream: that means the default one.
-            device::after_stream(taken.described.device, None)?;
+            device::after_stream(taken.outside.device, None)?;
             return Ok(Some(taken));
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
             if producer != Producer::Torch {
                 return Self::dlpack(object, producer).map(Some);
             }
-            let (described, hold) = Self::torch(object, None, false)?;
-            check_is_supported(&described)?;
-            return Ok(Some(Self { described, producer, object: object.clone(), hold }));
+            let (outside, hold) = Self::torch(object, None, false)?;
+            check_is_supported(&outside)?;
+            return Ok(Some(Self { outside, producer, object: object.clone(), hold }));
         }
         if let Some(interface) = object.getattr_opt(intern!(py, "__cuda_array_interface__"))? {
             return Self::cuda_interface(object, producer, &interface).map(Some);
@@ -295,7 +289,7 @@ impl<'py> Incoming<'py> {
         let view = memoryview_of(object)?;
         let array = numpy_asarray(view.as_any())?;
         let Some(incoming) = Self::find(&array)? else { return Ok(None) };
-        incoming.described.check().map_err(to_py_err)?;
+        incoming.outside.check().map_err(to_py_err)?;
         Ok(Some(Self { producer, ..incoming }))
     }
 
@@ -305,11 +299,11 @@ impl<'py> Incoming<'py> {
         interface: &Bound<'py, PyAny>,
     ) -> PyResult<Self> {
         if !Device::Cuda(0).is_driven() {
-            return Err(ArrayError::OnDevice { kind: dlpack::CUDA, id: 0 }.into());
+            return Err(ObjectError::OnDevice { kind: ndbridge_dlpack::CUDA, id: 0 }.into());
         }
-        let described = super::cuda_interface::describe(interface)?;
+        let outside = super::cuda_interface::describe(interface)?;
         let object = object.clone();
-        Ok(Self { described, producer, hold: Hold::Kept(object.clone()), object })
+        Ok(Self { outside, producer, hold: Hold::Kept(object.clone()), object })
     }
 
     fn array_interface(
@@ -318,17 +312,17 @@ impl<'py> Incoming<'py> {
     ) -> PyResult<Self> {
         // What NumPy makes of it is checked: it believes every number, and overlooks a mask.
         if entry(interface, "mask")?.is_some() {
-            return Err(ArrayError::InterfaceMask { found: type_name(object) }.into());
+            return Err(ObjectError::InterfaceMask { found: type_name(object) }.into());
         }
         let incoming = Self::of(&numpy_asarray(object)?)?;
-        let described = &incoming.described;
-        described.check().map_err(to_py_err)?;
-        let Some((start, end)) = described.addresses() else { return Ok(incoming) };
+        let outside = &incoming.outside;
+        outside.check().map_err(to_py_err)?;
+        let Some((start, end)) = outside.addresses() else { return Ok(incoming) };
         let data = entry(interface, "data")?;
         let said = data.as_ref().and_then(|data| data.extract::<(usize, bool)>().ok());
         if let Some((said, _)) = said {
-            if said != described.ptr.addr() {
-                return Err(ArrayError::HiddenCopy { found: type_name(object) }.into());
+            if said != outside.ptr.addr() {
+                return Err(ObjectError::HiddenCopy { found: type_name(object) }.into());
             }
             return Ok(incoming);
         }
@@ -336,14 +330,14 @@ impl<'py> Incoming<'py> {
         let (buffer_start, buffer_end) = buffer.addresses();
         if start < buffer_start || end > buffer_end {
             let (found, buffer_bytes) = (type_name(object), buffer_end - buffer_start);
-            return Err(ArrayError::OutsideBuffer { found, buffer_bytes }.into());
+            return Err(ObjectError::OutsideBuffer { found, buffer_bytes }.into());
         }
         Ok(incoming)
     }
 
     /// Keeps the memory in its place for the time of a call.
     #[inline]
-    pub(super) fn pin(&self) -> PyResult<CallPin<'py>> {
+    pub(crate) fn pin(&self) -> PyResult<CallPin<'py>> {
         match self.hold {
             Hold::Array => {
                 let api = NumpyApi::get(self.object.py())?;
@@ -358,11 +352,11 @@ impl<'py> Incoming<'py> {
 
     /// Whether a NumPy array, which other code may have changed until it was pinned, still is what
     /// was seen.
-    pub(super) fn is_as_described(&self) -> PyResult<bool> {
+    pub(crate) fn is_as_outside(&self) -> PyResult<bool> {
         if !matches!(self.hold, Hold::Array) {
             return Ok(true);
         }
-        let (now, seen) = (array::describe_again(&self.object)?, &self.described);
+        let (now, seen) = (array::describe_again(&self.object)?, &self.outside);
         let is_same = now.shape == seen.shape && now.strides == seen.strides;
         let means_the_same = now.dtype == seen.dtype && now.byte_order == seen.byte_order;
         Ok(is_same && means_the_same && now.ptr == seen.ptr && now.mutability == seen.mutability)
@@ -371,10 +365,10 @@ impl<'py> Incoming<'py> {
     /// A tensor that shares the memory, for as long as it lives; memory that went out from here
     /// becomes a view of its own storage again.
     #[inline]
-    pub(super) fn into_tensor(self) -> PyResult<Tensor> {
-        let Self { mut described, producer, object, hold } = self;
+    pub(crate) fn into_tensor(self) -> PyResult<Tensor> {
+        let Self { mut outside, producer, object, hold } = self;
         if let Hold::Managed(managed) = &hold
-            && let Some(own) = managed.own_view(&described).map_err(to_py_err)?
+            && let Some(own) = managed.own_view(&outside).map_err(to_py_err)?
         {
             device::came_back(own.storage())?;
             return Ok(own);
@@ -382,26 +376,26 @@ impl<'py> Incoming<'py> {
         let lent = || ForeignAccess::Lent(PythonGate::shared());
         // NumPy's own memory leads nowhere else.
         let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
-        if may_be_ours && let Some(known) = storage_of(&described) {
+        if may_be_ours && let Some(known) = storage_of(&outside) {
             device::came_back(&known)?;
-            return described.view_of(&known).map_err(to_py_err);
+            return outside.view_of(&known).map_err(to_py_err);
         }
-        if may_be_ours && described.is_empty() {
+        if may_be_ours && outside.is_empty() {
             // SAFETY: no bytes, so nothing that anybody could keep.
-            return unsafe { described.into_tensor("nothing", (), lent()) }.map_err(to_py_err);
+            return unsafe { outside.into_tensor("nothing", (), lent()) }.map_err(to_py_err);
         }
         let (pins, managed, access) = match hold {
             Hold::Array => {
                 let chain = Chain::of(&object)?;
                 // Whatever ran before it was pinned: from now on it stays as it is.
-                described = array::describe_again(&object)?;
+                outside = array::describe_again(&object)?;
                 let access = chain.access();
                 (chain.pins, None, access)
             }
             Hold::Torch(storage) => {
                 let managed = managed(&object, known(&object)?.exchange)?;
-                described = managed.describe().map_err(ArrayError::from)?;
-                torch::check_inside(&storage, &described)?;
+                outside = managed.describe().map_err(ObjectError::from)?;
+                torch::check_inside(&storage, &outside)?;
                 let gate = TorchGate::of(storage)?;
                 (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
             }
@@ -415,7 +409,7 @@ impl<'py> Incoming<'py> {
                 (vec![export], None, lent())
             }
             Hold::Kept(array) => {
-                let is_array = described.device.is_host();
+                let is_array = outside.device.is_host();
                 let mut pins = if is_array { Chain::of(&array)?.pins } else { Vec::new() };
                 pins.push(array.unbind());
                 (pins, None, lent())
@@ -430,11 +424,12 @@ impl<'py> Incoming<'py> {
             Producer::Ndbridge => "ndbridge.Tensor",
             Producer::Other => "foreign array",
         };
+        let managed = managed.map(|managed| Box::new(managed) as Box<dyn Send + Sync>);
         let owner = PythonOwner::new(object.unbind(), pins, managed);
         // SAFETY: the producer's own description of a live array, whose memory stays where it is
         // while the owner holds the object and what pins it; Python writes only when some thread is
         // attached, which the gate (or immutable bytes) accounts for.
-        unsafe { described.into_tensor(name, owner, access) }.map_err(to_py_err)
+        unsafe { outside.into_tensor(name, owner, access) }.map_err(to_py_err)
     }
 }
 
@@ -442,7 +437,7 @@ impl<'py> Incoming<'py> {
 ///
 /// # Errors
 /// What the dictionary raises, but for `KeyError`.
-pub(super) fn entry<'py>(
+pub(crate) fn entry<'py>(
     interface: &Bound<'py, PyAny>,
     name: &str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -464,7 +459,7 @@ fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// What a short look at an object shows.
-pub(super) enum Seen<'py> {
+pub(crate) enum Seen<'py> {
     /// A torch tensor and its storage; the header is good until Python code runs.
     Header(PlainHeader, Bound<'py, PyAny>),
     /// The array of an immutable tensor.
@@ -473,7 +468,7 @@ pub(super) enum Seen<'py> {
 
 /// A short look at an object that is no NumPy array; `None` if it is of another kind, or not plain.
 #[inline(always)]
-pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
+pub(crate) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
     let known = known(object).ok()?;
     if let Some(to_array) = known.to_array {
         return call(to_array, object).ok().map(Seen::Immutable);
@@ -481,8 +476,9 @@ pub(super) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
     let table = known.exchange.filter(|_| known.has_no_flags)?;
     torch::check_real(object).ok()?;
     let storage = torch::kept_storage(object).ok()?;
-    let plain = PlainHeader::of(header(object, table).ok()??)?;
-    // Whatever ran until the storage was held, no Python code runs between the header and this.
+    // SAFETY: whatever ran until the storage was held, no Python code runs between the header and its
+    // last use.
+    let plain = unsafe { PlainHeader::of(header(object, table).ok()??)? };
     let is_kept = torch::is_storage_of(&storage, object);
     // Complex tensors may be conjugates.
     (is_kept && plain.dtype().kind() != Kind::Complex).then_some(Seen::Header(plain, storage))
@@ -503,11 +499,12 @@ fn header(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<DlTe
     Ok(Some(unsafe { header.assume_init() }))
 }
 
-fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Described>> {
+fn view(object: &Bound<'_, PyAny>, table: &DlExchange) -> PyResult<Option<Outside>> {
     let Some(header) = header(object, table)? else { return Ok(None) };
     let version = Some(table.header.version);
-    let described = dlpack::describe(&header, version, Mutability::Writable);
-    Ok(Some(described.map_err(ArrayError::from)?))
+    // SAFETY: no Python code ran since the table's function filled the header in.
+    let outside = unsafe { ndbridge_dlpack::describe(&header, version, Mutability::Writable) };
+    Ok(Some(outside.map_err(ObjectError::from)?))
 }
 
 /// The object's elements, to be kept.
@@ -524,7 +521,7 @@ fn managed(object: &Bound<'_, PyAny>, table: Option<&DlExchange>) -> PyResult<Ma
     // A function that says it did not fail, and raised all the same.
     match PyErr::take(object.py()) {
         Some(error) => Err(error),
-        None => Ok(managed.map_err(ArrayError::from)?),
+        None => Ok(managed.map_err(ObjectError::from)?),
     }
 }
 
@@ -532,20 +529,20 @@ fn managed(object: &Bound<'_, PyAny>, table: Option<&DlExchange>) -> PyResult<Ma
 ///
 /// # Errors
 /// `TypeError`.
-pub(super) fn check_is_host(described: &Described) -> PyResult<()> {
-    if described.device.is_host() { Ok(()) } else { Err(on_device(described)) }
+pub(crate) fn check_is_host(outside: &Outside) -> PyResult<()> {
+    if outside.device.is_host() { Ok(()) } else { Err(on_device(outside)) }
 }
 
 /// Refuses memory of devices that nothing here drives, or for which there is no driver.
-fn check_is_supported(described: &Described) -> PyResult<()> {
-    let is_host = described.device.is_host();
-    if is_host || described.device.is_driven() { Ok(()) } else { Err(on_device(described)) }
+fn check_is_supported(outside: &Outside) -> PyResult<()> {
+    let is_host = outside.device.is_host();
+    if is_host || outside.device.is_driven() { Ok(()) } else { Err(on_device(outside)) }
 }
 
-fn on_device(described: &Described) -> PyErr {
-    match dlpack::device_of(described.device) {
-        Ok(device) => ArrayError::OnDevice { kind: device.kind, id: device.id }.into(),
-        Err(error) => ArrayError::from(error).into(),
+fn on_device(outside: &Outside) -> PyErr {
+    match ndbridge_dlpack::device_of(outside.device) {
+        Ok(device) => ObjectError::OnDevice { kind: device.kind, id: device.id }.into(),
+        Err(error) => ObjectError::from(error).into(),
     }
 }
 
@@ -569,7 +566,7 @@ fn is_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 ///
 /// # Errors
 /// As [`Incoming::of`]; `BufferError` for an object that does not speak DLPack.
-pub(super) fn by_dlpack<'py>(object: &Bound<'py, PyAny>) -> PyResult<Incoming<'py>> {
+pub(crate) fn by_dlpack<'py>(object: &Bound<'py, PyAny>) -> PyResult<Incoming<'py>> {
     let py = object.py();
     let speaks = capsule::is_capsule(object) || object.hasattr(intern!(py, "__dlpack__"))?;
     if !speaks {

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use ndbridge_dtype::Element;
+use ndbridge_interpreter::{PythonOwner, python_owner};
 use ndbridge_storage::Access;
 use ndbridge_tensor::{ReadGuard, Tensor, WriteGuard};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
-use super::owner::{PythonOwner, python_owner};
+use crate::arg::{Arg, ArgMut, Axes, Constraint, DTypes};
 
 pub mod sealed {
     use std::ops::Range;
@@ -40,12 +40,12 @@ pub mod sealed {
 /// Nobody else has it: what a hold relies on is checked where these are made.
 ///
 /// ```no_run
-/// fn lends<L: ndbridge_numpy::python::Lender>() {}
+/// fn lends<L: ndbridge_python::Lender>() {}
 /// lends::<ndbridge_tensor::Tensor>();
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use ndbridge_numpy::python::Lender;
+/// use ndbridge_python::Lender;
 /// use pyo3::{Bound, PyAny, Python};
 ///
 /// struct Mine;

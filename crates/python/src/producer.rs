@@ -6,16 +6,16 @@ use std::sync::atomic::{
     AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
+use ndbridge_dlpack::{DlExchange, DlExchangeHeader, VERSION};
+use ndbridge_interpreter::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyString, PyType};
 
-use super::once::intern;
-use super::torch;
-use crate::dlpack::{DlExchange, DlExchangeHeader, VERSION};
+use crate::torch;
 
 /// The library an array came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Producer {
+pub(crate) enum Producer {
     NumPy,
     Torch,
     Jax,
@@ -26,7 +26,7 @@ pub(super) enum Producer {
 }
 
 impl Producer {
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NumPy => "numpy",
             Self::Torch => "torch",
@@ -38,21 +38,21 @@ impl Producer {
     }
 
     /// Whether its arrays are values that nobody may write.
-    pub(super) const fn is_immutable(self) -> bool {
+    pub(crate) const fn is_immutable(self) -> bool {
         matches!(self, Self::Jax | Self::TensorFlow)
     }
 }
 
 /// What is known of a type that is not NumPy's.
 #[derive(Clone, Copy)]
-pub(super) struct Known {
-    pub(super) producer: Producer,
+pub(crate) struct Known {
+    pub(crate) producer: Producer,
     /// DLPack's table of functions, if the type has one; of our own types, that for ndbridge.
-    pub(super) exchange: Option<&'static DlExchange>,
+    pub(crate) exchange: Option<&'static DlExchange>,
     /// A method that gives a NumPy array over the memory.
-    pub(super) to_array: Option<&'static Py<PyAny>>,
+    pub(crate) to_array: Option<&'static Py<PyAny>>,
     /// Whether a look through the table shows all there is to know: it has no flags.
-    pub(super) has_no_flags: bool,
+    pub(crate) has_no_flags: bool,
 }
 
 /// One type in the list of those seen.
@@ -70,7 +70,7 @@ const MOST_SEEN: usize = 64;
 
 /// What is known of the type of `object`.
 #[inline]
-pub(super) fn known(object: &Bound<'_, PyAny>) -> PyResult<Known> {
+pub(crate) fn known(object: &Bound<'_, PyAny>) -> PyResult<Known> {
     let kind = object.get_type_ptr();
     let mut at: *const Seen = SEEN.load(Acquire);
     while !at.is_null() {
@@ -86,7 +86,7 @@ pub(super) fn known(object: &Bound<'_, PyAny>) -> PyResult<Known> {
 
 /// What is known of `kind`.
 #[cold]
-pub(super) fn known_type(kind: &Bound<'_, PyType>) -> PyResult<Known> {
+pub(crate) fn known_type(kind: &Bound<'_, PyType>) -> PyResult<Known> {
     let exchange = exchange_of(kind)?;
     let module = kind.module().map_or_else(|_| String::new(), |name| name.to_string());
     let producer = match module.split('.').next() {

@@ -11,13 +11,13 @@
 //! }
 //! ```
 
+use ndbridge_numpy::python::to_numpy;
 use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
-use super::capsule;
-use super::consumers::{to_jax, to_tensorflow, to_torch};
-use super::export::to_numpy;
+use crate::capsule;
+use crate::consumers::{to_jax, to_tensorflow, to_torch};
 
 macro_rules! returned {
     ($($(#[$doc:meta])* $name:ident by $convert:path;)*) => {$(

@@ -13,17 +13,14 @@
 //! So whatever is taken of torch holds the storage, and has made it one that is not resized, for good,
 //! as `x.numpy()` does.
 
+use ndbridge_interpreter::{PythonGate, Reference, call, intern, once::Once};
 use ndbridge_storage::{Gate, GateError};
+use ndbridge_tensor::Outside;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyType};
 
-use super::call::call;
-use super::error::ArrayError;
-use super::gate::PythonGate;
-use super::once::{Once, intern};
-use super::reference::Reference;
-use crate::described::Described;
+use crate::error::ObjectError;
 
 /// torch's own, looked up once per process.
 struct Torch {
@@ -66,7 +63,7 @@ impl Torch {
 }
 
 /// Whether `kind` is torch's tensor type, or a subclass.
-pub(super) fn is_tensor_type(kind: &Bound<'_, PyType>) -> PyResult<bool> {
+pub(crate) fn is_tensor_type(kind: &Bound<'_, PyType>) -> PyResult<bool> {
     match Torch::loaded(kind.py())? {
         Some(torch) => kind.is_subclass(torch.tensor.bind(kind.py())),
         None => Ok(false),
@@ -74,7 +71,7 @@ pub(super) fn is_tensor_type(kind: &Bound<'_, PyType>) -> PyResult<bool> {
 }
 
 /// torch's own tensor type.
-pub(super) fn table_holder(py: Python<'_>) -> PyResult<Option<Bound<'_, PyType>>> {
+pub(crate) fn table_holder(py: Python<'_>) -> PyResult<Option<Bound<'_, PyType>>> {
     Ok(Torch::loaded(py)?.map(|torch| torch.tensor.bind(py).clone()))
 }
 
@@ -84,7 +81,7 @@ pub(super) fn table_holder(py: Python<'_>) -> PyResult<Option<Bound<'_, PyType>>
 ///
 /// # Errors
 /// `BufferError` that names the call which resolves it.
-pub(super) fn check_plain(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn check_plain(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
     let Some(torch) = Torch::loaded(tensor.py())? else { return Ok(()) };
     let check = || torch.check_real(tensor).and_then(|()| torch.check_conjugate(tensor));
     match check() {
@@ -98,7 +95,7 @@ pub(super) fn check_plain(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// As [`check_plain`], but for the conjugate bit, which only complex tensors have.
 #[inline]
-pub(super) fn check_real(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn check_real(tensor: &Bound<'_, PyAny>) -> PyResult<()> {
     match TORCH.get(tensor.py()) {
         Some(torch) => torch.check_real(tensor),
         None => check_plain(tensor),
@@ -109,10 +106,10 @@ impl Torch {
     #[inline]
     fn check_real(&self, tensor: &Bound<'_, PyAny>) -> PyResult<()> {
         if !self.is_no(&tensor.getattr(intern!(tensor.py(), "requires_grad"))?) {
-            return Err(ArrayError::RequiresGrad.into());
+            return Err(ObjectError::RequiresGrad.into());
         }
         if !self.is_no(&call(&self.is_neg, tensor)?) {
-            return Err(ArrayError::Negative.into());
+            return Err(ObjectError::Negative.into());
         }
         Ok(())
     }
@@ -121,7 +118,7 @@ impl Torch {
         if self.is_no(&call(&self.is_conj, tensor)?) {
             return Ok(());
         }
-        Err(ArrayError::Conjugate.into())
+        Err(ObjectError::Conjugate.into())
     }
 
     #[inline]
@@ -132,7 +129,7 @@ impl Torch {
 
 /// Why torch gives no memory for a tensor: its layout or its device has none.
 #[cold]
-pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+pub(crate) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     let text = |name| tensor.getattr(name).map(|value| value.to_string());
     let (Ok(layout), Ok(device)) = (text("layout"), text("device")) else { return error };
     let is_true = |name| tensor.getattr(name).and_then(|value| value.is_truthy()).unwrap_or(false);
@@ -144,12 +141,12 @@ pub(super) fn in_our_words(tensor: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     };
     let text = error.value(tensor.py()).to_string();
     let reason = text.lines().next().unwrap_or_default().to_owned();
-    ArrayError::TorchMemory { layout, device, reason, remedy }.into()
+    ObjectError::TorchMemory { layout, device, reason, remedy }.into()
 }
 
 /// The gate of a torch storage: that of Python, and shut once torch has put other memory into the
 /// storage, as `share_memory_()` does, which frees what was there.
-pub(super) struct TorchGate {
+pub(crate) struct TorchGate {
     storage: Reference,
     address: usize,
 }
@@ -172,7 +169,7 @@ impl TorchGate {
     ///
     /// # Errors
     /// What torch raises.
-    pub(super) fn of(storage: Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(storage: Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self { address: address(&storage)?, storage: storage.unbind().into() })
     }
 }
@@ -187,7 +184,7 @@ fn address(storage: &Bound<'_, PyAny>) -> PyResult<usize> {
 /// # Errors
 /// What torch raises; a tensor of a device, or without plain memory.
 #[inline]
-pub(super) fn kept_storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn kept_storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = tensor.py();
     let Some(torch) = Torch::loaded(py)? else { return Err(not_kept()) };
     let storage = torch.storage_of(tensor)?;
@@ -200,7 +197,7 @@ pub(super) fn kept_storage<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'p
 /// Whether `storage` is the tensor's. Asked after its elements were looked at: to make the object that
 /// stands for a storage may run Python code, by the garbage collector.
 #[inline]
-pub(super) fn is_storage_of(storage: &Bound<'_, PyAny>, tensor: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_storage_of(storage: &Bound<'_, PyAny>, tensor: &Bound<'_, PyAny>) -> bool {
     let now = TORCH.get(tensor.py()).and_then(|torch| torch.storage_of(tensor).ok());
     now.is_some_and(|now| now.is(storage))
 }
@@ -253,13 +250,13 @@ impl Torch {
 ///
 /// # Errors
 /// `BufferError` if they do not.
-pub(super) fn check_inside(storage: &Bound<'_, PyAny>, elements: &Described) -> PyResult<()> {
+pub(crate) fn check_inside(storage: &Bound<'_, PyAny>, elements: &Outside) -> PyResult<()> {
     let Some((from, to)) = elements.addresses() else { return Ok(()) };
     let start = address(storage)?;
     let nbytes = storage.call_method0(intern!(storage.py(), "nbytes"))?;
     let len_bytes: usize = nbytes.extract()?;
     if from < start || to > start.saturating_add(len_bytes) {
-        return Err(ArrayError::TorchStorage { len_bytes }.into());
+        return Err(ObjectError::TorchStorage { len_bytes }.into());
     }
     Ok(())
 }

@@ -61,6 +61,7 @@ struct Inner {
     // Goes from Unknown to Writable; to ReadOnly while there is one handle to private memory.
     mutability: AtomicU8,
     is_known: AtomicBool,
+    came_lent: bool,
     // INVARIANT: set before `access` is Lent.
     gate: OnceLock<Arc<dyn Gate>>,
     // Made for the first borrow. None: lent before there was one, so there will never be one.
@@ -162,6 +163,7 @@ impl Storage {
         let Parts { pointer, len_bytes, device, access, mutability, gate, driven } = parts;
         debug_assert_eq!(gate.is_some(), access == Access::Lent);
         let gate = gate.map_or_else(OnceLock::new, OnceLock::from);
+        let came_lent = access == Access::Lent;
         let (access, mutability) = (AtomicU8::new(access as u8), AtomicU8::new(mutability as u8));
         // loom does not see what `OnceLock` orders: its models have the ledger from the start.
         let ledger = if cfg!(loom) { Some(Some(Box::default())) } else { None };
@@ -174,6 +176,7 @@ impl Storage {
             access,
             mutability,
             is_known,
+            came_lent,
             gate,
             ledger,
             driven,
@@ -274,6 +277,12 @@ impl Storage {
 
     pub(crate) fn any_owner<O: Any>(&self) -> Option<&O> {
         self.inner.owner.get()
+    }
+
+    /// Whether the memory was lent when it came in: somebody else made it, and still has it.
+    #[inline]
+    pub fn came_lent(&self) -> bool {
+        self.inner.came_lent
     }
 
     /// Whether both are handles to one storage. Different storages may still share bytes.

@@ -19,6 +19,8 @@ mod guard;
 #[expect(unsafe_code, reason = "shares the memory behind ndarray's owned and shared arrays")]
 mod ndarray_io;
 mod ndarray_slice;
+#[expect(unsafe_code, reason = "makes tensors of memory on its caller's word")]
+mod outside;
 mod overlap;
 mod plan;
 mod print;
@@ -38,6 +40,7 @@ pub use equal::array_equal;
 pub use error::{Bytes, TensorError};
 pub use guard::{BytesGuard, ReadGuard, WriteGuard};
 pub use ndarray_io::IntoArrayError;
+pub use outside::Outside;
 pub use overlap::shares_memory;
 pub use plan::{CopyRule, Facts, Plan, Refusal, Request, plan};
 pub use raw_elements::RawElements;

@@ -1,39 +1,74 @@
-//! An array as its producer describes it.
+//! Memory from outside, as its producer describes it: the one way in.
 
 use ndbridge_dtype::{ByteOrder, DType};
-use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage, StorageError};
-use ndbridge_tensor::{Layout, Tensor, TensorError};
+use ndbridge_layout::{Layout, Order};
+use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Region, Storage, StorageError};
 use smallvec::SmallVec;
-#[cfg(feature = "python")]
-use {
-    ndbridge_storage::Region,
-    ndbridge_tensor::{Facts, Order, RawElements},
-};
 
-/// Pointer, shape, byte strides and data type, whatever protocol they came by.
+use crate::error::TensorError;
+use crate::plan::Facts;
+use crate::raw_elements::RawElements;
+use crate::tensor::Tensor;
+
+/// Pointer, shape, byte strides and data type of elements that somebody else owns, whatever protocol
+/// told of them: a NumPy array, a DLPack structure, a buffer.
+///
+/// Nothing is believed yet: whoever fills it in says what the producer said.
+/// [`check`](Self::check) refuses what no memory can be, and [`into_tensor`](Self::into_tensor) makes a
+/// tensor that shares the memory.
+///
+/// ```
+/// use ndbridge_dtype::{ByteOrder, DType};
+/// use ndbridge_tensor::storage::{Device, ForeignAccess, Mutability, gate::Always};
+/// use ndbridge_tensor::Outside;
+/// use smallvec::smallvec;
+///
+/// let mut samples = vec![1_i16, 2, 3, 4, 5, 6];
+/// let outside = Outside {
+///     ptr: samples.as_mut_ptr().cast(),
+///     shape: smallvec![3],
+///     strides: smallvec![4], // every other one
+///     dtype: DType::I16,
+///     byte_order: ByteOrder::NATIVE,
+///     device: Device::Cpu,
+///     mutability: Mutability::ReadOnly,
+/// };
+/// let access = ForeignAccess::Lent(std::sync::Arc::new(Always));
+/// // SAFETY: the samples stay in their place in the vector that the tensor keeps.
+/// let tensor = unsafe { outside.into_tensor("samples", samples, access)? };
+/// assert_eq!(tensor.to_vec::<i16>()?, [1, 3, 5]);
+/// # Ok::<(), ndbridge_tensor::TensorError>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Described {
+pub struct Outside {
     /// Element `[0, .., 0]`; anything if there are no elements.
-    pub(crate) ptr: *mut u8,
-    // INVARIANT: as many strides as lengths.
-    pub(crate) shape: SmallVec<[usize; 4]>,
-    pub(crate) strides: SmallVec<[isize; 4]>,
-    pub(crate) dtype: DType,
-    #[cfg_attr(not(feature = "python"), expect(dead_code, reason = "DLPack has one order"))]
-    pub(crate) byte_order: ByteOrder,
-    pub(crate) device: Device,
-    pub(crate) mutability: Mutability,
+    pub ptr: *mut u8,
+    /// Length of each axis.
+    pub shape: SmallVec<[usize; 4]>,
+    /// Bytes from one element to the next along each axis: as many as lengths.
+    pub strides: SmallVec<[isize; 4]>,
+    /// Data type of the elements.
+    pub dtype: DType,
+    /// Byte order of the elements. A tensor has this machine's: what is in the other one has to be
+    /// turned by a copy.
+    pub byte_order: ByteOrder,
+    /// Where they lie.
+    pub device: Device,
+    /// Whether the producer lets them be written.
+    pub mutability: Mutability,
 }
 
-impl Described {
+impl Outside {
+    /// Whether there are no elements.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
 
     /// Number of elements; at the most `usize::MAX`.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis))
     }
 
@@ -57,7 +92,7 @@ impl Described {
     ///
     /// # Errors
     /// As [`Layout::new`] and [`Device::check_addresses`].
-    pub(crate) fn check(&self) -> Result<(), TensorError> {
+    pub fn check(&self) -> Result<(), TensorError> {
         self.span().map(|_| ())
     }
 
@@ -77,14 +112,14 @@ impl Described {
 
     /// First and past-the-last address of the elements; `None` if there are none.
     #[inline]
-    pub(crate) fn addresses(&self) -> Option<(usize, usize)> {
+    pub fn addresses(&self) -> Option<(usize, usize)> {
         let (below, len_bytes) = self.extent();
         let start = self.ptr.addr().checked_sub(below)?;
         (len_bytes > 0).then_some((start, start.checked_add(len_bytes)?))
     }
 
     /// Whether the elements lie in `storage`.
-    pub(crate) fn lies_in(&self, storage: &Storage) -> bool {
+    pub fn lies_in(&self, storage: &Storage) -> bool {
         // Pinned memory may come back as plain host memory.
         let is_same_place =
             storage.device() == self.device || storage.device().is_host() && self.device.is_host();
@@ -95,7 +130,7 @@ impl Described {
 
     /// The elements as a view of memory that is known as `storage`; of read-only elements a
     /// read-only one.
-    pub(crate) fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
+    pub fn view_of(&self, storage: &Storage) -> Result<Tensor, TensorError> {
         // Without elements, the pointer may be anything.
         let offset = match self.is_empty() {
             true => 0,
@@ -115,7 +150,7 @@ impl Described {
     /// The description is true until `owner` is dropped, on whatever thread; others use the memory
     /// only as `access` says; see [`Storage::from_foreign`].
     #[inline]
-    pub(crate) unsafe fn into_tensor<O: Send + Sync + 'static>(
+    pub unsafe fn into_tensor<O: Send + Sync + 'static>(
         self,
         name: &'static str,
         owner: O,
@@ -130,26 +165,27 @@ impl Described {
         let storage = unsafe { Storage::from_foreign(foreign)? };
         Tensor::from_parts(storage, self.dtype, layout)
     }
-}
 
-/// What live arrays need besides.
-#[cfg(feature = "python")]
-impl Described {
+    /// The elements as pointer, shape and strides.
     #[inline]
-    pub(crate) fn raw(&self) -> RawElements<'_> {
+    pub fn raw(&self) -> RawElements<'_> {
         RawElements { ptr: self.ptr, shape: &self.shape, strides: &self.strides }
     }
 
-    pub(crate) fn region(&self) -> Region<'_> {
+    /// The bytes of the elements.
+    #[must_use]
+    pub fn region(&self) -> Region<'_> {
         self.raw().region(self.dtype.item_bytes())
     }
 
     /// Whether the elements lie in `order` without gaps, by NumPy's rule.
-    pub(crate) fn is_contiguous(&self, order: Order) -> bool {
+    pub fn is_contiguous(&self, order: Order) -> bool {
         self.raw().is_contiguous(order, self.dtype.item_bytes())
     }
 
-    pub(crate) fn facts(&self) -> Facts {
+    /// What a plan needs to know of them.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
         Facts {
             dtype: self.dtype,
             byte_order: self.byte_order,

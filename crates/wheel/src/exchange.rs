@@ -12,7 +12,7 @@ use ndbridge::dlpack::{
     DlExchange, DlExchangeHeader, DlManagedVersioned, DlSetError, DlTensor, DlpackError, Exported,
     VERSION, from_managed_versioned, read_prototype,
 };
-use ndbridge::python::{ArrayError, PythonGate, join_ledger, lend_to_python, ready_on_own_stream};
+use ndbridge::python::{ObjectError, PythonGate, join_ledger, lend_to_python, ready_on_own_stream};
 use ndbridge::storage::{ForeignAccess, Mutability, backend_of};
 use ndbridge::{Device, Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PySystemError};
@@ -127,7 +127,7 @@ fn lent(
     // First, as a copy that runs holds the memory; the consumer orders itself after our stream.
     ready_on_own_stream(tensor)?;
     lend_to_python(tensor)?;
-    Ok(exported(tensor).map_err(ArrayError::from)?)
+    Ok(exported(tensor).map_err(ObjectError::from)?)
 }
 
 /// Consumers of the table write what they get: tvm-ffi hands it on without the mark. Memory of
@@ -148,7 +148,7 @@ unsafe extern "C" fn to_object(managed: *mut DlManagedVersioned, out: *mut *mut 
         let access = ForeignAccess::Lent(PythonGate::shared());
         // SAFETY: promised by the caller; Python code uses the memory on attached threads only.
         let tensor = unsafe { from_managed_versioned(managed, access) };
-        let tensor = tensor.map_err(ArrayError::from)?;
+        let tensor = tensor.map_err(ObjectError::from)?;
         join_ledger(py)?;
         let object = Bound::new(py, PyTensor::from(tensor))?;
         // SAFETY: promised by the caller.
@@ -181,7 +181,7 @@ impl PyTensor {
         }
         ready_on_own_stream(&self.tensor)?;
         lend_to_python(&self.tensor)?;
-        let axes = self.header_axes().map_err(ArrayError::from)?;
+        let axes = self.header_axes().map_err(ObjectError::from)?;
         Ok(axes.header(&self.tensor))
     }
 }

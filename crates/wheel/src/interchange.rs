@@ -1,7 +1,7 @@
 //! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
 
 use ndbridge::python::{
-    ArrayError, DlpackForm, array_interface, cuda_array_interface, from_numpy, to_cupy,
+    DlpackForm, ObjectError, array_interface, cuda_array_interface, from_numpy, to_cupy,
     to_dlpack_on, to_jax, to_py_err, to_tensorflow, to_torch,
 };
 use ndbridge::storage::{ALIGN_BYTES, Mutability};
@@ -77,7 +77,7 @@ impl PyTensor {
 
     /// DLPack's numbers of the device: (1, 0) is the host, (2, i) a CUDA device.
     fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
-        let device = dlpack::device_of(self.tensor.device()).map_err(ArrayError::from)?;
+        let device = dlpack::device_of(self.tensor.device()).map_err(ObjectError::from)?;
         Ok((device.kind, device.id))
     }
 

@@ -3,9 +3,9 @@
 use crate::error::{Error, no_findings};
 use crate::workspace::{Package, Workspace};
 
-/// Each crate of the workspace and the crates of the workspace that it may name. `dtype`,
-/// `layout` and `cuda-lazy` stand side by side and never name each other.
-const LAYERS: [(&str, &[&str]); 15] = [
+/// Each crate of the workspace and the crates of the workspace that it may name. Crates that stand
+/// side by side (`dtype`, `layout` and `cuda-lazy`; `numpy`, `dlpack` and `cuda`) never name each other.
+const LAYERS: [(&str, &[&str]); 18] = [
     ("ndbridge-dtype", &[]),
     ("ndbridge-layout", &[]),
     ("ndbridge-cuda-lazy", &[]),
@@ -25,34 +25,70 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "ndbridge-tensor",
         ],
     ),
-    ("ndbridge-numpy", &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor"]),
+    ("ndbridge-dlpack", &CORE),
+    ("ndbridge-interpreter", &CORE),
     (
-        "ndbridge",
+        "ndbridge-numpy",
         &[
             "ndbridge-dtype",
+            "ndbridge-layout",
             "ndbridge-storage",
             "ndbridge-tensor",
-            "ndbridge-numpy",
-            "ndbridge-cuda",
+            "ndbridge-interpreter",
         ],
     ),
-    ("ndbridge-wheel", &ALL_LIBRARIES),
-    ("example-extension", &ALL_LIBRARIES),
-    ("ndbridge-benches", &ALL_LIBRARIES),
+    (
+        "ndbridge-python",
+        &[
+            "ndbridge-dtype",
+            "ndbridge-layout",
+            "ndbridge-storage",
+            "ndbridge-tensor",
+            "ndbridge-interpreter",
+            "ndbridge-dlpack",
+            "ndbridge-numpy",
+        ],
+    ),
+    ("ndbridge", &LIBRARIES),
+    ("ndbridge-wheel", &["ndbridge"]),
+    ("example-extension", &["ndbridge"]),
+    ("ndbridge-benches", &["ndbridge"]),
     ("xtask", &[]),
 ];
 
-const ALL_LIBRARIES: [&str; 5] =
-    ["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor", "ndbridge-numpy", "ndbridge"];
+/// What a tensor is made of.
+const CORE: [&str; 4] =
+    ["ndbridge-dtype", "ndbridge-layout", "ndbridge-storage", "ndbridge-tensor"];
+
+/// What the facade is composed of.
+const LIBRARIES: [&str; 7] = [
+    "ndbridge-dtype",
+    "ndbridge-storage",
+    "ndbridge-tensor",
+    "ndbridge-cuda",
+    "ndbridge-dlpack",
+    "ndbridge-numpy",
+    "ndbridge-python",
+];
 
 /// The emulated driver, for tests only, and the crates whose tests run on it: the back end, and the
 /// facade, where it meets the formats.
 const EMULATOR: (&str, &[&str]) = ("ndbridge-cuda-emulator", &["ndbridge-cuda", "ndbridge"]);
 
 /// Subjects that only some crates know: Python, files, CUDA, ndarray's types.
-const SUBJECTS: [(&str, &[&str]); 5] = [
-    ("pyo3", &["ndbridge-numpy", "ndbridge-wheel", "example-extension"]),
+const SUBJECTS: [(&str, &[&str]); 6] = [
+    (
+        "pyo3",
+        &[
+            "ndbridge-interpreter",
+            "ndbridge-numpy",
+            "ndbridge-python",
+            "ndbridge-wheel",
+            "example-extension",
+        ],
+    ),
     ("zip", &["ndbridge-numpy"]),
+    ("memmap2", &["ndbridge-storage"]),
     (
         "cust",
         &[
@@ -64,7 +100,15 @@ const SUBJECTS: [(&str, &[&str]); 5] = [
     ),
     (
         "ndarray",
-        &["ndbridge-tensor", "ndbridge-numpy", "ndbridge", "ndbridge-benches", "example-extension"],
+        &[
+            "ndbridge-tensor",
+            "ndbridge-dlpack",
+            "ndbridge-numpy",
+            "ndbridge-python",
+            "ndbridge",
+            "ndbridge-benches",
+            "example-extension",
+        ],
     ),
     ("half", &["ndbridge-dtype", "ndbridge-benches"]),
 ];
@@ -165,7 +209,7 @@ mod tests {
             "ndbridge-dtype names ndbridge-storage (normal dependency)",
             "ndbridge-storage names ndbridge-tensor (dev dependency)",
             "ndbridge-cuda names ndbridge-numpy (dev dependency)",
-            "ndbridge-python names ndbridge-cuda-emulator (dev dependency)",
+            "ndbridge-wheel names ndbridge-cuda-emulator (dev dependency)",
             "ndbridge-tensor names ndbridge (build dependency)",
             "ndbridge-tensor names pyo3 (normal dependency)",
             "ndbridge-newcomer has no place in the layer table",

@@ -63,7 +63,7 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, form: Form) {
             result
         });
     }
-    let dlpack = ["miri", "test", "--package", "ndbridge-numpy", "--test", "dlpack"];
+    let dlpack = ["miri", "test", "--package", "ndbridge-dlpack", "--test", "structures"];
     let mut dlpack = nightly::cargo(workspace, dlpack);
     dlpack.arg("--target-dir").arg(workspace.target.join("miri").join(STACKED.name));
     steps.command("Miri, DLPack structures", dlpack.env("RUSTFLAGS", "-Awarnings"));

@@ -154,7 +154,7 @@ mod tests {
             let package = workspace.packages.iter().find(|package| package.name == name);
             package.unwrap().is_python_module()
         };
-        assert!(is_module("ndbridge-python"));
+        assert!(is_module("ndbridge-wheel"));
         assert!(!is_module("ndbridge-numpy") && !is_module("xtask"));
     }
 }

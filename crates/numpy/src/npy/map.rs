@@ -73,7 +73,7 @@ fn map_at(path: &Path, mode: MapMode) -> Result<Tensor, NumpyError> {
 /// thread is attached to Python. Another thread would have to wait for it.
 #[cfg(feature = "python")]
 pub(crate) fn join_for_maps() -> Result<(), NumpyError> {
-    crate::python::join_ledger_if_attached()
+    ndbridge_interpreter::join_ledger_if_attached()
         .map_err(|error| NumpyError::from(std::io::Error::other(error)))
 }
 

@@ -6,48 +6,47 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::NonNull;
 
+use ndbridge_interpreter::once::Once;
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use super::once::Once;
-
 /// `PyArrayObject`.
 #[repr(C)]
-pub(super) struct ArrayObject {
-    pub(super) object: ffi::PyObject,
-    pub(super) data: *mut u8,
-    pub(super) ndim: c_int,
-    pub(super) shape: *mut isize,
-    pub(super) strides: *mut isize,
-    pub(super) base: *mut ffi::PyObject,
-    pub(super) descr: *mut Descr,
-    pub(super) flags: c_int,
+pub struct ArrayObject {
+    pub object: ffi::PyObject,
+    pub data: *mut u8,
+    pub ndim: c_int,
+    pub shape: *mut isize,
+    pub strides: *mut isize,
+    pub base: *mut ffi::PyObject,
+    pub descr: *mut Descr,
+    pub flags: c_int,
 }
 
 /// The head of `PyArray_Descr`, up to where NumPy 1 and 2 differ.
 #[repr(C)]
-pub(super) struct Descr {
+pub struct Descr {
     object: ffi::PyObject,
     scalar_type: *mut ffi::PyTypeObject,
     kind: c_char,
     code: c_char,
-    pub(super) byte_order: c_char,
+    pub byte_order: c_char,
     former_flags: c_char,
-    pub(super) type_num: c_int,
+    pub type_num: c_int,
 }
 
 /// `NPY_ARRAY_C_CONTIGUOUS`.
-pub(super) const C_CONTIGUOUS: c_int = 0x0001;
+pub const C_CONTIGUOUS: c_int = 0x0001;
 /// `NPY_ARRAY_ALIGNED`.
-pub(super) const ALIGNED: c_int = 0x0100;
+pub const ALIGNED: c_int = 0x0100;
 /// `NPY_ARRAY_OWNDATA`.
-pub(super) const OWNS_DATA: c_int = 0x0004;
+pub const OWNS_DATA: c_int = 0x0004;
 /// `NPY_ARRAY_WRITEABLE`.
-pub(super) const WRITEABLE: c_int = 0x0400;
+pub const WRITEABLE: c_int = 0x0400;
 /// `NPY_ARRAY_WARN_ON_WRITE`.
-pub(super) const WARN_ON_WRITE: c_int = c_int::MIN;
+pub const WARN_ON_WRITE: c_int = c_int::MIN;
 
 // Positions in the function table.
 const ARRAY_TYPE: usize = 2;
@@ -69,7 +68,7 @@ type NewFromDescr = unsafe extern "C" fn(
 type SetBaseObject = unsafe extern "C" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> c_int;
 
 /// NumPy's functions, looked up once per process.
-pub(super) struct NumpyApi {
+pub struct NumpyApi {
     array_type: NonNull<ffi::PyTypeObject>,
     descr_from_type: DescrFromType,
     new_from_descr: NewFromDescr,
@@ -85,12 +84,12 @@ unsafe impl Sync for NumpyApi {}
 static API: Once<NumpyApi> = Once::new();
 
 /// What [`NumpyApi::new_array`] makes an array of.
-pub(super) struct Parts<'py, 'a> {
-    pub(super) descr: Bound<'py, PyAny>,
-    pub(super) shape: &'a [isize],
-    pub(super) strides: &'a [isize],
-    pub(super) data: *mut u8,
-    pub(super) writable: bool,
+pub struct Parts<'py, 'a> {
+    pub descr: Bound<'py, PyAny>,
+    pub shape: &'a [isize],
+    pub strides: &'a [isize],
+    pub data: *mut u8,
+    pub writable: bool,
 }
 
 impl NumpyApi {
@@ -99,7 +98,7 @@ impl NumpyApi {
     /// # Errors
     /// If NumPy cannot be imported.
     #[inline]
-    pub(super) fn get(py: Python<'_>) -> PyResult<&'static Self> {
+    pub fn get(py: Python<'_>) -> PyResult<&'static Self> {
         match API.get(py) {
             Some(api) => Ok(api),
             None => API.get_or_try_init(py, || Self::load(py)),
@@ -108,7 +107,7 @@ impl NumpyApi {
 
     /// NumPy's functions, if they were looked up.
     #[inline]
-    pub(super) fn loaded(py: Python<'_>) -> Option<&'static Self> {
+    pub fn loaded(py: Python<'_>) -> Option<&'static Self> {
         API.get(py)
     }
 
@@ -145,7 +144,7 @@ impl NumpyApi {
 
     /// The C structure of `object` as it is now, if it is an ndarray (or of a subclass).
     #[inline]
-    pub(super) fn array_of(&self, object: &Bound<'_, PyAny>) -> Option<ArrayObject> {
+    pub fn array_of(&self, object: &Bound<'_, PyAny>) -> Option<ArrayObject> {
         // SAFETY: both are live objects, and the thread is attached.
         let is_array =
             unsafe { ffi::PyObject_TypeCheck(object.as_ptr(), self.array_type.as_ptr()) } != 0;
@@ -155,23 +154,19 @@ impl NumpyApi {
 
     /// The C structure of `object` as it is now, if it is an ndarray and of no subclass.
     #[inline]
-    pub(super) fn plain_array(&self, object: &Bound<'_, PyAny>) -> Option<ArrayObject> {
+    pub fn plain_array(&self, object: &Bound<'_, PyAny>) -> Option<ArrayObject> {
         // SAFETY: as in `array_of`.
         self.is_plain(object).then(|| unsafe { object.as_ptr().cast::<ArrayObject>().read() })
     }
 
     /// Whether `object` is an ndarray and of no subclass.
     #[inline]
-    pub(super) fn is_plain(&self, object: &Bound<'_, PyAny>) -> bool {
+    pub fn is_plain(&self, object: &Bound<'_, PyAny>) -> bool {
         object.get_type_ptr() == self.array_type.as_ptr()
     }
 
     /// The NumPy data type of a type number.
-    pub(super) fn descr<'py>(
-        &self,
-        py: Python<'py>,
-        type_num: c_int,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    pub fn descr<'py>(&self, py: Python<'py>, type_num: c_int) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: any number may be asked for; an unknown one gives an error.
         let descr = unsafe { (self.descr_from_type)(type_num) };
         // SAFETY: a new reference, or null with an exception set.
@@ -183,7 +178,7 @@ impl NumpyApi {
     /// # Safety
     /// With shape and strides, `data` reaches only bytes that live, and may be read (and written,
     /// if writable) by whoever runs Python, as long as `base` lives.
-    pub(super) unsafe fn new_array<'py>(
+    pub unsafe fn new_array<'py>(
         &self,
         parts: Parts<'py, '_>,
         base: Bound<'py, PyAny>,
@@ -220,7 +215,7 @@ impl NumpyApi {
 /// # Safety
 /// `object` is an ndarray, and NumPy's code is right with the flag changed.
 #[inline]
-pub(super) unsafe fn set_flag(object: *mut ffi::PyObject, flag: c_int, on: bool) {
+pub unsafe fn set_flag(object: *mut ffi::PyObject, flag: c_int, on: bool) {
     let array = object.cast::<ArrayObject>();
     // SAFETY: an ndarray begins with this structure; attached, so nobody else looks at it.
     let flags = unsafe { &mut (*array).flags };

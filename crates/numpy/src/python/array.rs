@@ -1,17 +1,17 @@
 //! NumPy arrays, as their C structure describes them.
 
 use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_interpreter::once::Once;
 use ndbridge_storage::{Device, Mutability};
+use ndbridge_tensor::Outside;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use smallvec::SmallVec;
 
 use super::api::{ArrayObject, NumpyApi};
 use super::dtypes::{dtype_of_descr, dtype_of_number};
-use super::error::ArrayError;
+use super::error::NdarrayError;
 use super::frozen::is_writable;
-use super::once::Once;
-use crate::described::Described;
 
 /// Whether `object` is a NumPy array.
 ///
@@ -26,13 +26,13 @@ pub fn is_array(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// # Errors
 /// `TypeError` for masked arrays and for data types that cannot be carried.
 #[inline]
-pub(super) fn describe(
+pub fn describe(
     api: &NumpyApi,
     object: &Bound<'_, PyAny>,
     array: &ArrayObject,
-) -> PyResult<Described> {
+) -> PyResult<Outside> {
     if !api.is_plain(object) && is_masked(object)? {
-        return Err(ArrayError::Masked.into());
+        return Err(NdarrayError::Masked.into());
     }
     let (dtype, byte_order) = dtype_of(object, array)?;
     let (shape, strides) = axes(array);
@@ -40,16 +40,16 @@ pub(super) fn describe(
     let is_writable = unsafe { is_writable(object.as_ptr().cast()) };
     let mutability = if is_writable { Mutability::Writable } else { Mutability::ReadOnly };
     let (ptr, device) = (array.data, Device::Cpu);
-    Ok(Described { ptr, shape, strides, dtype, byte_order, device, mutability })
+    Ok(Outside { ptr, shape, strides, dtype, byte_order, device, mutability })
 }
 
 /// What the structure of an array says now.
 ///
 /// # Errors
 /// As [`describe`].
-pub(super) fn describe_again(object: &Bound<'_, PyAny>) -> PyResult<Described> {
+pub fn describe_again(object: &Bound<'_, PyAny>) -> PyResult<Outside> {
     let api = NumpyApi::get(object.py())?;
-    let array = api.array_of(object).ok_or_else(|| ArrayError::not_an_array(object))?;
+    let array = api.array_of(object).ok_or_else(|| NdarrayError::not_an_array(object))?;
     describe(api, object, &array)
 }
 
@@ -61,7 +61,7 @@ fn is_masked(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// The data type of an array in this machine's byte order, if NumPy has it itself.
 #[inline]
-pub(super) fn native_dtype(array: &ArrayObject) -> Option<DType> {
+pub fn native_dtype(array: &ArrayObject) -> Option<DType> {
     // SAFETY: as in `dtype_of`.
     let descr = unsafe { &*array.descr };
     let is_native = matches!(descr.byte_order as u8, b'=' | b'|');
@@ -70,7 +70,7 @@ pub(super) fn native_dtype(array: &ArrayObject) -> Option<DType> {
 
 /// Length of each axis.
 #[inline]
-pub(super) fn lens(array: &ArrayObject) -> &[isize] {
+pub fn lens(array: &ArrayObject) -> &[isize] {
     match usize::try_from(array.ndim) {
         // SAFETY: NumPy keeps `ndim` lengths there, and does not change them while this thread is
         // attached.

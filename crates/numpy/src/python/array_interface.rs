@@ -1,13 +1,11 @@
 //! `__array_interface__`: a dictionary with the address of elements, as NumPy specifies it.
 
 use ndbridge_dtype::ByteOrder;
+use ndbridge_interpreter::{join_ledger, lend_host_memory};
 use ndbridge_storage::Mutability;
 use ndbridge_tensor::{Order, Tensor};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-
-use super::export::lend_host_memory;
-use super::ledger_capsule::join_ledger;
 
 /// The dictionary of a tensor, whose memory is lent to Python; `None` for memory of a device and for
 /// data types that NumPy has no name for.
@@ -28,10 +26,7 @@ pub fn array_interface<'py>(
 }
 
 /// What the dictionaries of host and device memory have in common.
-pub(super) fn entries<'py>(
-    py: Python<'py>,
-    tensor: &Tensor,
-) -> PyResult<Option<Bound<'py, PyDict>>> {
+pub fn entries<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Option<Bound<'py, PyDict>>> {
     let Some(type_string) = tensor.dtype().type_string(ByteOrder::NATIVE) else { return Ok(None) };
     let interface = PyDict::new(py);
     interface.set_item("version", 3)?;

@@ -4,12 +4,12 @@ use std::ffi::{c_int, c_long};
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use ndbridge_dtype::{ByteOrder, DType, parse_type_string};
+use ndbridge_interpreter::ArrayError;
+use ndbridge_interpreter::once::Once;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyType};
 
 use super::api::NumpyApi;
-use super::error::ArrayError;
-use super::once::Once;
+use super::error::NdarrayError;
 
 /// NumPy's type numbers (`NPY_TYPES`), by what they are on every platform, and of C `long`.
 const LONG_IS_64: bool = size_of::<c_long>() == 8;
@@ -19,7 +19,7 @@ const FIRST_ADDED: c_int = 256;
 
 /// The data type of a NumPy number, if NumPy has it itself.
 #[inline]
-pub(super) fn dtype_of_number(type_num: c_int) -> Option<DType> {
+pub fn dtype_of_number(type_num: c_int) -> Option<DType> {
     Some(match type_num {
         0 => DType::Bool,
         1 => DType::I8,
@@ -44,7 +44,7 @@ pub(super) fn dtype_of_number(type_num: c_int) -> Option<DType> {
 }
 
 /// NumPy's type number of a data type; `None` for those that only ml_dtypes has.
-pub(super) fn number_of_dtype(dtype: DType) -> Option<c_int> {
+pub fn number_of_dtype(dtype: DType) -> Option<c_int> {
     Some(match dtype {
         DType::Bool => 0,
         DType::I8 => 1,
@@ -96,7 +96,7 @@ fn learn(type_num: c_int, descr: &Bound<'_, PyAny>) -> PyResult<DType> {
 
 /// Data type and byte order of an array whose descr has this number and order mark.
 #[inline]
-pub(super) fn dtype_of_descr<'py>(
+pub fn dtype_of_descr<'py>(
     type_num: c_int,
     byte_order: u8,
     descr: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
@@ -122,15 +122,15 @@ fn refusal(descr: &Bound<'_, PyAny>) -> PyResult<ArrayError> {
     let name: String = descr.str()?.extract()?;
     let has_fields = !descr.getattr("fields")?.is_none() || !descr.getattr("subdtype")?.is_none();
     if has_fields {
-        return Ok(ArrayError::Structured { descr: name });
+        return Ok(NdarrayError::Structured { descr: name }.into());
     }
     if descr.getattr("num")?.extract::<c_int>()? >= FIRST_ADDED {
-        return Ok(ArrayError::UnknownDType { descr: name });
+        return Ok(NdarrayError::UnknownDType { descr: name }.into());
     }
     let type_string: String = descr.getattr("str")?.extract()?;
     match parse_type_string(&type_string) {
         Err(error) => Ok(error.into()),
-        Ok(_) => Ok(ArrayError::UnknownDType { descr: name }),
+        Ok(_) => Ok(NdarrayError::UnknownDType { descr: name }.into()),
     }
 }
 
@@ -145,30 +145,18 @@ pub fn numpy_dtype<'py>(py: Python<'py>, dtype: DType) -> PyResult<Bound<'py, Py
     }
     let position = OF_ML_DTYPES.iter().position(|&added| added == dtype).unwrap_or_default();
     let made = OF_ML[position].get_or_try_init(py, || {
-        let module = py.import("ml_dtypes").map_err(|_| ArrayError::NeedsMlDtypes { dtype })?;
+        let module = py.import("ml_dtypes").map_err(|_| NdarrayError::NeedsMlDtypes { dtype })?;
         let scalar = module.getattr(dtype.name())?;
         Ok::<_, PyErr>(py.import("numpy")?.getattr("dtype")?.call1((scalar,))?.unbind())
     })?;
     Ok(made.bind(py).clone())
 }
 
-/// The data type that a Python object names: a string, a NumPy dtype or scalar type, a Python
-/// type, or a framework's dtype (`torch.float32`, `tf.float32`, `jnp.float32`).
+/// The data type that NumPy takes `object` for: a NumPy dtype, a scalar type, a Python type.
 ///
 /// # Errors
 /// `TypeError` if it names none that can be carried, or one in the other byte order.
-pub fn dtype_from_python(object: &Bound<'_, PyAny>) -> PyResult<DType> {
-    if let Ok(text) = object.cast::<PyString>() {
-        return Ok(text.to_str()?.parse::<DType>().map_err(ArrayError::from)?);
-    }
-    if let Some(dtype) = framework_dtype(object)? {
-        return Ok(dtype);
-    }
-    if let Ok(kind) = object.cast::<PyType>()
-        && let Ok(dtype) = kind.name()?.to_str()?.parse::<DType>()
-    {
-        return Ok(dtype);
-    }
+pub fn dtype_of_numpy(object: &Bound<'_, PyAny>) -> PyResult<DType> {
     let descr = object.py().import("numpy")?.getattr("dtype")?.call1((object,))?;
     let type_num: c_int = descr.getattr("num")?.extract()?;
     let mark: String = descr.getattr("byteorder")?.extract()?;
@@ -178,20 +166,6 @@ pub fn dtype_from_python(object: &Bound<'_, PyAny>) -> PyResult<DType> {
     }
     match dtype_of_descr(type_num, order_mark, || Ok(descr.clone()))? {
         (dtype, ByteOrder::NATIVE) => Ok(dtype),
-        (dtype, order) => Err(ArrayError::ForeignOrder { dtype, order }.into()),
+        (dtype, order) => Err(NdarrayError::ForeignOrder { dtype, order }.into()),
     }
-}
-
-/// The data type of a dtype object of torch (`torch.float32`) or TensorFlow (`tf.float32`).
-fn framework_dtype(object: &Bound<'_, PyAny>) -> PyResult<Option<DType>> {
-    let kind = object.get_type();
-    let module = kind.module()?.to_string();
-    let name = if module == "torch" {
-        object.str()?.to_str()?.trim_start_matches("torch.").to_owned()
-    } else if module.starts_with("tensorflow") {
-        object.getattr("name")?.extract()?
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(name.parse::<DType>().map_err(ArrayError::from)?))
 }

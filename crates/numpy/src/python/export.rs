@@ -1,60 +1,14 @@
 //! Tensors out, as NumPy arrays.
 
-use ndbridge_storage::{Access, Mutability};
-use ndbridge_tensor::{Tensor, TensorError};
+use ndbridge_interpreter::{check_host, join_ledger, lend_to_python};
+use ndbridge_storage::Mutability;
+use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use smallvec::SmallVec;
 
 use super::api::{NumpyApi, Parts};
-use super::device;
 use super::dtypes::numpy_dtype;
-use super::error::{ArrayError, to_py_err};
-use super::gate::PythonGate;
-use super::known_memory;
-use super::ledger_capsule::{join_ledger, join_ledger_attached};
-
-/// Hands the memory of `tensor` to Python: from now on, for good, it is borrowed only by threads
-/// that are attached to the interpreter.
-///
-/// # Errors
-/// `BufferError` while a guard of the memory is alive; as [`join_ledger`](super::join_ledger).
-#[track_caller]
-pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
-    join_ledger_attached()?;
-    let storage = tensor.storage();
-    let lent = match storage.access() {
-        Access::Private | Access::Mapped => storage.lend(PythonGate::shared()),
-        Access::Lent | Access::Frozen => storage.check_gate(),
-    };
-    lent.map_err(|error| ArrayError::from(TensorError::from(error)))?;
-    known_memory::remember(storage);
-    Ok(())
-}
-
-/// As [`lend_to_python`], for protocols that tell nobody of devices: refuses their memory, and waits
-/// for copies of devices to this.
-///
-/// # Errors
-/// `TypeError` for memory of a device; as [`lend_to_python`].
-#[track_caller]
-pub fn lend_host_memory(tensor: &Tensor) -> PyResult<()> {
-    check_host(tensor)?;
-    lend_to_python(tensor)
-}
-
-/// Refuses memory that is not the host's own.
-///
-/// # Errors
-/// `TypeError`.
-pub(super) fn check_host(tensor: &Tensor) -> PyResult<()> {
-    if tensor.device().is_host() {
-        // The host reads it from now on, and asks nobody.
-        return device::hand_over(tensor, None);
-    }
-    let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
-    Err(to_py_err(TensorError::OnDevice { device, copy_bytes }))
-}
 
 /// The tensor as a NumPy array: shares its memory, which lives as long as the array does.
 ///

@@ -33,7 +33,7 @@ const MARK: c_int = WARN_ON_WRITE;
 /// # Safety
 /// `array` is a live ndarray, and this thread is attached.
 #[inline]
-pub(super) unsafe fn is_writable(array: *const ArrayObject) -> bool {
+pub unsafe fn is_writable(array: *const ArrayObject) -> bool {
     // SAFETY: promised by the caller.
     let flags = unsafe { (*array).flags };
     flags & WRITEABLE != 0 || (flags & MARK != 0 && is_held(array))
@@ -51,7 +51,7 @@ fn enter(kind: BorrowKind, array: *const ArrayObject) -> Option<LentBorrow> {
 }
 
 /// An array that was made read-only, until this is dropped.
-pub(super) struct Frozen<'py> {
+pub struct Frozen<'py> {
     array: Bound<'py, PyAny>,
     // Some until this is dropped.
     held: Option<LentBorrow>,
@@ -60,7 +60,7 @@ pub(super) struct Frozen<'py> {
 
 impl<'py> Frozen<'py> {
     /// Makes an array read-only; `None` if its user did.
-    pub(super) fn new(api: &NumpyApi, array: &Bound<'py, PyAny>) -> Option<Self> {
+    pub fn new(api: &NumpyApi, array: &Bound<'py, PyAny>) -> Option<Self> {
         let object = array.as_ptr();
         let flags = api.array_of(array)?.flags;
         // `numpy.broadcast_arrays` uses the mark for its own: these stay as they are.
@@ -121,7 +121,7 @@ enum Note {
 static NOTES: fork::Mutex<Vec<(Thread, Note)>> = fork::Mutex::new(10, Vec::new());
 
 /// A note of this thread's, until it is dropped.
-pub(super) struct Noted(Note);
+pub struct Noted(Note);
 
 impl Noted {
     fn new(note: Note) -> Self {
@@ -135,12 +135,12 @@ impl Noted {
     }
 
     /// OWNDATA of an array, whose memory began at the second address, is cleared.
-    pub(super) fn pinned((array, data): (*mut ffi::PyObject, *mut u8)) -> Self {
+    pub fn pinned((array, data): (*mut ffi::PyObject, *mut u8)) -> Self {
         Self::new(Note::Pinned { array: array.expose_provenance(), data: data.addr() })
     }
 
     /// An argument that reaches these addresses is borrowed.
-    pub(super) fn lent(Range { start, end }: Range<usize>) -> Self {
+    pub fn lent(Range { start, end }: Range<usize>) -> Self {
         Self::new(Note::Lent { start, end })
     }
 }
@@ -157,16 +157,16 @@ impl Drop for Noted {
 
 /// Python's number of a thread; the one that forks keeps its in the child.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Thread(pub(super) c_ulong);
+pub struct Thread(pub c_ulong);
 
 impl Thread {
-    pub(super) fn this() -> Self {
+    pub fn this() -> Self {
         // SAFETY: asks the operating system, and may be called at any time.
         Self(unsafe { ffi::PyThread_get_thread_ident() })
     }
 
     /// Another thread that holds an argument which reaches exactly these addresses.
-    pub(super) fn that_lends(&Range { start, end }: &Range<usize>) -> Option<Self> {
+    pub fn that_lends(&Range { start, end }: &Range<usize>) -> Option<Self> {
         let lent = Note::Lent { start, end };
         let all = NOTES.lock();
         let thread = all.iter().find(|(thread, note)| *note == lent && *thread != Self::this());

@@ -7,21 +7,21 @@
 
 use std::ptr::NonNull;
 
+use ndbridge_interpreter::PythonGate;
 use ndbridge_storage::ForeignAccess;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyMemoryView, PyWeakrefReference};
 
 use super::api::{ArrayObject, NumpyApi, OWNS_DATA, set_flag};
-use super::error::ArrayError;
-use super::gate::PythonGate;
+use super::error::NdarrayError;
 
 /// Most arrays that an array may be a view of, one through the other. NumPy itself keeps chains
 /// at one link; only `base` objects made by hand are longer.
 const LONGEST_CHAIN: usize = 64;
 
 /// One step from an array towards the owner of its memory.
-pub(super) enum Link<'py> {
+pub enum Link<'py> {
     /// An array of NumPy's.
     Array(Bound<'py, PyAny>),
     /// The last object, which is no array.
@@ -29,7 +29,7 @@ pub(super) enum Link<'py> {
 }
 
 /// Calls `visit` for the array and for each array it is a view of, then for what these stand on.
-pub(super) fn walk<'py>(
+pub fn walk<'py>(
     object: &Bound<'py, PyAny>,
     mut visit: impl FnMut(Link<'py>) -> PyResult<()>,
 ) -> PyResult<()> {
@@ -51,7 +51,7 @@ pub(super) fn walk<'py>(
         let Some(next) = next else { return Ok(()) };
         link = next;
     }
-    Err(ArrayError::LongChain { limit: LONGEST_CHAIN }.into())
+    Err(NdarrayError::LongChain { limit: LONGEST_CHAIN }.into())
 }
 
 /// What stands behind an object that only passes memory on: a memoryview, or the stand-in that
@@ -68,14 +68,14 @@ fn behind<'py>(link: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> 
 }
 
 /// The array, the arrays it is a view of, and what these stand on in the end.
-pub(super) struct Chain<'py> {
-    pub(super) pins: Vec<Py<PyAny>>,
-    pub(super) end: Option<Bound<'py, PyAny>>,
+pub struct Chain<'py> {
+    pub pins: Vec<Py<PyAny>>,
+    pub end: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> Chain<'py> {
     /// Pins every array of the chain, and the buffer at its end.
-    pub(super) fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         let mut chain = Self { pins: Vec::with_capacity(2), end: None };
         walk(object, |link| {
             match link {
@@ -92,7 +92,7 @@ impl<'py> Chain<'py> {
         Ok(chain)
     }
 
-    pub(super) fn access(&self) -> ForeignAccess {
+    pub fn access(&self) -> ForeignAccess {
         match &self.end {
             Some(end) if end.is_exact_instance_of::<PyBytes>() => ForeignAccess::Frozen,
             _ => ForeignAccess::Lent(PythonGate::shared()),
@@ -110,7 +110,7 @@ fn held_export(object: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
 }
 
 /// Keeps the memory of an array in its place for the time of a call.
-pub(super) enum CallPin<'py> {
+pub enum CallPin<'py> {
     /// Nothing could move it.
     None,
     /// The array owns its memory, and its flag is cleared; whoever holds this holds the array.
@@ -124,7 +124,7 @@ pub(super) enum CallPin<'py> {
 impl<'py> CallPin<'py> {
     /// Pins the memory of a NumPy array, which the caller holds until it has dropped the result.
     #[inline]
-    pub(super) fn array(
+    pub fn array(
         api: &NumpyApi,
         object: &Bound<'py, PyAny>,
         array: &ArrayObject,
@@ -138,7 +138,7 @@ impl<'py> CallPin<'py> {
     }
 
     /// The array whose flag is cleared, and where its memory begins.
-    pub(super) fn cleared(&self) -> Option<(*mut ffi::PyObject, *mut u8)> {
+    pub fn cleared(&self) -> Option<(*mut ffi::PyObject, *mut u8)> {
         match self {
             Self::None | Self::Pins { .. } => None,
             Self::This(array, data) => Some((array.as_ptr(), *data)),
@@ -196,7 +196,7 @@ impl Drop for CallPin<'_> {
 /// # Safety
 /// `array` is a live ndarray whose flag was cleared here, when its memory began at `data`.
 #[inline]
-pub(super) unsafe fn give_back(array: *mut ffi::PyObject, data: *mut u8) {
+pub unsafe fn give_back(array: *mut ffi::PyObject, data: *mut u8) {
     // SAFETY: an ndarray begins with this structure.
     let now = unsafe { array.cast::<ArrayObject>().read() };
     if now.base.is_null() && now.data == data {

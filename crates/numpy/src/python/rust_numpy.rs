@@ -25,6 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::{MutexGuard, OnceLock};
 
+use ndbridge_interpreter::{OtherChecker, set_default};
 use ndbridge_storage::ledger::CallSite;
 use ndbridge_storage::{BorrowKind, LentBorrow, Region, fork};
 use pyo3::exceptions::PyImportError;
@@ -33,7 +34,6 @@ use pyo3::types::PyCapsule;
 
 use super::api::{ArrayObject, Descr};
 use super::frozen::is_writable;
-use super::ledger_capsule::set_default;
 
 const NAME: &CStr = c"_RUST_NUMPY_BORROW_CHECKING_API";
 
@@ -77,11 +77,21 @@ struct Joined {
 /// Reads the size of an item, which NumPy 1 and 2 keep in different places.
 type ItemBytes = unsafe fn(*const Descr) -> usize;
 
+inventory::submit! { OtherChecker { join: join_if_loadable } }
+
+// Without NumPy nobody uses rust-numpy.
+fn join_if_loadable(py: Python<'_>) -> PyResult<()> {
+    match py.import("numpy") {
+        Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(()),
+        numpy => join(&numpy?),
+    }
+}
+
 /// Puts the functions of this module into rust-numpy's table, or such a table in its place.
 ///
 /// # Errors
 /// `ImportError` if the table is of an unknown version.
-pub(super) fn join(numpy: &Bound<'_, PyModule>) -> PyResult<()> {
+fn join(numpy: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = numpy.py();
     let version: String = numpy.getattr("__version__")?.extract()?;
     let is_first = version.starts_with("1.");

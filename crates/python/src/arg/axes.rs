@@ -12,13 +12,13 @@ use super::sealed;
 /// These are all: the unsafe code behind an argument relies on what they accept.
 ///
 /// ```no_run
-/// use ndbridge_numpy::python::{Any, Axes};
+/// use ndbridge_python::{Any, Axes};
 ///
 /// assert!(<(Any, Any)>::accepts(&[2, 3]));
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use ndbridge_numpy::python::Axes;
+/// use ndbridge_python::Axes;
 ///
 /// struct Mine;
 ///

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use ndbridge_tensor::Order;
+use ndbridge_tensor::{Order, Outside};
 
 use super::sealed;
-use crate::described::Described;
 
 /// What an array is asked about.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +16,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub(super) fn of(described: &Described) -> Self {
+    pub(super) fn of(outside: &Outside) -> Self {
         Self {
-            is_c: described.is_contiguous(Order::C),
-            is_f: described.is_contiguous(Order::F),
-            address: described.ptr.addr(),
-            is_empty: described.is_empty(),
+            is_c: outside.is_contiguous(Order::C),
+            is_f: outside.is_contiguous(Order::F),
+            address: outside.ptr.addr(),
+            is_empty: outside.is_empty(),
         }
     }
 
@@ -56,13 +55,13 @@ impl Memory {
 /// These are all: the unsafe code behind an argument relies on what they accept.
 ///
 /// ```no_run
-/// use ndbridge_numpy::python::{Aligned, COrder, Constraint};
+/// use ndbridge_python::{Aligned, COrder, Constraint};
 ///
 /// assert_eq!(<(COrder, Aligned<64>)>::ALIGN_BYTES, 64);
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use ndbridge_numpy::python::{Constraint, Memory};
+/// use ndbridge_python::{Constraint, Memory};
 ///
 /// struct Mine;
 ///

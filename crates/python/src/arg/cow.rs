@@ -6,19 +6,20 @@ use std::ops::Deref;
 
 use ndarray::{ArrayRef, ArrayView};
 use ndbridge_dtype::{Casting, Element};
+use ndbridge_interpreter::to_py_err;
 use ndbridge_storage::{BorrowKind, OwnedBorrow};
-use ndbridge_tensor::{CopyRule, Facts, Plan, RawElements, Receipt, Request, Tensor, plan};
+use ndbridge_tensor::{
+    CopyRule, Facts, Outside, Plan, RawElements, Receipt, Request, Tensor, plan,
+};
 use pyo3::Borrowed;
 use pyo3::prelude::*;
 
-use super::super::error::to_py_err;
-use super::super::import::{Found, gather};
-use super::super::incoming::{Incoming, check_is_host};
 use super::axes::{AnyShape, Axes};
 use super::constraint::Constraint;
 use super::loan::{Loan, Unmet, Use, unmet};
 use super::naming;
-use crate::described::Described;
+use crate::import::{Found, gather};
+use crate::incoming::{Incoming, check_is_host};
 
 /// An array to be read, shared if it is as the types say, else copied into such a one: of another
 /// data type (as far as `same_kind` casting goes), order or alignment, or from a list or number.
@@ -46,7 +47,7 @@ impl<'py, T: Element, S: Axes, C: Constraint> FromPyObject<'_, 'py> for ArgCow<'
         let py = object.py();
         let source =
             Source::of(&object).map_err(|error| naming::with_name(py, Use::Read, error))?;
-        if !S::accepts(&source.incoming.described.shape) {
+        if !S::accepts(&source.incoming.outside.shape) {
             return Err(Unmet::Shape.exception::<T, S, C>(&source.incoming, Use::Read));
         }
         if source.is_array && unmet::<T, S, C>(&source.incoming, Use::Read).is_none() {
@@ -67,7 +68,7 @@ struct Source<'py> {
 impl<'py> Source<'py> {
     fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
         if let Some(incoming) = Incoming::find(object)? {
-            check_is_host(&incoming.described)?;
+            check_is_host(&incoming.outside)?;
             return Ok(Self { incoming, is_array: true });
         }
         let gathered = gather(object, None)?;
@@ -76,7 +77,7 @@ impl<'py> Source<'py> {
 
     /// A copy of the elements that is as the types say.
     fn copied<T: Element, C: Constraint>(self) -> PyResult<Tensor> {
-        let facts = Facts { is_array: self.is_array, ..self.incoming.described.facts() };
+        let facts = Facts { is_array: self.is_array, ..self.incoming.outside.facts() };
         let request = Request {
             casting: Casting::SameKind,
             order: C::ORDER,
@@ -102,9 +103,9 @@ impl<T: Element, S: Axes, C: Constraint> ArgCow<'_, T, S, C> {
 }
 
 impl<'py, T: Element, S: Axes, C: Constraint> ArgCow<'py, T, S, C> {
-    fn shared((loan, described): (Loan<'py>, Described)) -> PyResult<Self> {
+    fn shared((loan, outside): (Loan<'py>, Outside)) -> PyResult<Self> {
         // SAFETY: as for `Arg`.
-        let view = unsafe { described.raw().view() };
+        let view = unsafe { outside.raw().view() };
         let receipt = Receipt::shared(CALL);
         Ok(Self { view, _held: Held::Shared { _loan: loan }, receipt, _demands: PhantomData })
     }

@@ -14,14 +14,14 @@ use super::sealed;
 /// These are all: the unsafe code behind an argument relies on what they accept.
 ///
 /// ```no_run
-/// fn takes<T: ndbridge_numpy::python::DTypes>() {}
+/// fn takes<T: ndbridge_python::DTypes>() {}
 /// takes::<f32>();
 /// ```
 ///
 /// ```compile_fail,E0277
 /// # use ndarray::Dimension;
 /// # use ndbridge_dtype::DType;
-/// # use ndbridge_numpy::python::{DTypes, Untyped};
+/// # use ndbridge_python::{DTypes, Untyped};
 /// # use ndbridge_tensor::{RawElements, TensorError};
 /// struct Mine;
 ///

@@ -5,21 +5,19 @@ use std::ops::Range;
 
 use ndarray::{Dimension, IxDyn};
 use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_interpreter::holder;
+use ndbridge_numpy::python::{frozen::Thread, pins::CallPin};
 use ndbridge_storage::ledger::CallSite;
 use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
-use ndbridge_tensor::{Bytes, Order, RawElements, TensorError};
+use ndbridge_tensor::{Bytes, Order, Outside, RawElements, TensorError};
 use pyo3::prelude::*;
 
-use super::super::error::holder;
-use super::super::frozen::Thread;
-use super::super::incoming::{Hold, Incoming, check_is_host};
-use super::super::pins::CallPin;
-use super::super::producer::Producer;
 use super::axes::Axes;
 use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
 use super::naming::{self, Kind, NAME};
-use crate::described::Described;
+use crate::incoming::{Hold, Incoming, check_is_host};
+use crate::producer::Producer;
 
 /// Who borrows an argument's memory. PyO3 does not tell which function's argument it is.
 pub(super) const ARGUMENT: CallSite = CallSite::named(c"an argument of a running call");
@@ -51,14 +49,14 @@ pub(super) struct Loan<'py> {
 pub(super) fn take<'py, T, S, C>(
     object: &Bound<'py, PyAny>,
     wanted: Use,
-) -> PyResult<(Loan<'py>, Described)>
+) -> PyResult<(Loan<'py>, Outside)>
 where
     T: DTypes,
     S: Axes,
     C: Constraint,
 {
     let incoming = Incoming::of(object).and_then(|incoming| {
-        check_is_host(&incoming.described)?;
+        check_is_host(&incoming.outside)?;
         Ok(incoming)
     });
     let incoming = incoming.map_err(|error| naming::with_name(object.py(), wanted, error))?;
@@ -73,19 +71,19 @@ impl<'py> Loan<'py> {
     ///
     /// # Errors
     /// Exceptions that name the argument.
-    pub(super) fn of(incoming: Incoming<'py>, wanted: Use) -> PyResult<(Self, Described)> {
+    pub(super) fn of(incoming: Incoming<'py>, wanted: Use) -> PyResult<(Self, Outside)> {
         let pin = incoming.pin()?;
-        if !incoming.is_as_described()? {
+        if !incoming.is_as_outside()? {
             let text = format!("{NAME}: array was changed while it was looked at");
             return Err(naming::exception(incoming.object.py(), Kind::Buffer, &text));
         }
-        let region = incoming.described.region();
+        let region = incoming.outside.region();
         let borrow = LentBorrow::enter(wanted.kind(), &region, ARGUMENT);
         let borrow = borrow.map_err(|error| refused(&incoming, wanted, &error))?;
         check_bools(&incoming)?;
-        let Incoming { described, object, hold, .. } = incoming;
-        let dtype = described.dtype;
-        Ok((Self { _borrow: borrow, pin, _hold: hold, object, dtype }, described))
+        let Incoming { outside, object, hold, .. } = incoming;
+        let dtype = outside.dtype;
+        Ok((Self { _borrow: borrow, pin, _hold: hold, object, dtype }, outside))
     }
 }
 
@@ -123,30 +121,30 @@ pub(super) fn unmet<T: DTypes, S: Axes, C: Constraint>(
     incoming: &Incoming<'_>,
     wanted: Use,
 ) -> Option<Unmet> {
-    let described = &incoming.described;
-    if !T::accepts(described.dtype) {
+    let outside = &incoming.outside;
+    if !T::accepts(outside.dtype) {
         return Some(Unmet::DType);
     }
-    if !S::accepts(&described.shape) {
+    if !S::accepts(&outside.shape) {
         return Some(Unmet::Shape);
     }
-    if described.byte_order != ByteOrder::NATIVE {
+    if outside.byte_order != ByteOrder::NATIVE {
         return Some(Unmet::ByteOrder);
     }
-    if !C::accepts(Memory::of(described)) {
+    if !C::accepts(Memory::of(outside)) {
         return Some(Unmet::Constraint);
     }
-    let raw = described.raw();
+    let raw = outside.raw();
     if let Err(error) = T::check(&raw) {
         return Some(Unmet::Layout(error));
     }
     if wanted == Use::Read {
         return None;
     }
-    if described.mutability != Mutability::Writable {
+    if outside.mutability != Mutability::Writable {
         return Some(Unmet::ReadOnly);
     }
-    raw.check_write(described.dtype.item_bytes()).err().map(Unmet::Layout)
+    raw.check_write(outside.dtype.item_bytes()).err().map(Unmet::Layout)
 }
 
 impl Unmet {
@@ -189,16 +187,16 @@ impl Unmet {
         incoming: &Incoming<'_>,
         wanted: Use,
     ) -> Option<String> {
-        let described = &incoming.described;
-        if !S::accepts(&described.shape) {
+        let outside = &incoming.outside;
+        if !S::accepts(&outside.shape) {
             return None;
         }
-        let cast = match T::accepts(described.dtype) && described.byte_order == ByteOrder::NATIVE {
+        let cast = match T::accepts(outside.dtype) && outside.byte_order == ByteOrder::NATIVE {
             true => None,
-            false => Some(T::preferred().unwrap_or(described.dtype)),
+            false => Some(T::preferred().unwrap_or(outside.dtype)),
         };
-        let item_bytes = cast.unwrap_or(described.dtype).item_bytes();
-        let bytes = Bytes(described.len().saturating_mul(item_bytes));
+        let item_bytes = cast.unwrap_or(outside.dtype).item_bytes();
+        let bytes = Bytes(outside.len().saturating_mul(item_bytes));
         let library_call = match self {
             // Their own copies are as read-only as they are.
             _ if wanted == Use::Write && incoming.producer.is_immutable() => None,
@@ -206,7 +204,7 @@ impl Unmet {
             Self::DType | Self::ByteOrder if C::ORDER.is_none() => {
                 cast.and_then(|dtype| cast_call(incoming.producer, dtype))
             }
-            Self::Constraint if Memory::of(described).is_aligned_to(C::ALIGN_BYTES) => {
+            Self::Constraint if Memory::of(outside).is_aligned_to(C::ALIGN_BYTES) => {
                 order_call(incoming.producer, C::ORDER)
             }
             Self::ReadOnly | Self::Layout(_) if C::ORDER.is_none() => copy_call(incoming.producer),
@@ -264,17 +262,17 @@ struct Got<'a, 'py>(&'a Incoming<'py>);
 
 impl std::fmt::Display for Got<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let described = &self.0.described;
+        let outside = &self.0.outside;
         let producer = self.0.producer.name();
-        write!(f, "{producer} {} {:?}", described.dtype, described.shape.as_slice())?;
-        if described.byte_order != ByteOrder::NATIVE {
-            write!(f, " in {} byte order", described.byte_order)?;
+        write!(f, "{producer} {} {:?}", outside.dtype, outside.shape.as_slice())?;
+        if outside.byte_order != ByteOrder::NATIVE {
+            write!(f, " in {} byte order", outside.byte_order)?;
         }
-        if described.mutability != Mutability::Writable {
+        if outside.mutability != Mutability::Writable {
             f.write_str(" (read-only)")?;
         }
-        if !described.is_contiguous(Order::C) {
-            write!(f, " with strides {:?} B", described.strides.as_slice())?;
+        if !outside.is_contiguous(Order::C) {
+            write!(f, " with strides {:?} B", outside.strides.as_slice())?;
         }
         Ok(())
     }
@@ -337,11 +335,11 @@ fn place_of(py: Python<'_>, Thread(number): Thread) -> PyResult<String> {
 /// Whether the elements of a `bool` array are 0 or 1, each.
 #[inline]
 fn check_bools(incoming: &Incoming<'_>) -> PyResult<()> {
-    if incoming.described.dtype != DType::Bool {
+    if incoming.outside.dtype != DType::Bool {
         return Ok(());
     }
     // An axis that repeats can be longer than any walk; its first element stands for all.
-    let raw = incoming.described.raw();
+    let raw = incoming.outside.raw();
     let once = |(&len, &stride): (&usize, &isize)| if stride == 0 { len.min(1) } else { len };
     let shape: Vec<usize> = raw.shape.iter().zip(raw.strides).map(once).collect();
     let raw = RawElements { shape: &shape, ..raw };

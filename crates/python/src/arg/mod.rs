@@ -1,7 +1,7 @@
 //! Arguments of Python functions: any library's array, without a copy, checked and borrowed.
 //!
 //! ```no_run
-//! use ndbridge_numpy::python::{Any, Arg, ArgMut, Const};
+//! use ndbridge_python::{Any, Arg, ArgMut, Const};
 //! use pyo3::prelude::*;
 //!
 //! /// Adds an offset to each channel of an image, in place.
@@ -50,6 +50,7 @@ use std::ops::{Deref, DerefMut, Range};
 
 use ndarray::{ArrayRef, ArrayView, ArrayViewMut};
 use ndbridge_dtype::{DType, Element};
+use ndbridge_numpy::python::pins::CallPin;
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::Borrowed;
 use pyo3::prelude::*;
@@ -60,8 +61,7 @@ pub use cow::ArgCow;
 pub use kinds::{AnyDType, DTypes, OneOf, Several, Shaped, Untyped};
 pub use same_axes::{NamedAxes, check_same_axes};
 
-use super::import::from_python;
-use super::pins::CallPin;
+use crate::import::from_python;
 use loan::{Loan, Use};
 use plain::Plain;
 
@@ -113,9 +113,9 @@ impl<'py, T: DTypes, S: Axes, C: Constraint> Arg<'py, T, S, C> {
         if let Some(plain) = plain::tensor::<T, S, C>(object, Use::Read) {
             return Ok(Self::plain(plain));
         }
-        let (loan, described) = loan::take::<T, S, C>(object, Use::Read)?;
+        let (loan, outside) = loan::take::<T, S, C>(object, Use::Read)?;
         // SAFETY: checked for T and as many axes as S::Dim has; the rest as in `plain`.
-        let view = unsafe { T::view(&described.raw()) };
+        let view = unsafe { T::view(&outside.raw()) };
         Ok(Self { view, loan, _demands: PhantomData })
     }
 }
@@ -146,10 +146,10 @@ impl<'py, T: DTypes, S: Axes, C: Constraint> ArgMut<'py, T, S, C> {
         if let Some(plain) = plain::tensor::<T, S, C>(object, Use::Write) {
             return Ok(Self::plain(plain));
         }
-        let (loan, described) = loan::take::<T, S, C>(object, Use::Write)?;
+        let (loan, outside) = loan::take::<T, S, C>(object, Use::Write)?;
         // SAFETY: as for `Arg`; a loan for writing also proves that no byte is reached twice and
         // that nobody else reaches these bytes.
-        let view = unsafe { T::view_mut(&described.raw()) };
+        let view = unsafe { T::view_mut(&outside.raw()) };
         Ok(Self { view, loan, _demands: PhantomData })
     }
 }

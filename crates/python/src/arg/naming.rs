@@ -3,12 +3,12 @@
 //! PyO3 knows an argument's name only after its extraction failed, and adds a note with it to the
 //! exception. The exceptions made here take the name from that note and put it where it belongs.
 
+use ndbridge_interpreter::once::Once;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyType};
 
 use super::loan::Use;
-use crate::python::once::Once;
 
 /// Stands for the argument's name in a text.
 pub(super) const NAME: &str = "\0";

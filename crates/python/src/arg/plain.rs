@@ -5,17 +5,20 @@
 
 use ndarray::Dimension;
 use ndbridge_dtype::DType;
+use ndbridge_numpy::python::{
+    api::{ALIGNED, ArrayObject, C_CONTIGUOUS, WRITEABLE},
+    array,
+    pins::CallPin,
+    ready,
+};
 use ndbridge_storage::LentBorrow;
 use pyo3::prelude::*;
 
-use super::super::api::{ALIGNED, ArrayObject, C_CONTIGUOUS, WRITEABLE};
-use super::super::incoming::{Hold, Seen, look};
-use super::super::pins::CallPin;
-use super::super::{array, ready};
 use super::axes::Axes;
 use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
 use super::loan::{ARGUMENT, Loan, Use};
+use crate::incoming::{Hold, Seen, look};
 
 /// A loan of elements in C order without gaps, aligned, not of `bool`.
 pub(super) struct Plain<'py, D> {

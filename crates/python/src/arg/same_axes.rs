@@ -56,7 +56,7 @@ fn value_error(text: &str) -> PyErr {
 /// function with a `ValueError` if they do not.
 ///
 /// ```no_run
-/// use ndbridge_numpy::python::{Any, Arg};
+/// use ndbridge_python::{Any, Arg};
 /// use ndbridge_numpy::same_axes;
 /// use pyo3::prelude::*;
 ///
@@ -72,7 +72,7 @@ fn value_error(text: &str) -> PyErr {
 #[macro_export]
 macro_rules! same_axes {
     ($($argument:ident : [$($axis:ident),* $(,)?]),+ $(,)?) => {
-        $crate::python::check_same_axes(&[$($crate::python::NamedAxes {
+        $crate::check_same_axes(&[$($crate::NamedAxes {
             argument: stringify!($argument),
             shape: $argument.shape(),
             axes: &[$(stringify!($axis)),*],

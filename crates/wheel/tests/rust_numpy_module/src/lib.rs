@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use ndbridge_numpy::python::{
+use ndbridge_python::{
     Arg, DlpackForm, from_numpy, join_ledger, to_dlpack, to_py_err,
 };
 use ndbridge_tensor::Tensor;
