@@ -27,7 +27,7 @@ def build(folder: Path) -> Path:
 def build_rust(folder: Path, module: Path) -> None:
     cargo = os.environ.get("CARGO", "cargo")
     command = [cargo, "build", "--release", "--features", "ndbridge", "--target-dir", str(folder)]
-    # Run in its folder, where cargo finds the project's settings for extension modules.
+    # Run in its folder, where cargo finds the project's settings.
     run(command, HERE, PYO3_PYTHON=sys.executable)
     shutil.copyfile(folder / "release" / "libboundary.so", module)
 

@@ -13,6 +13,12 @@ use pyo3::types::{PyString, PyType};
 /// A static cell.
 pub struct Once<T>(OnceLock<T>);
 
+impl<T> Default for Once<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Once<T> {
     pub const fn new() -> Self {
         Self(OnceLock::new())

@@ -142,6 +142,7 @@ impl NumpyError {
     }
 
     /// The same error with its offset counted from `start` bytes earlier.
+    #[cfg_attr(not(feature = "npz"), expect(dead_code, reason = "archives need it"))]
     pub(crate) fn shifted(mut self, start: u64) -> Self {
         if let Self::Format { offset, .. } = &mut self {
             *offset = offset.saturating_add(start);

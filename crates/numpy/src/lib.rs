@@ -15,6 +15,7 @@ pub mod python;
 #[cfg(feature = "npy")]
 mod reason;
 #[cfg(feature = "npy")]
+#[cfg_attr(not(feature = "npz"), expect(dead_code, reason = "archives need it"))]
 mod room;
 
 #[cfg(feature = "npy")]

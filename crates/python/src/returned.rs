@@ -1,7 +1,7 @@
 //! Return values of Python functions: tensors on their way to a library.
 //!
 //! ```no_run
-//! use ndbridge_numpy::python::ToNumpy;
+//! use ndbridge_python::ToNumpy;
 //! use ndbridge_tensor::Tensor;
 //! use pyo3::prelude::*;
 //!

@@ -153,9 +153,10 @@ mod tests {
     use crate::workspace::Dependency;
 
     fn package(name: &str, dependencies: &[(&str, &str)]) -> Package {
-        let dependencies = dependencies
-            .iter()
-            .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: (*kind).to_owned() });
+        let dependencies = dependencies.iter().map(|(name, kind)| {
+            let (name, kind) = ((*name).to_owned(), (*kind).to_owned());
+            Dependency { name, kind, is_optional: false }
+        });
         Package {
             name: name.to_owned(),
             folder: "".into(),

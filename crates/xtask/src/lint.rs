@@ -23,6 +23,11 @@ pub fn run(workspace: &Workspace, steps: &mut Steps) {
     let host =
         ["clippy", "--package", "ndbridge", "--features", "python", "--", "--deny", "warnings"];
     steps.command("clippy, without CUDA", &mut workspace.cargo(host));
+    // Each feature of the crate of files must do without the next one.
+    let npy = ["clippy", "--package", "ndbridge-numpy", "--no-default-features"];
+    let mut npy = workspace.cargo(npy);
+    npy.args(["--features", "npy", "--", "--deny", "warnings"]);
+    steps.command("clippy, .npy files alone", &mut npy);
     let mut docs = workspace.cargo(["doc", "--workspace", "--no-deps"]);
     steps.command("docs", docs.env("RUSTDOCFLAGS", "-D warnings"));
     steps.run("no module for a Python without a GIL", || python_abi::needs_gil(workspace));

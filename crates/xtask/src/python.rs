@@ -65,6 +65,24 @@ impl Environment {
         command
     }
 
+    /// Has what `command` builds and runs link this environment's interpreter, and find its packages.
+    pub fn embed(&self, command: &mut Command) -> Result<(), Error> {
+        let code = "import sys, sysconfig; \
+            print(sys.base_prefix, sysconfig.get_config_var('LIBDIR'), sep='\\n')";
+        let answer = output(self.python().args(["-c", code]))?;
+        let answer = String::from_utf8_lossy(&answer);
+        let (home, libraries) = answer.trim_end().split_once('\n').unwrap_or((&answer, ""));
+        command.env("PYO3_PYTHON", Interpreter::find()?.program);
+        command.env("PYTHONHOME", home).env("PYTHONPATH", self.packages()?);
+        let path = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
+        let others = std::env::var_os(path).unwrap_or_default();
+        let paths = std::iter::once(PathBuf::from(libraries)).chain(std::env::split_paths(&others));
+        if let Ok(paths) = std::env::join_paths(paths) {
+            command.env(path, paths);
+        }
+        Ok(())
+    }
+
     /// Builds the wheel of the crate in `folder` and installs it.
     pub fn install_crate(&self, workspace: &Workspace, folder: &str) -> Result<PathBuf, Error> {
         let wheel = self.build(workspace, folder)?;

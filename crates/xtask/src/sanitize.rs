@@ -111,8 +111,9 @@ fn quick_tests(workspace: &Workspace, packages: &[&str]) -> Vec<String> {
 fn address_sanitizer(workspace: &Workspace) -> Result<Command, Error> {
     let host = host()?;
     // An explicit target keeps the flags away from build scripts and macros.
-    let tests = ["test", "--package", "ndbridge-numpy", "--lib", "--tests", "--target", &host];
+    let tests = ["test", "--package", "ndbridge-numpy", "--package", "ndbridge-dlpack"];
     let mut command = nightly::cargo(workspace, tests);
+    command.args(["--lib", "--tests", "--target", &host]);
     command.arg("--target-dir").arg(workspace.target.join("asan"));
     command.env("RUSTFLAGS", "-Awarnings -Zsanitizer=address");
     // Memory that is kept for reuse would hide that it was used after it was freed.

@@ -11,6 +11,9 @@ use crate::steps::{Steps, execute};
 use crate::typing;
 use crate::workspace::Workspace;
 
+/// The libraries that are tested in an embedded interpreter.
+const EMBEDDED: [&str; 3] = ["ndbridge-interpreter", "ndbridge-numpy", "ndbridge-python"];
+
 /// Of the tests for a real GPU, those that an emulated one is enough for, and quick enough.
 const GPU_TESTS: [&str; 5] = ["round_trips", "host_words", "writes", "interfaces", "memory"];
 
@@ -42,10 +45,10 @@ pub fn run(workspace: &Workspace, steps: &mut Steps, half: Half, peers: Peers) {
 
 fn rust(workspace: &Workspace, steps: &mut Steps) {
     let mut tests = workspace.cargo(["test", "--workspace"]);
-    // Modules of Python stay out: they would switch on the feature `python` everywhere, whose
-    // symbols only an interpreter has. pytest tests them.
-    let modules = workspace.packages.iter().filter(|package| package.is_python_module());
-    tests.args(modules.flat_map(|package| ["--exclude", &package.name]));
+    // What needs Python stays out: it would switch on the feature `python` everywhere, and link an
+    // interpreter. The libraries are tested in an embedded one, the modules by pytest.
+    let on_python = workspace.packages.iter().filter(|package| package.needs_python());
+    tests.args(on_python.flat_map(|package| ["--exclude", &package.name]));
     steps.command("cargo test, with doc tests and structure checks", &mut tests);
     // Without it the feature would stay off; the back end's own tests ran above.
     let mut devices = workspace.cargo(["test"]);
@@ -57,12 +60,6 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
     });
     let alone = ["check", "--package", "ndbridge", "--no-default-features"];
     steps.command("facade without default features", &mut workspace.cargo(alone));
-    // Its examples are built and not run: an interpreter's symbols need not be there.
-    let python = ["test", "--doc", "--package", "ndbridge-numpy", "--features", "python"];
-    let mut python = workspace.cargo(python);
-    python.args(["--", "python::"]);
-    let ignored = "-C link-arg=-Wl,--unresolved-symbols=ignore-all --test-runtool true";
-    steps.command("examples of the numpy crate with python", python.env("RUSTDOCFLAGS", ignored));
     // Every interleaving of the ledger's threads, on loom's atomics.
     let tests = ["test", "--release", "--package", "ndbridge-storage", "--test", "loom_ledger"];
     let mut loom = workspace.cargo(tests);
@@ -78,6 +75,7 @@ fn python(workspace: &Workspace, steps: &mut Steps, peers: Peers) {
         }
     };
     let Some(main) = made else { return };
+    steps.run("libraries on Python, in an embedded interpreter", || embedded(workspace, &main));
     let wheel = steps.run("wheel", || main.install_crate(workspace, PACKAGE));
     let Some(wheel) = wheel else { return };
     steps.run("wheel names no driver", || driver_symbols::check_module(&main.packages()?));
@@ -92,6 +90,15 @@ fn python(workspace: &Workspace, steps: &mut Steps, peers: Peers) {
     steps.run("pytest, devices on the emulated driver", || on_emulated_driver(workspace, &main));
     other_versions(workspace, steps, &wheel);
     steps.run("types", || typing::check(workspace, &wheel));
+}
+
+/// Tests of the crates below the modules, in a process that is an interpreter itself and finds the
+/// packages of `environment`.
+fn embedded(workspace: &Workspace, environment: &Environment) -> Result<(), Error> {
+    let mut tests = workspace.cargo(["test", "--features", "ndbridge-numpy/python"]);
+    tests.args(EMBEDDED.iter().flat_map(|package| ["--package", package]));
+    environment.embed(&mut tests)?;
+    execute(&mut tests)
 }
 
 /// Tests of devices, in a process that finds the emulated driver.

@@ -31,6 +31,7 @@ pub struct Dependency {
     pub name: String,
     /// `normal`, `dev` or `build`.
     pub kind: String,
+    pub is_optional: bool,
 }
 
 impl Workspace {
@@ -95,6 +96,14 @@ impl Package {
         self.folder.join("pyproject.toml").is_file()
     }
 
+    /// Whether it cannot be without Python, so that its tests need an interpreter.
+    pub fn needs_python(&self) -> bool {
+        let is_needed = |dependency: &Dependency| {
+            dependency.name == "pyo3" && dependency.kind == "normal" && !dependency.is_optional
+        };
+        self.is_python_module() || self.dependencies.iter().any(is_needed)
+    }
+
     fn from_metadata(package: &Value) -> Result<Self, Error> {
         let manifest = path(package, "manifest_path")?;
         let folder =
@@ -117,7 +126,8 @@ fn test_name(target: &Value) -> Result<Option<String>, Error> {
 impl Dependency {
     fn from_metadata(dependency: &Value) -> Result<Self, Error> {
         let kind = dependency["kind"].as_str().unwrap_or("normal").to_owned();
-        Ok(Self { name: text(dependency, "name")?.to_owned(), kind })
+        let is_optional = dependency["optional"].as_bool().unwrap_or(false);
+        Ok(Self { name: text(dependency, "name")?.to_owned(), kind, is_optional })
     }
 }
 
@@ -156,5 +166,16 @@ mod tests {
         };
         assert!(is_module("ndbridge-wheel"));
         assert!(!is_module("ndbridge-numpy") && !is_module("xtask"));
+    }
+
+    #[test]
+    fn the_crates_on_python_need_it_and_those_with_a_feature_for_it_do_not() {
+        let workspace = Workspace::load().unwrap();
+        let needing = workspace.packages.iter().filter(|package| package.needs_python());
+        let mut names: Vec<&str> = needing.map(|package| package.name.as_str()).collect();
+        names.sort_unstable();
+        let expected =
+            ["example-extension", "ndbridge-interpreter", "ndbridge-python", "ndbridge-wheel"];
+        assert_eq!(names, expected);
     }
 }

@@ -32,13 +32,17 @@ use ndbridge_tensor::Tensor;
 use crate::error::{NumpyError, Place};
 
 use data::InFile;
-pub(crate) use data::{Stream, begin_copy, finish_copy, read_storage, read_tensor};
+pub(crate) use data::{Stream, read_tensor};
+#[cfg(feature = "npz")]
+pub(crate) use data::{begin_copy, finish_copy, read_storage};
 use header::HEAD_BYTES;
 pub use header::Header;
 pub use map::{MapMode, map, map_with};
 pub use write::{save, write};
 
-pub(crate) use map::{check_byte_order, join_for_maps, layout_at};
+pub(crate) use map::layout_at;
+#[cfg(feature = "npz")]
+pub(crate) use map::{check_byte_order, join_for_maps};
 
 /// The array of an `.npy` file, copied into private memory.
 ///

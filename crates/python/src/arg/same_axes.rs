@@ -57,7 +57,7 @@ fn value_error(text: &str) -> PyErr {
 ///
 /// ```no_run
 /// use ndbridge_python::{Any, Arg};
-/// use ndbridge_numpy::same_axes;
+/// use ndbridge_python::same_axes;
 /// use pyo3::prelude::*;
 ///
 /// #[pyfunction]
