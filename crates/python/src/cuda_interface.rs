@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyString};
 use smallvec::SmallVec;
 
 use crate::device;
-use crate::incoming::entry;
+use crate::dictionary::entry;
 
 /// What the dictionary says, once our current stream waits for the one named there.
 ///

@@ -28,13 +28,14 @@ use ndbridge_numpy::python::{
 };
 use ndbridge_storage::{Device, ForeignAccess, Mutability};
 use ndbridge_tensor::{Outside, Tensor};
-use pyo3::exceptions::{PyBufferError, PyKeyError};
+use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyMemoryView, PyType};
 
 use crate::capsule;
 use crate::device;
+use crate::dictionary::entry;
 use crate::error::ObjectError;
 use crate::held_buffer::{HeldBuffer, memoryview_of};
 use crate::producer::{Known, Producer, known};
@@ -46,11 +47,11 @@ pub(crate) struct Incoming<'py> {
     pub(crate) producer: Producer,
     /// The object, or the NumPy array over its memory.
     pub(crate) object: Bound<'py, PyAny>,
-    pub(crate) hold: Hold<'py>,
+    pub(crate) hold: Keeper<'py>,
 }
 
 /// What keeps the memory, besides a reference to the object.
-pub(crate) enum Hold<'py> {
+pub(crate) enum Keeper<'py> {
     /// Nothing yet: the object is a NumPy array.
     Array,
     /// The storage of a torch tensor, which is not resized.
@@ -86,7 +87,7 @@ impl<'py> Incoming<'py> {
         if let Some(array) = api.array_of(object) {
             let outside = array::describe(api, object, &array)?;
             let (producer, object) = (Producer::NumPy, object.clone());
-            return Ok(Some(Self { outside, producer, object, hold: Hold::Array }));
+            return Ok(Some(Self { outside, producer, object, hold: Keeper::Array }));
         }
         Self::not_of_numpy(object, known(object)?)
     }
@@ -117,10 +118,10 @@ impl<'py> Incoming<'py> {
         Ok(Self { outside, producer, object: object.clone(), hold })
     }
 
-    fn managed(object: &Bound<'py, PyAny>, table: &DlExchange) -> PyResult<(Outside, Hold<'py>)> {
+    fn managed(object: &Bound<'py, PyAny>, table: &DlExchange) -> PyResult<(Outside, Keeper<'py>)> {
         let managed = managed(object, Some(table))?;
         let outside = managed.describe().map_err(ObjectError::from)?;
-        Ok((outside, Hold::Managed(managed)))
+        Ok((outside, Keeper::Managed(managed)))
     }
 
     /// A torch tensor, with its storage held where the memory is the host's.
@@ -128,7 +129,7 @@ impl<'py> Incoming<'py> {
         object: &Bound<'py, PyAny>,
         table: Option<&DlExchange>,
         has_no_flags: bool,
-    ) -> PyResult<(Outside, Hold<'py>)> {
+    ) -> PyResult<(Outside, Keeper<'py>)> {
         torch::check_plain(object)?;
         let storage = torch::kept_storage(object);
         let found = Self::torch_elements(object, table, has_no_flags);
@@ -136,13 +137,13 @@ impl<'py> Incoming<'py> {
         let in_our_words = |error| torch::in_our_words(object, error);
         let (outside, managed) = found.map_err(in_our_words)?;
         match managed {
-            Some(managed) if !outside.device.is_host() => Ok((outside, Hold::Managed(managed))),
+            Some(managed) if !outside.device.is_host() => Ok((outside, Keeper::Managed(managed))),
             managed => {
                 let storage = storage.map_err(in_our_words)?;
                 torch::check_inside(&storage, &outside)?;
                 let hold = match managed {
-                    None => Hold::Torch(storage),
-                    Some(managed) => Hold::TorchManaged(Box::new((storage, managed))),
+                    None => Keeper::Torch(storage),
+                    Some(managed) => Keeper::TorchManaged(Box::new((storage, managed))),
                 };
                 Ok((outside, hold))
             }
@@ -226,7 +227,7 @@ impl<'py> Incoming<'py> {
         let mut outside = array::describe(api, &array, &found)?;
         outside.mutability = Mutability::ReadOnly;
         let (producer, object) = (Producer::TensorFlow, object.clone());
-        Ok(Self { outside, producer, object, hold: Hold::Kept(array) })
+        Ok(Self { outside, producer, object, hold: Keeper::Kept(array) })
     }
 
     fn buffer(
@@ -236,7 +237,12 @@ impl<'py> Incoming<'py> {
     ) -> PyResult<Self> {
         let mut outside = buffer.describe()?;
         outside.mutability = Mutability::ReadOnly;
-        Ok(Self { outside, producer, object: object.clone(), hold: Hold::Buffer { _held: buffer } })
+        Ok(Self {
+            outside,
+            producer,
+            object: object.clone(),
+            hold: Keeper::Buffer { _held: buffer },
+        })
     }
 
     fn dlpack(object: &Bound<'py, PyAny>, producer: Producer) -> PyResult<Self> {
@@ -253,7 +259,7 @@ impl<'py> Incoming<'py> {
         if producer.is_immutable() {
             outside.mutability = Mutability::ReadOnly;
         }
-        Ok(Self { outside, producer, object: object.clone(), hold: Hold::Managed(managed) })
+        Ok(Self { outside, producer, object: object.clone(), hold: Keeper::Managed(managed) })
     }
 
     /// Any object, by the protocols it has.
@@ -303,7 +309,7 @@ impl<'py> Incoming<'py> {
         }
         let outside = super::cuda_interface::describe(interface)?;
         let object = object.clone();
-        Ok(Self { outside, producer, hold: Hold::Kept(object.clone()), object })
+        Ok(Self { outside, producer, hold: Keeper::Kept(object.clone()), object })
     }
 
     fn array_interface(
@@ -339,7 +345,7 @@ impl<'py> Incoming<'py> {
     #[inline]
     pub(crate) fn pin(&self) -> PyResult<CallPin<'py>> {
         match self.hold {
-            Hold::Array => {
+            Keeper::Array => {
                 let api = NumpyApi::get(self.object.py())?;
                 match api.array_of(&self.object) {
                     Some(array) => CallPin::array(api, &self.object, &array),
@@ -352,8 +358,8 @@ impl<'py> Incoming<'py> {
 
     /// Whether a NumPy array, which other code may have changed until it was pinned, still is what
     /// was seen.
-    pub(crate) fn is_as_outside(&self) -> PyResult<bool> {
-        if !matches!(self.hold, Hold::Array) {
+    pub(crate) fn is_unchanged(&self) -> PyResult<bool> {
+        if !matches!(self.hold, Keeper::Array) {
             return Ok(true);
         }
         let (now, seen) = (array::describe_again(&self.object)?, &self.outside);
@@ -367,7 +373,7 @@ impl<'py> Incoming<'py> {
     #[inline]
     pub(crate) fn into_tensor(self) -> PyResult<Tensor> {
         let Self { mut outside, producer, object, hold } = self;
-        if let Hold::Managed(managed) = &hold
+        if let Keeper::Managed(managed) = &hold
             && let Some(own) = managed.own_view(&outside).map_err(to_py_err)?
         {
             device::came_back(own.storage())?;
@@ -375,7 +381,7 @@ impl<'py> Incoming<'py> {
         }
         let lent = || ForeignAccess::Lent(PythonGate::shared());
         // NumPy's own memory leads nowhere else.
-        let may_be_ours = !matches!(hold, Hold::Array) || leads_elsewhere(&object)?;
+        let may_be_ours = !matches!(hold, Keeper::Array) || leads_elsewhere(&object)?;
         if may_be_ours && let Some(known) = storage_of(&outside) {
             device::came_back(&known)?;
             return outside.view_of(&known).map_err(to_py_err);
@@ -385,36 +391,36 @@ impl<'py> Incoming<'py> {
             return unsafe { outside.into_tensor("nothing", (), lent()) }.map_err(to_py_err);
         }
         let (pins, managed, access) = match hold {
-            Hold::Array => {
+            Keeper::Array => {
                 let chain = Chain::of(&object)?;
                 // Whatever ran before it was pinned: from now on it stays as it is.
                 outside = array::describe_again(&object)?;
                 let access = chain.access();
                 (chain.pins, None, access)
             }
-            Hold::Torch(storage) => {
+            Keeper::Torch(storage) => {
                 let managed = managed(&object, known(&object)?.exchange)?;
                 outside = managed.describe().map_err(ObjectError::from)?;
                 torch::check_inside(&storage, &outside)?;
                 let gate = TorchGate::of(storage)?;
                 (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
             }
-            Hold::TorchManaged(made) => {
+            Keeper::TorchManaged(made) => {
                 let (storage, managed) = *made;
                 let gate = TorchGate::of(storage)?;
                 (Vec::new(), Some(managed), ForeignAccess::Lent(Arc::new(gate)))
             }
-            Hold::Buffer { .. } => {
+            Keeper::Buffer { .. } => {
                 let export = PyMemoryView::from(&object)?.into_any().unbind();
                 (vec![export], None, lent())
             }
-            Hold::Kept(array) => {
+            Keeper::Kept(array) => {
                 let is_array = outside.device.is_host();
                 let mut pins = if is_array { Chain::of(&array)?.pins } else { Vec::new() };
                 pins.push(array.unbind());
                 (pins, None, lent())
             }
-            Hold::Managed(managed) => (Vec::new(), Some(managed), lent()),
+            Keeper::Managed(managed) => (Vec::new(), Some(managed), lent()),
         };
         let name = match producer {
             Producer::NumPy => "numpy.ndarray",
@@ -433,21 +439,6 @@ impl<'py> Incoming<'py> {
     }
 }
 
-/// An entry of an interface's dictionary; `None` also if it is there as None.
-///
-/// # Errors
-/// What the dictionary raises, but for `KeyError`.
-pub(crate) fn entry<'py>(
-    interface: &Bound<'py, PyAny>,
-    name: &str,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    match interface.get_item(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.is_none())),
-        Err(error) if error.is_instance_of::<PyKeyError>(interface.py()) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Whether the memory of an array is not NumPy's own, nor that of another array of its.
 fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut leads = false;
@@ -459,7 +450,7 @@ fn leads_elsewhere(array: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 /// What a short look at an object shows.
-pub(crate) enum Seen<'py> {
+pub(crate) enum Glance<'py> {
     /// A torch tensor and its storage; the header is good until Python code runs.
     Header(PlainHeader, Bound<'py, PyAny>),
     /// The array of an immutable tensor.
@@ -468,10 +459,10 @@ pub(crate) enum Seen<'py> {
 
 /// A short look at an object that is no NumPy array; `None` if it is of another kind, or not plain.
 #[inline(always)]
-pub(crate) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
+pub(crate) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Glance<'py>> {
     let known = known(object).ok()?;
     if let Some(to_array) = known.to_array {
-        return call(to_array, object).ok().map(Seen::Immutable);
+        return call(to_array, object).ok().map(Glance::Immutable);
     }
     let table = known.exchange.filter(|_| known.has_no_flags)?;
     torch::check_real(object).ok()?;
@@ -481,7 +472,7 @@ pub(crate) fn look<'py>(object: &Bound<'py, PyAny>) -> Option<Seen<'py>> {
     let plain = unsafe { PlainHeader::of(header(object, table).ok()??)? };
     let is_kept = torch::is_storage_of(&storage, object);
     // Complex tensors may be conjugates.
-    (is_kept && plain.dtype().kind() != Kind::Complex).then_some(Seen::Header(plain, storage))
+    (is_kept && plain.dtype().kind() != Kind::Complex).then_some(Glance::Header(plain, storage))
 }
 
 /// What the table's function says of the object's elements, without keeping them. `None` if the

@@ -9,6 +9,7 @@ mod consumers;
 mod cuda_interface;
 #[expect(unsafe_code, reason = "calls DLPack's table of functions, names streams of others")]
 mod device;
+mod dictionary;
 mod dtypes;
 mod error;
 #[expect(unsafe_code, reason = "reads the view that an object's buffer fills")]

@@ -56,14 +56,14 @@ pub(crate) struct Known {
 }
 
 /// One type in the list of those seen.
-struct Seen {
+struct KnownType {
     // A reference to the type is kept for good, so that no other type gets its address.
     kind: *mut pyo3::ffi::PyTypeObject,
     known: Known,
-    next: *const Seen,
+    next: *const KnownType,
 }
 
-static SEEN: AtomicPtr<Seen> = AtomicPtr::new(ptr::null_mut());
+static SEEN: AtomicPtr<KnownType> = AtomicPtr::new(ptr::null_mut());
 static SEEN_LEN: AtomicUsize = AtomicUsize::new(0);
 /// Types that are remembered at the most: a program may make types without end.
 const MOST_SEEN: usize = 64;
@@ -72,7 +72,7 @@ const MOST_SEEN: usize = 64;
 #[inline]
 pub(crate) fn known(object: &Bound<'_, PyAny>) -> PyResult<Known> {
     let kind = object.get_type_ptr();
-    let mut at: *const Seen = SEEN.load(Acquire);
+    let mut at: *const KnownType = SEEN.load(Acquire);
     while !at.is_null() {
         // SAFETY: entries are leaked, and complete when they are published.
         let seen = unsafe { &*at };
@@ -117,7 +117,7 @@ pub(crate) fn known_type(kind: &Bound<'_, PyType>) -> PyResult<Known> {
 
 fn remember(kind: &Bound<'_, PyType>, known: Known) {
     let kind = kind.clone().into_ptr().cast();
-    let entry = Box::leak(Box::new(Seen { kind, known, next: ptr::null() }));
+    let entry = Box::leak(Box::new(KnownType { kind, known, next: ptr::null() }));
     let mut head = SEEN.load(Relaxed);
     loop {
         entry.next = head;

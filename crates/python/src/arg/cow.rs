@@ -16,8 +16,9 @@ use pyo3::prelude::*;
 
 use super::axes::{AnyShape, Axes};
 use super::constraint::Constraint;
-use super::loan::{Loan, Unmet, Use, unmet};
+use super::loan::{Loan, Unmet, unmet};
 use super::naming;
+use super::purpose::Use;
 use crate::import::{Found, gather};
 use crate::incoming::{Incoming, check_is_host};
 

@@ -8,7 +8,7 @@ use ndbridge_dtype::{ByteOrder, DType};
 use ndbridge_interpreter::holder;
 use ndbridge_numpy::python::{frozen::Thread, pins::CallPin};
 use ndbridge_storage::ledger::CallSite;
-use ndbridge_storage::{BorrowError, BorrowKind, LentBorrow, Mutability};
+use ndbridge_storage::{BorrowError, LentBorrow, Mutability};
 use ndbridge_tensor::{Bytes, Order, Outside, RawElements, TensorError};
 use pyo3::prelude::*;
 
@@ -16,18 +16,12 @@ use super::axes::Axes;
 use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
 use super::naming::{self, Kind, NAME};
-use crate::incoming::{Hold, Incoming, check_is_host};
+use super::purpose::Use;
+use crate::incoming::{Incoming, Keeper, check_is_host};
 use crate::producer::Producer;
 
 /// Who borrows an argument's memory. PyO3 does not tell which function's argument it is.
 pub(super) const ARGUMENT: CallSite = CallSite::named(c"an argument of a running call");
-
-/// What an argument is to be used for.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Use {
-    Read,
-    Write,
-}
 
 /// An array, borrowed from extraction until this is dropped.
 // In memory as written here: the compiler's own order makes a call a tenth slower.
@@ -36,7 +30,7 @@ pub(super) struct Loan<'py> {
     // Dropped in this order: released, then let move, then let go.
     pub(super) _borrow: LentBorrow,
     pub(super) pin: CallPin<'py>,
-    pub(super) _hold: Hold<'py>,
+    pub(super) _hold: Keeper<'py>,
     pub(super) object: Bound<'py, PyAny>,
     pub(super) dtype: DType,
 }
@@ -73,7 +67,7 @@ impl<'py> Loan<'py> {
     /// Exceptions that name the argument.
     pub(super) fn of(incoming: Incoming<'py>, wanted: Use) -> PyResult<(Self, Outside)> {
         let pin = incoming.pin()?;
-        if !incoming.is_as_outside()? {
+        if !incoming.is_unchanged()? {
             let text = format!("{NAME}: array was changed while it was looked at");
             return Err(naming::exception(incoming.object.py(), Kind::Buffer, &text));
         }
@@ -84,24 +78,6 @@ impl<'py> Loan<'py> {
         let Incoming { outside, object, hold, .. } = incoming;
         let dtype = outside.dtype;
         Ok((Self { _borrow: borrow, pin, _hold: hold, object, dtype }, outside))
-    }
-}
-
-impl Use {
-    /// The advice to use what a call gives. Of what is written, the caller needs a name.
-    pub(super) fn of(self, call: &str) -> String {
-        match self {
-            Self::Read => format!("pass {call}"),
-            Self::Write => format!("make y = {call}, pass y, use y"),
-        }
-    }
-
-    #[inline]
-    pub(super) fn kind(self) -> BorrowKind {
-        match self {
-            Self::Read => BorrowKind::Read,
-            Self::Write => BorrowKind::Write,
-        }
     }
 }
 

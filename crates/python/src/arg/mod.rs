@@ -42,7 +42,9 @@ mod kinds;
 mod loan;
 mod naming;
 mod plain;
+mod purpose;
 mod same_axes;
+mod sealed;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -62,15 +64,9 @@ pub use kinds::{AnyDType, DTypes, OneOf, Several, Shaped, Untyped};
 pub use same_axes::{NamedAxes, check_same_axes};
 
 use crate::import::from_python;
-use loan::{Loan, Use};
+use loan::Loan;
 use plain::Plain;
-
-/// What an argument's types promise is relied on: nobody else implements their traits.
-mod sealed {
-    pub trait DTypes {}
-    pub trait Axes {}
-    pub trait Constraint {}
-}
+use purpose::Use;
 
 /// An array to be read: `Arg<'_, f32, (Any, Const<3>), COrder>`.
 ///

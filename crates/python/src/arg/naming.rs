@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyType};
 
-use super::loan::Use;
+use super::purpose::Use;
 
 /// Stands for the argument's name in a text.
 pub(super) const NAME: &str = "\0";

@@ -17,8 +17,9 @@ use pyo3::prelude::*;
 use super::axes::Axes;
 use super::constraint::{Constraint, Memory};
 use super::kinds::DTypes;
-use super::loan::{ARGUMENT, Loan, Use};
-use crate::incoming::{Hold, Seen, look};
+use super::loan::{ARGUMENT, Loan};
+use super::purpose::Use;
+use crate::incoming::{Glance, Keeper, look};
 
 /// A loan of elements in C order without gaps, aligned, not of `bool`.
 pub(super) struct Plain<'py, D> {
@@ -42,7 +43,7 @@ where
     let found = api.plain_array(object)?;
     let elements = Elements::<S::Dim>::of_numpy::<T, S, C>(&found, wanted)?;
     let pin = || CallPin::array(api, object, &found).ok();
-    elements.lend(object, pin, Hold::Array, wanted)
+    elements.lend(object, pin, Keeper::Array, wanted)
 }
 
 /// As [`numpy`], for tensors of torch and TensorFlow.
@@ -58,17 +59,17 @@ where
 {
     let api = ready(object.py())?;
     match look(object)? {
-        Seen::Header(header, storage) => {
+        Glance::Header(header, storage) => {
             let lens = header.lens().iter().map(|&len| len as usize);
             let elements = Elements::of::<T, S, C>(header.ptr(), header.dtype(), lens)?;
-            elements.lend(object, || Some(CallPin::None), Hold::Torch(storage), wanted)
+            elements.lend(object, || Some(CallPin::None), Keeper::Torch(storage), wanted)
         }
-        Seen::Immutable(array) if wanted == Use::Read => {
+        Glance::Immutable(array) if wanted == Use::Read => {
             let found = api.plain_array(&array)?;
             let elements = Elements::of_numpy::<T, S, C>(&found, wanted)?;
-            elements.lend(object, || Some(CallPin::None), Hold::Kept(array), wanted)
+            elements.lend(object, || Some(CallPin::None), Keeper::Kept(array), wanted)
         }
-        Seen::Immutable(_) => None,
+        Glance::Immutable(_) => None,
     }
 }
 
@@ -129,7 +130,7 @@ impl<D: Dimension> Elements<D> {
         self,
         object: &Bound<'py, PyAny>,
         pin: impl FnOnce() -> Option<CallPin<'py>>,
-        hold: Hold<'py>,
+        hold: Keeper<'py>,
         wanted: Use,
     ) -> Option<Plain<'py, D>> {
         let Self { ptr, dtype, shape, len_bytes } = self;

@@ -1,0 +1,5 @@
+//! What an argument's types promise is relied on: nobody else implements their traits.
+
+pub trait DTypes {}
+pub trait Axes {}
+pub trait Constraint {}
