@@ -97,10 +97,14 @@ impl Known {
 }
 
 /// Remembers a storage, as long as it lives.
+#[inline]
 pub fn remember(storage: &Storage) {
-    if !storage.mark_known() {
-        return;
+    if storage.mark_known() {
+        remember_new(storage);
     }
+}
+
+fn remember_new(storage: &Storage) {
     let mut known = KNOWN.lock();
     known.recent.push(storage.downgrade());
     let alive = if known.recent.len() < FEW { Vec::new() } else { known.sort() };

@@ -14,6 +14,7 @@ use crate::ledger_capsule::join_ledger_attached;
 ///
 /// # Errors
 /// `BufferError` while a guard of the memory is alive; as [`join_ledger`](crate::join_ledger).
+#[inline]
 #[track_caller]
 pub fn lend_to_python(tensor: &Tensor) -> PyResult<()> {
     join_ledger_attached()?;
@@ -42,6 +43,7 @@ pub fn lend_host_memory(tensor: &Tensor) -> PyResult<()> {
 ///
 /// # Errors
 /// `TypeError`.
+#[inline]
 pub fn check_host(tensor: &Tensor) -> PyResult<()> {
     if tensor.device().is_host() {
         // The host reads it from now on, and asks nobody.
@@ -50,6 +52,11 @@ pub fn check_host(tensor: &Tensor) -> PyResult<()> {
         let handed = unsafe { tensor.storage().hand_over(Consumer::Waits, kind) };
         return handed.map_err(|error| to_py_err(error.into()));
     }
+    Err(on_device(tensor))
+}
+
+#[cold]
+fn on_device(tensor: &Tensor) -> PyErr {
     let (device, copy_bytes) = (tensor.device(), tensor.size_bytes());
-    Err(to_py_err(TensorError::OnDevice { device, copy_bytes }))
+    to_py_err(TensorError::OnDevice { device, copy_bytes })
 }

@@ -71,6 +71,7 @@ impl Storage {
 
     /// What drives the memory; `None` for plain host memory, and for memory of devices that nobody
     /// drives here.
+    #[inline]
     #[must_use]
     pub fn backend(&self) -> Option<&'static dyn Backend> {
         self.driven().map(|driven| driven.backend)
@@ -130,6 +131,7 @@ impl Storage {
     ///
     /// # Safety
     /// As [`Backend::hand_over`].
+    #[inline]
     pub unsafe fn hand_over(&self, to: Consumer, kind: BorrowKind) -> Result<(), StorageError> {
         match self.backend() {
             // SAFETY: promised by the caller.

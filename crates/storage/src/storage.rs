@@ -292,8 +292,11 @@ impl Storage {
     }
 
     /// Marks the storage; false if that was done before. For those who keep a list of storages.
+    #[inline]
     pub fn mark_known(&self) -> bool {
-        !self.inner.is_known.swap(true, Ordering::Relaxed)
+        // Known ones come here often: a load costs less than a swap.
+        !self.inner.is_known.load(Ordering::Relaxed)
+            && !self.inner.is_known.swap(true, Ordering::Relaxed)
     }
 
     /// A handle that does not keep the memory.
