@@ -28,10 +28,10 @@ use ndbridge_numpy::python::{
 };
 use ndbridge_storage::{Device, ForeignAccess, Mutability};
 use ndbridge_tensor::{Outside, Tensor};
-use pyo3::exceptions::PyBufferError;
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyMemoryView, PyType};
+use pyo3::types::{PyDict, PyMemoryView, PyType};
 
 use crate::capsule;
 use crate::device;
@@ -262,9 +262,9 @@ impl<'py> Incoming<'py> {
         Ok(Self { outside, producer, object: object.clone(), hold: Keeper::Managed(managed) })
     }
 
-    /// Any object, by the protocols it has.
+    /// Any object, by the protocols it has; one that fails leaves it to the next.
     fn any(object: &Bound<'py, PyAny>, producer: Producer) -> PyResult<Option<Self>> {
-        let py = object.py();
+        let (py, mut failed) = (object.py(), None);
         if capsule::is_capsule(object) {
             let taken = Self::of_managed(object, producer, capsule::take(object)?)?;
             // Whoever asked for it named no stream: that means the default one.
@@ -272,12 +272,15 @@ impl<'py> Incoming<'py> {
             return Ok(Some(taken));
         }
         if object.hasattr(intern!(py, "__dlpack__"))? {
-            if producer != Producer::Torch {
-                return Self::dlpack(object, producer).map(Some);
+            if producer == Producer::Torch {
+                let (outside, hold) = Self::torch(object, None, false)?;
+                check_is_supported(&outside)?;
+                return Ok(Some(Self { outside, producer, object: object.clone(), hold }));
             }
-            let (outside, hold) = Self::torch(object, None, false)?;
-            check_is_supported(&outside)?;
-            return Ok(Some(Self { outside, producer, object: object.clone(), hold }));
+            match Self::dlpack(object, producer) {
+                Err(error) if producer == Producer::Other => failed = Some(error),
+                found => return found.map(Some),
+            }
         }
         if let Some(interface) = object.getattr_opt(intern!(py, "__cuda_array_interface__"))? {
             return Self::cuda_interface(object, producer, &interface).map(Some);
@@ -290,13 +293,37 @@ impl<'py> Incoming<'py> {
             return Ok(Some(Self { producer, ..incoming }));
         }
         if !has_buffer(object) {
-            return Ok(None);
+            let Some(method) = object.getattr_opt(intern!(py, "__array__"))? else {
+                return failed.map_or(Ok(None), Err);
+            };
+            return Self::array_method(&method, producer);
         }
         let view = memoryview_of(object)?;
         let array = numpy_asarray(view.as_any())?;
         let Some(incoming) = Self::find(&array)? else { return Ok(None) };
         incoming.outside.check().map_err(to_py_err)?;
         Ok(Some(Self { producer, ..incoming }))
+    }
+
+    /// What an object with only `__array__` gives without a copy; `None` if it would have to copy, or does
+    /// not know that NumPy may ask for none.
+    fn array_method(method: &Bound<'py, PyAny>, producer: Producer) -> PyResult<Option<Self>> {
+        let py = method.py();
+        let options = PyDict::new(py);
+        options.set_item(intern!(py, "copy"), false)?;
+        let array = match method.call((), Some(&options)) {
+            Err(error)
+                if error.is_instance_of::<PyValueError>(py)
+                    || error.is_instance_of::<PyTypeError>(py) =>
+            {
+                return Ok(None);
+            }
+            array => array?,
+        };
+        if NumpyApi::get(py)?.array_of(&array).is_none() {
+            return Ok(None);
+        }
+        Ok(Self::find(&array)?.map(|incoming| Self { producer, ..incoming }))
     }
 
     fn cuda_interface(
@@ -565,5 +592,16 @@ pub(crate) fn by_dlpack<'py>(object: &Bound<'py, PyAny>) -> PyResult<Incoming<'p
         let text = format!("{found} has no __dlpack__: call asarray() or tensor()");
         return Err(PyBufferError::new_err(text));
     }
-    Incoming::of(object)
+    let of_numpy = NumpyApi::get(py)?.array_of(object).is_some();
+    if of_numpy || capsule::is_capsule(object) {
+        return Incoming::of(object);
+    }
+    match known(object)? {
+        // Without a word of its other protocols.
+        Known { producer: Producer::Other, exchange: None, .. } => {
+            join_ledger(py)?;
+            Incoming::dlpack(object, Producer::Other)
+        }
+        _ => Incoming::of(object),
+    }
 }

@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::argument::{Source, array_of_buffer};
+use crate::device::DeviceArgument;
 use crate::dtype::DTypeArgument;
 use crate::index::integers;
 use crate::scalar::scalar;
@@ -34,7 +35,7 @@ pub fn from_buffer(b: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
 #[pyo3(signature = (x, device=None, copy=None))]
 pub fn from_dlpack(
     x: &Bound<'_, PyAny>,
-    device: Option<&str>,
+    device: Option<DeviceArgument>,
     copy: Option<bool>,
 ) -> PyResult<PyTensor> {
     // Unless another device is asked for, it shares or fails without being told to copy.
@@ -62,7 +63,7 @@ pub fn asarray(
     x: &Bound<'_, PyAny>,
     dtype: Option<DTypeArgument>,
     copy: Option<bool>,
-    device: Option<&str>,
+    device: Option<DeviceArgument>,
 ) -> PyResult<PyTensor> {
     let request = request("asarray", dtype, copy, device)?;
     Source::of(x, &request)?.convert(&request).map(PyTensor::from)
@@ -182,7 +183,7 @@ pub fn request(
     call: &'static str,
     dtype: Option<DTypeArgument>,
     copy: Option<bool>,
-    device: Option<&str>,
+    device: Option<DeviceArgument>,
 ) -> PyResult<Request> {
     let request = request_anywhere(call, dtype, copy, device)?;
     let exists = request.device.map_or(Ok(()), Device::check_exists);
@@ -195,15 +196,14 @@ pub fn request_anywhere(
     call: &'static str,
     dtype: Option<DTypeArgument>,
     copy: Option<bool>,
-    device: Option<&str>,
+    device: Option<DeviceArgument>,
 ) -> PyResult<Request> {
     let copy = match copy {
         None => CopyRule::IfNeeded,
         Some(true) => CopyRule::Always,
         Some(false) => CopyRule::Never,
     };
-    let device = device.map(str::parse::<Device>).transpose();
-    let device = device.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let device = device.map(|device| device.0);
     let dtype = dtype.map(|dtype| dtype.0);
     Ok(Request { copy, device, dtype, ..Request::new(call) })
 }

@@ -2,8 +2,9 @@
 
 use ndbridge::python::{dtype_from_python, numpy_dtype};
 use ndbridge::{ByteOrder, DType};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 
 /// The type of a tensor's elements.
 ///
@@ -45,6 +46,90 @@ impl PyDType {
         numpy_dtype(py, self.0)
     }
 
+    /// The numpy.dtype, as NumPy asks for it.
+    #[getter]
+    fn __numpy_dtype__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        numpy_dtype(py, self.0)
+    }
+
+    /// NumPy's letter of the kind, such as 'f'.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_numpy(py, "kind")
+    }
+
+    /// NumPy's letter of the type, such as 'd'.
+    #[getter]
+    fn char<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_numpy(py, "char")
+    }
+
+    /// NumPy's number of the type.
+    #[getter]
+    fn num<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_numpy(py, "num")
+    }
+
+    /// NumPy's type of a single value, such as numpy.float32.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_numpy(py, "type")
+    }
+
+    /// '=', or '|' for types of one byte: the elements of a tensor are in this machine's order.
+    #[getter]
+    fn byteorder<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_numpy(py, "byteorder")
+    }
+
+    /// NumPy's description, such as [('', '<f4')].
+    #[getter]
+    fn descr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_numpy(py, "descr")
+    }
+
+    /// Bytes to a multiple of which an element is aligned.
+    #[getter]
+    fn alignment(&self) -> usize {
+        self.0.align_bytes()
+    }
+
+    /// True: elements are in this machine's byte order.
+    #[getter]
+    fn isnative(&self) -> bool {
+        true
+    }
+
+    /// False: elements are no Python objects.
+    #[getter]
+    fn hasobject(&self) -> bool {
+        false
+    }
+
+    /// None: elements have no fields.
+    #[getter]
+    fn names(&self) -> Option<Py<PyAny>> {
+        None
+    }
+
+    /// None: elements have no fields.
+    #[getter]
+    fn fields(&self) -> Option<Py<PyAny>> {
+        None
+    }
+
+    /// None: elements are no arrays.
+    #[getter]
+    fn subdtype(&self) -> Option<Py<PyAny>> {
+        None
+    }
+
+    /// (): elements are no arrays.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        PyTuple::empty(py)
+    }
+
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
         // As an argument, None means the default data type.
         !other.is_none() && other.extract::<DTypeArgument>().is_ok_and(|other| other.0 == self.0)
@@ -65,6 +150,16 @@ impl PyDType {
 
     fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (&'static str,))> {
         Ok((py.get_type::<Self>().into_any().unbind(), (self.0.name(),)))
+    }
+}
+
+impl PyDType {
+    /// An attribute of the numpy.dtype. Without the package that has the type, the attribute is missing.
+    fn as_numpy<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let numpys = numpy_dtype(py, self.0);
+        numpys
+            .map_err(|error| PyAttributeError::new_err(error.value(py).to_string()))?
+            .getattr(name)
     }
 }
 

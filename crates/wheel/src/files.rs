@@ -28,7 +28,13 @@ impl<'py> FromPyObject<'_, 'py> for FileArgument<'py> {
         if object.hasattr("read")? || object.hasattr("write")? {
             return Ok(Self::Object(object.to_owned()));
         }
-        object.extract().map(Self::Path)
+        // A path may be bytes, as the system has it.
+        let path = object.py().import("os")?.call_method1("fsdecode", (object,));
+        let path = path.map_err(|_| {
+            let found = object.get_type();
+            PyTypeError::new_err(format!("expected a path or a binary file object, got {found}"))
+        })?;
+        path.extract().map(Self::Path)
     }
 }
 

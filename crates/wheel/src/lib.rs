@@ -12,7 +12,9 @@ mod counting;
 mod create;
 #[expect(unsafe_code, reason = "takes the handles of other libraries' streams")]
 mod cuda;
+mod device;
 mod dtype;
+mod everyday;
 #[expect(unsafe_code, reason = "functions that foreign code calls with pointers")]
 mod exchange;
 mod files;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::argument::Source;
 use crate::create::request_anywhere;
+use crate::device::DeviceArgument;
 use crate::dtype::DTypeArgument;
 
 fn names(reasons: CopyReasons) -> Vec<&'static str> {
@@ -111,7 +112,7 @@ pub fn plan(
     x: &Bound<'_, PyAny>,
     dtype: Option<DTypeArgument>,
     copy: Option<bool>,
-    device: Option<&str>,
+    device: Option<DeviceArgument>,
 ) -> PyResult<PyPlan> {
     let request = request_anywhere("asarray", dtype, copy, device)?;
     let planned = Source::of(x, &request)?.plan(&request);

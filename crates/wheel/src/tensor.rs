@@ -6,11 +6,12 @@ use ndbridge::dlpack::{DlpackError, HeaderAxes};
 use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
 use ndbridge::storage::{Access, find_backend};
 use ndbridge::{Casting, CopyRule, Device, Order, Request, Scalar, Tensor, TensorError};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBool, PyTuple};
 
 use crate::argument::Source;
+use crate::device::DeviceArgument;
 use crate::dtype::{DTypeArgument, PyDType};
 use crate::index::indices;
 use crate::lists::{list_of, number};
@@ -22,7 +23,7 @@ use crate::scalar::scalar;
 ///
 /// A tensor is a handle: indexing with integers and slices, `permute`, `reshape`, `numpy()` share
 /// its memory; `clone()`, `astype()`, `reshape_copy()` copy; `receipt` tells which was done.
-#[pyclass(name = "Tensor", module = "ndbridge", frozen, weakref)]
+#[pyclass(name = "Tensor", module = "ndbridge", frozen, sequence, weakref)]
 pub struct PyTensor {
     pub tensor: Tensor,
     // What lent headers point to.
@@ -224,8 +225,7 @@ impl PyTensor {
     /// With `non_blocking`, a copy from pinned memory to a device, or from a device into new pinned
     /// memory, may still run when this returns; whoever uses the result waits by himself.
     fn to(&self, py: Python<'_>, target: &Bound<'_, PyAny>, non_blocking: bool) -> PyResult<Self> {
-        let device = target.extract::<String>().ok().and_then(|name| name.parse().ok());
-        let request = match device {
+        let request = match DeviceArgument::of(target)? {
             Some(device) => Request::new("to").with_device(device),
             None => Request::new("to").with_dtype(target.extract::<DTypeArgument>()?.0),
         };
@@ -291,16 +291,19 @@ impl PyTensor {
         self.item(py)
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let request = Request::new("__eq__");
-        let source = match Source::of(other, &request) {
-            Ok(source) => source,
-            // What is no array, or none that can be carried, is not equal; all else is told.
-            Err(error) if is_no_array(&error, other.py()) => return Ok(false),
-            Err(error) => return Err(error),
+    /// Whether `other` has the same shape and equal elements. What `asarray` refuses is asked whether it
+    /// is equal to this.
+    fn __eq__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, request) = (other.py(), Request::new("__eq__"));
+        let found = Source::of(other, &request).and_then(|source| source.convert(&request));
+        let other = match found {
+            Err(error) if is_refusal(&error, py) => {
+                return Ok(py.NotImplemented().into_bound(py));
+            }
+            found => found?,
         };
-        let other = source.convert(&request)?;
-        ndbridge::array_equal(&self.tensor, &other).map_err(to_py_err)
+        let is_equal = ndbridge::array_equal(&self.tensor, &other).map_err(to_py_err)?;
+        Ok(PyBool::new(py, is_equal).to_owned().into_any())
     }
 
     fn __repr__(&self) -> String {
@@ -320,7 +323,7 @@ impl PyTensor {
     }
 
     /// The same elements on the host: shared, or copied from a device.
-    fn on_host(&self, py: Python<'_>) -> PyResult<Self> {
+    pub fn on_host(&self, py: Python<'_>) -> PyResult<Self> {
         self.crossed(py, &Request::new("cpu").with_device(Device::Cpu))
     }
 
@@ -352,7 +355,7 @@ impl PyTensor {
         Bound::new(slf.py(), converted)
     }
 
-    fn convert(&self, request: &Request) -> PyResult<Self> {
+    pub fn convert(&self, request: &Request) -> PyResult<Self> {
         let convert = || self.tensor.convert(request);
         // Memory that no Python code reaches: other threads run Python meanwhile.
         let is_apart = self.tensor.storage().access() != Access::Lent;
@@ -367,8 +370,12 @@ impl PyTensor {
 /// A copy of so much takes longer than letting go of the interpreter and taking it again.
 const LARGE_BYTES: usize = 1 << 20;
 
-fn is_no_array(error: &PyErr, py: Python<'_>) -> bool {
-    error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py)
+/// Whether an object is none that `asarray` takes; all other errors are told.
+fn is_refusal(error: &PyErr, py: Python<'_>) -> bool {
+    error.is_instance_of::<PyTypeError>(py)
+        || error.is_instance_of::<PyValueError>(py)
+        || error.is_instance_of::<PyBufferError>(py)
+        || error.is_instance_of::<PyOverflowError>(py)
 }
 
 /// Assignment ignores axes of length 1 in front of those of the target, as NumPy's does.

@@ -24,9 +24,15 @@ impl PyTensor {
         view(self.tensor.permute(&integers(axes)?))
     }
 
-    /// Two axes swapped, as in torch.
-    fn transpose(&self, dim0: isize, dim1: isize) -> PyResult<Self> {
-        view(self.tensor.swap_axes(dim0, dim1))
+    /// Two axes swapped, as in torch; or, as in NumPy, the axes in another order: reversed without
+    /// arguments, as a tuple or list says, or as more or fewer than two numbers do.
+    #[pyo3(signature = (*axes))]
+    fn transpose(&self, axes: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        view(match (axes.len(), integers(axes)?.as_slice()) {
+            (0, _) => self.tensor.transpose(),
+            (2, &[first, second]) => self.tensor.swap_axes(first, second),
+            (_, order) => self.tensor.permute(order),
+        })
     }
 
     /// reshape(*shape): the same elements in another shape; an error where that needs a copy.
@@ -52,10 +58,13 @@ impl PyTensor {
         view(self.tensor.flip(&integers(axes)?))
     }
 
-    /// Without axes of length 1: all of them, or those given.
-    #[pyo3(signature = (dim=None))]
-    fn squeeze(&self, dim: Option<OneOrMany>) -> PyResult<Self> {
-        view(self.tensor.squeeze(dim.map(|axes| axes.0).as_deref()))
+    /// Without axes of length 1: all of them, or those given, as `dim` or by NumPy's name `axis`.
+    #[pyo3(signature = (dim=None, *, axis=None))]
+    fn squeeze(&self, dim: Option<OneOrMany>, axis: Option<OneOrMany>) -> PyResult<Self> {
+        if dim.is_some() && axis.is_some() {
+            return Err(PyTypeError::new_err("squeeze: expected dim or axis, got both"));
+        }
+        view(self.tensor.squeeze(dim.or(axis).map(|axes| axes.0).as_deref()))
     }
 
     /// With a new axis of length 1.

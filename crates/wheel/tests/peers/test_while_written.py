@@ -34,6 +34,10 @@ def other():
 #: Calls on a tensor `t` whose memory is being written, and on an array `a` over the same memory.
 READS = {
     "clone": lambda t, a: t.clone(),
+    "copy": lambda t, a: t.copy(),
+    "tobytes": lambda t, a: t.tobytes(),
+    "tobytes, strided": lambda t, a: t[::2].tobytes("F"),
+    "format": lambda t, a: f"{t[3]:.1f}",
     "contiguous": lambda t, a: t[::2].contiguous(),
     "astype": lambda t, a: t.astype("float64"),
     "astype, same": lambda t, a: t.astype("float32"),
