@@ -12,18 +12,13 @@ mod driven;
 mod error;
 #[expect(unsafe_code, reason = "takes the word of the caller for a pointer")]
 mod foreign;
-pub mod fork;
-pub mod gate;
-pub mod ledger;
 #[expect(unsafe_code, reason = "a file mapping is memory that the file system can change")]
 mod map;
 mod owner;
 #[expect(unsafe_code, reason = "holds the pointer: shares it between threads, looks at its bytes")]
 mod storage;
-#[cfg_attr(not(loom), expect(unsafe_code, reason = "has the interface of loom's cell"))]
-mod sync;
 
-pub use access::{Access, BorrowKind, Mutability};
+pub use access::{Access, Mutability};
 pub use alloc::{
     ALIGN_BYTES, CacheStats, Filling, UninitStorage, cache_stats, empty_cache, set_cache_limit,
 };
@@ -35,9 +30,9 @@ pub use driven::Allocated;
 pub use error::to_host;
 pub use error::{BorrowError, DeviceError, StorageError};
 pub use foreign::{Foreign, ForeignAccess};
-pub use gate::{Gate, GateError};
-pub use map::MapMode;
 pub use storage::{Storage, WeakStorage};
+
+pub use ndbridge_ledger::{self as ledger, BorrowKind, Gate, GateError, MapMode, fork, gate};
 
 pub use ndbridge_layout::{
     self as layout, DEFAULT_BUDGET, Footprint, Overlap, Region, RegionError, may_overlap,

@@ -11,26 +11,9 @@ use crate::alloc::dangling;
 use crate::ledger::{self, Held, LoanGate, MapEntry, Mapped, Place, Space};
 use crate::storage::Parts;
 use crate::{
-    Access, Device, Footprint, Gate, Mutability, Overlap, Region, Storage, StorageError,
+    Access, Device, Footprint, Gate, MapMode, Mutability, Overlap, Region, Storage, StorageError,
     may_overlap,
 };
-
-/// What becomes of writes to a mapped file.
-///
-/// Maps of one file are one memory to the ledger, whatever their modes and paths; see
-/// [`Access::Mapped`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum MapMode {
-    /// There are none: the storage is read-only. It changes when a read-write map of the file is
-    /// written.
-    Read,
-    /// They go to the file, and are seen by its other maps.
-    ReadWrite,
-    /// They stay in this storage, the file keeps its bytes. Pages that were not written yet change
-    /// with the file.
-    CopyOnWrite,
-}
 
 const NAME: &str = "mapped file";
 

@@ -12,8 +12,8 @@ use crate::borrow::{Borrow, OwnedBorrow};
 use crate::driven::Driven;
 use crate::ledger::Ledger;
 use crate::owner::{Owner, short_name};
-use crate::sync::{AtomicBool, AtomicU8, Ordering};
 use crate::{Access, Device, Gate, Mutability, StorageError, fork};
+use ndbridge_ledger::sync::{AtomicBool, AtomicU8, Ordering};
 
 /// Bytes, kept alive by an owner, with a record of who borrows them.
 ///

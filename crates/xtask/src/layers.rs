@@ -5,14 +5,15 @@ use crate::workspace::{Package, Workspace};
 
 /// Each crate of the workspace and the crates of the workspace that it may name. Crates that stand
 /// side by side (`dtype`, `layout` and `cuda-lazy`; `numpy`, `dlpack` and `cuda`) never name each other.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("ndbridge-dtype", &[]),
     ("ndbridge-layout", &[]),
     ("ndbridge-cuda-lazy", &[]),
     ("ndbridge-cuda-kernels", &["ndbridge-dtype"]),
     ("ndbridge-cuda-emulator", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
     ("ndbridge-cuda-emulator-driver", &["ndbridge-cuda-kernels", "ndbridge-cuda-lazy"]),
-    ("ndbridge-storage", &["ndbridge-layout"]),
+    ("ndbridge-ledger", &["ndbridge-layout"]),
+    ("ndbridge-storage", &["ndbridge-layout", "ndbridge-ledger"]),
     ("ndbridge-tensor", &["ndbridge-dtype", "ndbridge-layout", "ndbridge-storage"]),
     (
         "ndbridge-cuda",

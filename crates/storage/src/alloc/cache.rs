@@ -17,7 +17,10 @@ const VARIABLE: &str = "NDBRIDGE_CACHE_BYTES";
 /// The limit if nobody sets one.
 const DEFAULT_LIMIT_BYTES: usize = 512 << 20;
 
-static CACHE: fork::Mutex<Cache> = fork::Mutex::new(fork::RANK_OF_CACHE, Cache::new());
+/// The rank of this lock among all those that a fork takes.
+const RANK: u8 = 210;
+
+static CACHE: fork::Mutex<Cache> = fork::Mutex::new(RANK, Cache::new());
 
 /// What is kept for reuse, and how often that helped; see [`cache_stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ fn mapped(file: u64, mode: MapMode, start: usize, offset: u64, len: usize) -> Ma
 }
 
 fn take(module: &SharedLedger, kind: BorrowKind, start: usize, len: usize) -> Result<Token, Held> {
-    let region = crate::Region { start, item_bytes: 1, shape: &[len], strides: &[1] };
+    let region = ndbridge_layout::Region { start, item_bytes: 1, shape: &[len], strides: &[1] };
     let bytes = Footprint::of(&region).expect("a region that memory can have");
     module.acquire(kind, &bytes, Location::caller())
 }

@@ -20,7 +20,8 @@ use crate::{BorrowKind, GateError, fork};
 ///
 /// ```
 /// use std::panic::Location;
-/// use ndbridge_storage::{BorrowKind, Footprint, Region, ledger::SharedLedger};
+/// use ndbridge_layout::{Footprint, Region};
+/// use ndbridge_ledger::{BorrowKind, SharedLedger};
 ///
 /// static OWNER: SharedLedger = SharedLedger::new();
 /// static OTHER: SharedLedger = SharedLedger::new();
@@ -135,7 +136,7 @@ impl SharedLedger {
 
     /// Enters a borrow that asks no gate.
     #[inline(always)]
-    pub(crate) fn enter_bytes(
+    pub fn enter_bytes(
         &self,
         kind: BorrowKind,
         span: Span,
@@ -150,7 +151,7 @@ impl SharedLedger {
 
     /// Enters a borrow that asks the gates of lent maps of the same file, if the bytes are mapped.
     #[inline(always)]
-    pub(crate) fn enter_asking(
+    pub fn enter_asking(
         &self,
         kind: BorrowKind,
         span: Span,
@@ -241,7 +242,7 @@ impl SharedLedger {
 impl SharedLedger {
     /// Enters a map; `None` if there is no room for it. Before anything is borrowed of it; the entry
     /// goes before the map does.
-    pub(crate) fn map(&'static self, mapped: Mapped) -> Option<MapEntry> {
+    pub fn map(&'static self, mapped: Mapped) -> Option<MapEntry> {
         let in_own = self.own.map_if(|| self.adopted().is_none(), mapped);
         let entered =
             in_own.unwrap_or_else(|| self.adopted().is_some_and(|table| table.maps().map(&mapped)));
@@ -250,7 +251,7 @@ impl SharedLedger {
 
     /// Whether anything is mapped. True for whoever was given mapped memory.
     #[inline]
-    pub(crate) fn has_maps(&self) -> bool {
+    pub fn has_maps(&self) -> bool {
         match self.adopted() {
             None => self.own.has_maps(),
             Some(table) => table.has_maps(),
@@ -258,18 +259,13 @@ impl SharedLedger {
     }
 
     /// The next loan whose gate a borrow is to ask, after the one numbered `after`.
-    pub(crate) fn next_loan(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        after: u64,
-    ) -> Option<(u64, LoanGate)> {
+    pub fn next_loan(&self, kind: BorrowKind, span: Span, after: u64) -> Option<(u64, LoanGate)> {
         let in_own = self.own.loan_if(|| self.adopted().is_none(), kind, span, after);
         in_own.unwrap_or_else(|| self.adopted()?.maps().next_loan(kind, span, after))
     }
 
     /// Where the bytes of `span` are, if they are mapped.
-    pub(crate) fn locate(&self, span: Span) -> Option<Place> {
+    pub fn locate(&self, span: Span) -> Option<Place> {
         let in_own = self.own.locate_if(|| self.adopted().is_none(), span);
         in_own.unwrap_or_else(|| self.adopted()?.maps().locate(span))
     }
@@ -277,7 +273,7 @@ impl SharedLedger {
 
 /// A map that the ledger knows of, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct MapEntry {
+pub struct MapEntry {
     ledger: &'static SharedLedger,
     start: usize,
 }
@@ -289,7 +285,7 @@ impl MapEntry {
     ///
     /// # Errors
     /// A live borrow that foreign code could disturb, and could not before.
-    pub(crate) fn lend(&self, gate: &LoanGate) -> Result<(), Box<Held>> {
+    pub fn lend(&self, gate: &LoanGate) -> Result<(), Box<Held>> {
         let Self { ledger, start } = *self;
         let in_own = ledger.own.lend_if(|| ledger.adopted().is_none(), start, gate);
         in_own.unwrap_or_else(|| {

@@ -2,38 +2,38 @@
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
     /// `std::cell::UnsafeCell` with the interface of loom's.
-    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
-        pub(crate) const fn new(value: T) -> Self {
+        pub const fn new(value: T) -> Self {
             Self(std::cell::UnsafeCell::new(value))
         }
 
         #[inline(always)]
-        pub(crate) fn get_mut(&self) -> MutPtr<T> {
+        pub fn get_mut(&self) -> MutPtr<T> {
             MutPtr(self.0.get())
         }
     }
 
     /// Pointer to the content, which loom watches for as long as it lives.
-    pub(crate) struct MutPtr<T>(*mut T);
+    pub struct MutPtr<T>(*mut T);
 
     impl<T> MutPtr<T> {
         /// # Safety
         /// The pointer is valid, and nothing else refers to the content meanwhile.
         #[inline(always)]
         #[expect(clippy::mut_from_ref, reason = "the signature of loom's")]
-        pub(crate) unsafe fn deref(&self) -> &mut T {
+        pub unsafe fn deref(&self) -> &mut T {
             // SAFETY: promised by the caller.
             unsafe { &mut *self.0 }
         }
     }
 
     /// Waits a little for another thread; gives up the core after a while.
-    pub(crate) fn relax(spins: u32) {
+    pub fn relax(spins: u32) {
         const SPINS_BEFORE_YIELD: u32 = 64;
         if spins < SPINS_BEFORE_YIELD {
             std::hint::spin_loop();
@@ -45,15 +45,15 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
-    pub(crate) use loom::cell::{MutPtr, UnsafeCell};
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+    pub use loom::cell::{MutPtr, UnsafeCell};
+    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
-    pub(crate) fn relax(_spins: u32) {
+    pub fn relax(_spins: u32) {
         loom::thread::yield_now();
     }
 }
 
-pub(crate) use imp::*;
+pub use imp::*;
 
 /// A `const fn`; in a model, whose atomics are made at run time, a plain one.
 macro_rules! const_fn {

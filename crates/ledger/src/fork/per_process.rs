@@ -9,7 +9,7 @@ use super::list::generation;
 ///
 /// ```
 /// use std::sync::Mutex;
-/// use ndbridge_storage::fork::PerProcess;
+/// use ndbridge_ledger::fork::PerProcess;
 ///
 /// static HELPERS: PerProcess<Mutex<Vec<u32>>> = PerProcess::new(|| Mutex::new(Vec::new()));
 /// HELPERS.get().lock().unwrap().push(7);

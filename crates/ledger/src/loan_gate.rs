@@ -9,7 +9,7 @@ use crate::{Gate, GateError};
 /// A handle to a [`Gate`] of this module or another one. Part of the ledger's table.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct LoanGate {
+pub struct LoanGate {
     // INVARIANT: one handle of those that `retain` counts, for these functions.
     context: *const c_void,
     /// The same for two handles if they are to one gate.
@@ -46,14 +46,15 @@ struct Text {
 }
 
 impl LoanGate {
-    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
+    /// The first handle to a gate of this module.
+    pub fn new(gate: Arc<dyn Gate>) -> Self {
         let identity = Arc::as_ptr(&gate).addr();
         let context = Arc::into_raw(Arc::new(gate)).cast();
         Self { context, identity, functions: &OWN }
     }
 
     /// As [`Gate::check`].
-    pub(crate) fn check(&self) -> Result<(), GateError> {
+    pub fn check(&self) -> Result<(), GateError> {
         // SAFETY: by the invariant.
         let says = unsafe { (self.functions.check)(self.context) };
         if says.is_open != 0 {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 
 use super::*;
-use crate::Region;
+use ndbridge_layout::Region;
 
 /// One borrow in words that can be walked byte by byte.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
-//! Who holds which bytes: many readers, or one writer, or many sharers.
+#![doc = include_str!("../README.md")]
 //!
+//! # Rules
 //! A ledger knows bytes by where they are and nothing else: not the object they were reached
 //! through, not its base. That is their address, or the file and the position in it (`maps.rs`). Two
 //! arrays that different producers made over one memory conflict; two views of one array that share no
@@ -48,15 +49,19 @@
 //!   process-wide one outlives the memory, so later memory at that address is then refused too.
 //! - Addresses are taken to be unique, as unified addressing makes them across host and CUDA devices.
 //!   A page that others map at two addresses (`np.memmap`) is seen as two memories.
-//! - Past [`DEFAULT_BUDGET`](crate::DEFAULT_BUDGET) steps of search, two regions count as overlapping.
+//! - Past [`DEFAULT_BUDGET`](ndbridge_layout::DEFAULT_BUDGET) steps of search, two regions count as overlapping.
 //! - Modules that share a ledger stay in memory until the process ends: they keep each other's
 //!   functions.
 
+mod borrow_kind;
 #[expect(unsafe_code, reason = "C functions that explain the places of their module")]
 mod call_site;
+pub mod fork;
+pub mod gate;
 mod index;
 #[expect(unsafe_code, reason = "C functions that ask the gates of other modules")]
 mod loan_gate;
+mod map_mode;
 #[expect(unsafe_code, reason = "C functions between the modules of a process")]
 mod map_table;
 mod maps;
@@ -68,6 +73,9 @@ mod search;
 mod shared;
 #[expect(unsafe_code, reason = "the lock hands out its content")]
 mod spin;
+#[cfg_attr(not(loom), expect(unsafe_code, reason = "has the interface of loom's cell"))]
+#[doc(hidden)]
+pub mod sync;
 #[expect(unsafe_code, reason = "C functions between the modules of a process")]
 mod table;
 
@@ -75,10 +83,16 @@ use std::ops::Range;
 
 use ndbridge_layout::{Axis, Footprint, Span};
 
+pub use borrow_kind::BorrowKind;
 pub use call_site::CallSite;
-pub(crate) use loan_gate::LoanGate;
-pub(crate) use maps::{Mapped, Place, Space};
-pub(crate) use shared::MapEntry;
+pub use gate::{Gate, GateError};
+#[doc(hidden)]
+pub use loan_gate::LoanGate;
+pub use map_mode::MapMode;
+#[doc(hidden)]
+pub use maps::{Mapped, Place, Space};
+#[doc(hidden)]
+pub use shared::MapEntry;
 pub use shared::SharedLedger;
 pub use table::{AdoptError, LedgerTable, TABLE_VERSION};
 
@@ -88,18 +102,17 @@ use search::Search;
 use spin::{Locked, Spin};
 
 use crate::sync::{AtomicU64, Ordering, const_fn};
-use crate::{BorrowKind, GateError, fork};
 
 const SLOTS: usize = 4;
 
 /// A register of live borrows.
 ///
-/// [`Storage::borrow`](crate::Storage::borrow) is the way to use one; the type is public for those
-/// who keep books over memory of their own.
+/// For those who keep books over memory of their own.
 ///
 /// ```
 /// use std::panic::Location;
-/// use ndbridge_storage::{BorrowKind, Footprint, Region, ledger::Ledger};
+/// use ndbridge_layout::{Footprint, Region};
+/// use ndbridge_ledger::{BorrowKind, Ledger};
 ///
 /// let every_second = |start| Footprint::of(&Region { start, item_bytes: 8, shape: &[9], strides: &[16] });
 /// let ledger = Ledger::new();
@@ -110,7 +123,7 @@ const SLOTS: usize = 4;
 /// ledger.release(odd);
 /// ledger.release(even);
 /// assert!(ledger.is_idle());
-/// # Ok::<(), ndbridge_storage::RegionError>(())
+/// # Ok::<(), ndbridge_layout::RegionError>(())
 /// ```
 #[derive(Debug)]
 pub struct Ledger {
@@ -136,7 +149,7 @@ pub struct Token(u64);
 
 impl Token {
     /// Token of no bytes, or of bytes that nobody writes.
-    pub(crate) const NOTHING: Self = Self(0);
+    pub const NOTHING: Self = Self(0);
     // The low bits: 1 to SLOTS are the slots, whose mark is above them; then the index, and pairs of
     // borrows, whose place is.
     const BITS: u32 = 3;
@@ -189,7 +202,8 @@ pub struct Held {
 
 /// Why a borrow is not entered.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+#[doc(hidden)]
+pub enum Refusal {
     Held(Held),
     /// The bytes are lent through another map of their file, whose gate is closed.
     Gate(GateError),
@@ -223,7 +237,8 @@ impl Ledger {
 
     /// As [`acquire`](Self::acquire), unless `still` is false under the lock: then `None`.
     #[inline(always)]
-    pub(crate) fn acquire_if(
+    #[doc(hidden)]
+    pub fn acquire_if(
         &self,
         still: impl Fn() -> bool + Copy,
         kind: BorrowKind,
@@ -384,7 +399,8 @@ impl Ledger {
     }
 
     /// Runs `change` under the lock, with forks held off, if no borrow lives.
-    pub(crate) fn when_idle<R>(&self, change: impl FnOnce() -> R) -> Result<R, Box<Held>> {
+    #[doc(hidden)]
+    pub fn when_idle<R>(&self, change: impl FnOnce() -> R) -> Result<R, Box<Held>> {
         let mark = mark::of_thread();
         fork::held_off(|| {
             let mut books = self.books.lock(mark);

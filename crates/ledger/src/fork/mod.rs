@@ -40,9 +40,6 @@ use std::sync::{MutexGuard, OnceLock, PoisonError, RwLockReadGuard};
 pub use list::generation;
 pub use per_process::PerProcess;
 
-// The rank of this crate's own lock.
-pub(crate) const RANK_OF_CACHE: u8 = 210;
-
 /// A static lock that stands in the list: [`std::sync::Mutex`] otherwise, without poisoning.
 ///
 /// What is under it must be whole after a panic. The rank is its place in the order: if a lock is
@@ -50,7 +47,7 @@ pub(crate) const RANK_OF_CACHE: u8 = 210;
 /// more; crates above have lower ones.
 ///
 /// ```
-/// use ndbridge_storage::fork::Mutex;
+/// use ndbridge_ledger::fork::Mutex;
 ///
 /// static NAMES: Mutex<Vec<String>> = Mutex::new(10, Vec::new());
 /// NAMES.lock().push("a".to_owned());
@@ -160,7 +157,7 @@ pub fn get_or_init<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
-/// use ndbridge_storage::fork;
+/// use ndbridge_ledger::fork;
 ///
 /// static IS_CHILD: AtomicBool = AtomicBool::new(false);
 /// fork::in_child(|| IS_CHILD.store(true, Ordering::Relaxed));

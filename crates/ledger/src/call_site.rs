@@ -13,7 +13,7 @@ use std::panic::Location;
 ///
 /// ```
 /// use std::panic::Location;
-/// use ndbridge_storage::ledger::CallSite;
+/// use ndbridge_ledger::CallSite;
 ///
 /// let here = CallSite::from(Location::caller());
 /// assert_eq!(here.to_string(), format!("{}:{}:{}", file!(), here.line(), here.column()));

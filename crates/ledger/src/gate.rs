@@ -3,12 +3,11 @@
 /// Decides, on the calling thread, whether lent memory may be touched now.
 ///
 /// A Python gate demands a thread attached to the interpreter: only then is it known that no Python
-/// code runs beside the guard. The storage asks before **every** borrow; no lock of the ledger is
+/// code runs beside the guard. Asked before **every** borrow of the memory; no lock of the ledger is
 /// held meanwhile.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use ndbridge_storage::{BorrowKind, Gate, GateError, Region, Storage};
+/// use ndbridge_ledger::{Gate, GateError};
 ///
 /// struct OnThread(std::thread::ThreadId);
 /// impl Gate for OnThread {
@@ -18,15 +17,13 @@
 ///     }
 /// }
 ///
-/// let storage = Storage::from_vec(vec![1u8, 2, 3]);
-/// storage.lend(Arc::new(OnThread(std::thread::current().id())))?;
-/// let borrow = || {
-///     let start = storage.as_ptr() as usize;
-///     storage.borrow(BorrowKind::Read, &Region { start, item_bytes: 1, shape: &[3], strides: &[1] }).map(drop)
-/// };
-/// assert!(borrow().is_ok());
-/// assert!(std::thread::scope(|scope| scope.spawn(borrow).join().unwrap()).is_err());
-/// # Ok::<(), ndbridge_storage::BorrowError>(())
+/// let gate = OnThread(std::thread::current().id());
+/// assert!(gate.check().is_ok());
+/// let elsewhere = std::thread::scope(|scope| scope.spawn(|| gate.check()).join().unwrap());
+/// assert_eq!(
+///     elsewhere.unwrap_err().to_string(),
+///     "one thread refuses: borrow on the thread that owns the bytes"
+/// );
 /// ```
 pub trait Gate: Send + Sync {
     /// Whether a borrow may be given to this thread now.

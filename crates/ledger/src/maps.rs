@@ -34,30 +34,31 @@ use crate::{BorrowKind, MapMode};
 /// A file by what its file system calls it, the same whatever path or link it was opened by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C)]
-pub(crate) struct Space {
+pub struct Space {
     /// The device, or the serial number of the volume.
-    pub(crate) volume: u64,
+    pub volume: u64,
     /// The inode, or the index of the file.
-    pub(crate) file: u64,
+    pub file: u64,
 }
 
 /// A mapped piece of a file. Part of the ledger's table.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(crate) struct Mapped {
-    pub(crate) space: Space,
+pub struct Mapped {
+    /// Of which file.
+    pub space: Space,
     /// Addresses; not empty, and no other map's.
-    pub(crate) bytes: Span,
+    pub bytes: Span,
     /// Place in the file of the first of them.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// As [`MapMode`]'s codes; anything else is taken for [`MapMode::ReadWrite`].
-    pub(crate) mode: u8,
+    pub mode: u8,
 }
 
 /// Where mapped bytes are. Part of the ledger's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub(crate) struct Place {
+pub struct Place {
     /// From an address to its position, modulo the size of the address space.
     shift: usize,
     /// 1 for a copy-on-write map, else 0.
@@ -78,7 +79,7 @@ impl Place {
 
     /// Regions at positions instead of addresses, of two maps; `None` if what is written through one
     /// of them is never seen through the other.
-    pub(crate) fn regions<'a>(
+    pub fn regions<'a>(
         [this, other]: [Self; 2],
         [region, other_region]: [Region<'a>; 2],
     ) -> Option<[Region<'a>; 2]> {
