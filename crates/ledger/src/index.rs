@@ -4,18 +4,20 @@
 //! less its own length. Lengths differ widely (one big array beside many rows), so borrows are
 //! kept by class of length, a power of two, and each class is searched over its own short range.
 //!
-//! Only the keys are ordered. Records are large and stay where they are, in a place that is used
-//! again after the borrow; the token knows the place.
+//! Only the keys are ordered. Records are large and stay where they are, under a number that is
+//! used again after the borrow; the token has the number.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use ndbridge_layout::{Axis, Span};
+use ndbridge_layout::Span;
 
-use super::record::Record;
-use super::search::Search;
-use super::{CallSite, Held, mark};
-use crate::BorrowKind;
+use crate::borrow_kind::BorrowKind;
+use crate::held::Held;
+use crate::mark;
+use crate::record::Record;
+use crate::search::Search;
+use crate::wanted::Wanted;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -34,17 +36,18 @@ impl Key {
 }
 
 #[derive(Debug)]
-pub(super) struct Index {
-    // INVARIANT: the id of a key is its place, and a place with a key has a record.
+pub(crate) struct Index {
+    // INVARIANT: the id of a key is the number of its record, which has that key.
     keys: BTreeSet<Key>,
-    places: Vec<Place>,
+    kept: Vec<Kept>,
     free: Vec<u64>,
     /// For each kind, a bit for each class that has records.
     classes: [u64; BorrowKind::ALL.len()],
 }
 
 #[derive(Debug)]
-struct Place {
+struct Kept {
+    /// None if it is nobody's.
     key: Option<Key>,
     /// Mark of the thread that entered the record.
     mark: u64,
@@ -52,51 +55,45 @@ struct Place {
 }
 
 impl Index {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         let classes = [0; BorrowKind::ALL.len()];
-        Self { keys: BTreeSet::new(), places: Vec::new(), free: Vec::new(), classes }
+        Self { keys: BTreeSet::new(), kept: Vec::new(), free: Vec::new(), classes }
     }
 
     #[inline(always)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
     /// Not to be seen half done: call it while forks are held off, as all that changes the index.
     #[cold]
-    pub(super) fn insert(
-        &mut self,
-        mark: u64,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> u64 {
+    pub(crate) fn insert(&mut self, mark: u64, borrow: &Wanted<'_>) -> u64 {
         let id = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place { key: None, mark, record: Record::none() });
-            self.places.len() as u64 - 1
+            self.kept.push(Kept { key: None, mark, record: Record::none() });
+            self.kept.len() as u64 - 1
         });
-        let class = span.len_bytes().ilog2();
-        let key = Key { kind, class, start: span.start, id };
-        let place = &mut self.places[id as usize];
-        place.record.fill(kind, span, axes, at);
-        (place.key, place.mark) = (Some(key), mark);
+        let Wanted { kind, bytes, .. } = *borrow;
+        let class = bytes.len_bytes().ilog2();
+        let key = Key { kind, class, start: bytes.start, id };
+        let kept = &mut self.kept[id as usize];
+        kept.record.fill(borrow);
+        (kept.key, kept.mark) = (Some(key), mark);
         self.classes[key.kind as usize] |= 1 << class;
         self.keys.insert(key);
         id
     }
 
-    pub(super) fn remove(&mut self, id: u64) {
+    pub(crate) fn remove(&mut self, id: u64) {
         if self.strike_out(id) {
             self.free.push(id);
         }
     }
 
-    /// Strikes out the records of threads that this process does not have. Their places are not used
+    /// Strikes out the records of threads that this process does not have. Their numbers are not used
     /// again: somebody may still hold the token.
-    pub(super) fn remove_the_gone(&mut self) {
-        for id in 0..self.places.len() {
-            if !mark::is_here(self.places[id].mark) {
+    pub(crate) fn remove_the_gone(&mut self) {
+        for id in 0..self.kept.len() {
+            if !mark::is_here(self.kept[id].mark) {
                 self.strike_out(id as u64);
             }
         }
@@ -104,8 +101,8 @@ impl Index {
 
     /// False if there is no record any more.
     fn strike_out(&mut self, id: u64) -> bool {
-        let place = self.places.get_mut(id as usize);
-        let Some(key) = place.and_then(|place| place.key.take()) else { return false };
+        let kept = self.kept.get_mut(id as usize);
+        let Some(key) = kept.and_then(|kept| kept.key.take()) else { return false };
         self.keys.remove(&key);
         if self.keys.range(key.class_range()).next().is_none() {
             self.classes[key.kind as usize] &= !(1 << key.class);
@@ -115,13 +112,13 @@ impl Index {
 
     /// Asks about all records that can be in the way.
     #[inline(always)]
-    pub(super) fn ask(&self, search: &mut Search<'_>) -> Result<(), Box<Held>> {
-        let (wanted, span) = (search.kind(), search.span());
+    pub(crate) fn ask(&self, search: &mut Search<'_>) -> Result<(), Box<Held>> {
+        let (wanted, span) = (search.wanted.kind, search.wanted.bytes);
         let others = BorrowKind::ALL.into_iter().filter(|kind| !kind.is_compatible_with(wanted));
         others
             .flat_map(|kind| bits(self.classes[kind as usize]).map(move |class| (kind, class)))
             .flat_map(|(kind, class)| self.reaching_into(kind, class, span))
-            .try_for_each(|place| search.ask(&place.record, place.mark))
+            .try_for_each(|kept| search.ask(&kept.record, kept.mark))
     }
 
     /// Records of a kind and class that can reach into `span`.
@@ -130,21 +127,21 @@ impl Index {
         kind: BorrowKind,
         class: u32,
         span: Span,
-    ) -> impl Iterator<Item = &Place> {
+    ) -> impl Iterator<Item = &Kept> {
         let longest = (1_usize << class) - 1 + (1 << class);
         let start = span.start.saturating_sub(longest);
         let first = Key { kind, class, start, id: 0 };
         let past = Key { kind, class, start: span.end, id: 0 };
-        self.keys.range(first..past).map(|key| self.place(key))
+        self.keys.range(first..past).map(|key| self.of_key(key))
     }
 
-    fn place(&self, key: &Key) -> &Place {
-        &self.places[key.id as usize]
+    fn of_key(&self, key: &Key) -> &Kept {
+        &self.kept[key.id as usize]
     }
 
-    pub(super) fn any_held(&self) -> Option<Box<Held>> {
-        let mut places = self.keys.iter().map(|key| self.place(key));
-        places.find(|place| mark::is_here(place.mark)).map(|place| place.record.held())
+    pub(crate) fn any_held(&self) -> Option<Box<Held>> {
+        let mut all = self.keys.iter().map(|key| self.of_key(key));
+        all.find(|kept| mark::is_here(kept.mark)).map(|kept| kept.record.held())
     }
 }
 

@@ -4,12 +4,12 @@ use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::{Gate, GateError};
+use crate::gate::{Gate, GateError};
 
 /// A handle to a [`Gate`] of this module or another one. Part of the ledger's table.
 #[derive(Debug)]
 #[repr(C)]
-pub struct LoanGate {
+pub(crate) struct LoanGate {
     // INVARIANT: one handle of those that `retain` counts, for these functions.
     context: *const c_void,
     /// The same for two handles if they are to one gate.
@@ -47,14 +47,14 @@ struct Text {
 
 impl LoanGate {
     /// The first handle to a gate of this module.
-    pub fn new(gate: Arc<dyn Gate>) -> Self {
+    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
         let identity = Arc::as_ptr(&gate).addr();
         let context = Arc::into_raw(Arc::new(gate)).cast();
         Self { context, identity, functions: &OWN }
     }
 
     /// As [`Gate::check`].
-    pub fn check(&self) -> Result<(), GateError> {
+    pub(crate) fn check(&self) -> Result<(), GateError> {
         // SAFETY: by the invariant.
         let says = unsafe { (self.functions.check)(self.context) };
         if says.is_open != 0 {

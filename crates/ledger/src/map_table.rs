@@ -6,36 +6,38 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndbridge_layout::Span;
 
-use super::maps::Maps;
-use super::process::ProcessLedger;
-use super::table::{AdoptError, Borrowed, CONFLICT, ENTERED, FAILED};
-use super::{Held, LoanGate, Mapped, Place};
-use crate::BorrowKind;
+use crate::abi::{CBorrow, CLoan, CONFLICT, DONE, FAILED, NOTHING};
+use crate::adopt_error::AdoptError;
+use crate::borrow_kind::BorrowKind;
+use crate::file_piece::{FilePiece, FilePlace};
+use crate::held::Held;
+use crate::loan_gate::LoanGate;
+use crate::maps::Maps;
+use crate::process::ProcessLedger;
 use crate::sync::{AtomicU64, Ordering};
 
-const NOTHING: c_int = 1;
-
-type Map = unsafe extern "C" fn(context: *const c_void, mapped: *const Mapped) -> c_int;
+type Map = unsafe extern "C" fn(context: *const c_void, mapped: *const FilePiece) -> c_int;
 type Unmap = unsafe extern "C" fn(context: *const c_void, start: usize);
 type Lend = unsafe extern "C" fn(
     context: *const c_void,
     start: usize,
     gate: *const LoanGate,
-    held: *mut Borrowed,
+    held: *mut CBorrow,
 ) -> c_int;
 type NextLoan = unsafe extern "C" fn(
     context: *const c_void,
     kind: u8,
     bytes: Span,
     after: u64,
-    loan: *mut Loan,
+    loan: *mut CLoan,
 ) -> c_int;
-type Locate = unsafe extern "C" fn(context: *const c_void, bytes: Span, place: *mut Place) -> c_int;
+type Locate =
+    unsafe extern "C" fn(context: *const c_void, bytes: Span, place: *mut FilePlace) -> c_int;
 
 /// The functions of a ledger for mapped files. All get the context of the table.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub(super) struct MapFunctions {
+pub(crate) struct MapFunctions {
     // Number of maps, for as long as the process lives. Changes while it is read.
     count: *const AtomicU64,
     // 0: entered. Before anything is borrowed of the map, and before anybody else knows of it.
@@ -52,20 +54,14 @@ pub(super) struct MapFunctions {
     locate: Locate,
 }
 
-#[repr(C)]
-struct Loan {
-    number: u64,
-    gate: LoanGate,
-}
-
 impl MapFunctions {
-    pub(super) fn of(ledger: &'static ProcessLedger) -> Self {
+    pub(crate) fn of(ledger: &'static ProcessLedger) -> Self {
         Self { count: ledger.count(), map, unmap, lend, next_loan, locate }
     }
 
     /// Whether there are maps.
     #[inline]
-    pub(super) fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         // SAFETY: a table's counter lives as long as the process.
         let count = unsafe { &*self.count };
         count.load(Ordering::Relaxed) != 0
@@ -74,58 +70,58 @@ impl MapFunctions {
 
 /// A table's functions for mapped files, with their context.
 #[derive(Clone, Copy)]
-pub(super) struct MapTable<'t> {
+pub(crate) struct MapTable<'t> {
     // INVARIANT: the functions go with the context.
-    pub(super) functions: &'t MapFunctions,
-    pub(super) context: *const c_void,
+    pub(crate) functions: &'t MapFunctions,
+    pub(crate) context: *const c_void,
 }
 
 impl MapTable<'_> {
     /// Enters a map; false if there is no room for it.
-    pub(super) fn map(self, mapped: &Mapped) -> bool {
+    pub(crate) fn map(self, mapped: &FilePiece) -> bool {
         // SAFETY: by the invariant; the map is well formed.
-        unsafe { (self.functions.map)(self.context, mapped) == ENTERED }
+        unsafe { (self.functions.map)(self.context, mapped) == DONE }
     }
 
-    pub(super) fn unmap(self, start: usize) {
+    pub(crate) fn unmap(self, start: usize) {
         // SAFETY: by the invariant.
         unsafe { (self.functions.unmap)(self.context, start) }
     }
 
-    pub(super) fn lend(self, start: usize, gate: &LoanGate) -> Result<(), Box<Held>> {
-        let mut held = Borrowed::by_failure(Span { start, end: start });
+    pub(crate) fn lend(self, start: usize, gate: &LoanGate) -> Result<(), Box<Held>> {
+        let mut held = CBorrow::by_failure(Span { start, end: start });
         // SAFETY: by the invariant; the arguments are live.
         let code = unsafe { (self.functions.lend)(self.context, start, gate, &raw mut held) };
-        if code == ENTERED { Ok(()) } else { Err(held.to_held()) }
+        if code == DONE { Ok(()) } else { Err(held.to_held()) }
     }
 
-    pub(super) fn next_loan(
+    pub(crate) fn next_loan(
         self,
         kind: BorrowKind,
         bytes: Span,
         after: u64,
     ) -> Option<(u64, LoanGate)> {
-        let (kind, mut loan) = (kind as u8, MaybeUninit::<Loan>::uninit());
+        let (kind, mut loan) = (kind as u8, MaybeUninit::<CLoan>::uninit());
         let room = loan.as_mut_ptr();
         // SAFETY: by the invariant; there is room for a loan.
         let code = unsafe { (self.functions.next_loan)(self.context, kind, bytes, after, room) };
-        if code != ENTERED {
+        if code != DONE {
             return None;
         }
         // SAFETY: there is one, which is ours now.
-        let Loan { number, gate } = unsafe { loan.assume_init() };
+        let CLoan { number, gate } = unsafe { loan.assume_init() };
         Some((number, gate))
     }
 
-    pub(super) fn locate(self, bytes: Span) -> Option<Place> {
-        let mut place = Place::NONE;
+    pub(crate) fn locate(self, bytes: Span) -> Option<FilePlace> {
+        let mut place = FilePlace::NONE;
         // SAFETY: by the invariant; there is room for a place.
         let code = unsafe { (self.functions.locate)(self.context, bytes, &raw mut place) };
-        (code == ENTERED).then_some(place)
+        (code == DONE).then_some(place)
     }
 
     /// Enters all that another ledger knows of, or nothing.
-    pub(super) fn take_over(self, maps: &Maps) -> Result<(), AdoptError> {
+    pub(crate) fn take_over(self, maps: &Maps) -> Result<(), AdoptError> {
         let mut entered = Vec::new();
         let taken = maps.all().try_for_each(|(mapped, gate)| {
             let start = mapped.bytes.start;
@@ -143,7 +139,7 @@ impl MapTable<'_> {
     }
 
     /// Strikes out all that another ledger knows of.
-    pub(super) fn give_back(self, maps: &Maps) {
+    pub(crate) fn give_back(self, maps: &Maps) {
         maps.all().for_each(|(mapped, _)| self.unmap(mapped.bytes.start));
     }
 }
@@ -155,13 +151,13 @@ unsafe fn ledger_of(context: *const c_void) -> &'static ProcessLedger {
     unsafe { &*context.cast::<ProcessLedger>() }
 }
 
-unsafe extern "C" fn map(context: *const c_void, mapped: *const Mapped) -> c_int {
+unsafe extern "C" fn map(context: *const c_void, mapped: *const FilePiece) -> c_int {
     // SAFETY: the caller's table has this context.
     let ledger = unsafe { ledger_of(context) };
     // SAFETY: the caller gives a live map.
     let mapped = unsafe { *mapped };
     match catch_unwind(AssertUnwindSafe(|| ledger.map_if(|| true, mapped))) {
-        Ok(Some(true)) => ENTERED,
+        Ok(Some(true)) => DONE,
         _ => FAILED,
     }
 }
@@ -176,7 +172,7 @@ unsafe extern "C" fn lend(
     context: *const c_void,
     start: usize,
     gate: *const LoanGate,
-    held: *mut Borrowed,
+    held: *mut CBorrow,
 ) -> c_int {
     // SAFETY: the caller's table has this context.
     let ledger = unsafe { ledger_of(context) };
@@ -185,10 +181,10 @@ unsafe extern "C" fn lend(
     match catch_unwind(AssertUnwindSafe(|| ledger.lend_if(|| true, start, gate))) {
         Ok(Some(Err(found))) => {
             // SAFETY: the caller gives the room for a borrow.
-            unsafe { held.write(Borrowed::held(&found)) };
+            unsafe { held.write(CBorrow::held(&found)) };
             CONFLICT
         }
-        Ok(_) => ENTERED,
+        Ok(_) => DONE,
         Err(_) => FAILED,
     }
 }
@@ -198,7 +194,7 @@ unsafe extern "C" fn next_loan(
     kind: u8,
     bytes: Span,
     after: u64,
-    loan: *mut Loan,
+    loan: *mut CLoan,
 ) -> c_int {
     // SAFETY: the caller's table has this context.
     let ledger = unsafe { ledger_of(context) };
@@ -206,16 +202,16 @@ unsafe extern "C" fn next_loan(
     let found = catch_unwind(AssertUnwindSafe(|| ledger.loan_if(|| true, kind, bytes, after)));
     let Ok(Some(Some((number, gate)))) = found else { return NOTHING };
     // SAFETY: the caller gives the room for a loan.
-    unsafe { loan.write(Loan { number, gate }) };
-    ENTERED
+    unsafe { loan.write(CLoan { number, gate }) };
+    DONE
 }
 
-unsafe extern "C" fn locate(context: *const c_void, bytes: Span, place: *mut Place) -> c_int {
+unsafe extern "C" fn locate(context: *const c_void, bytes: Span, place: *mut FilePlace) -> c_int {
     // SAFETY: the caller's table has this context.
     let ledger = unsafe { ledger_of(context) };
     let found = catch_unwind(AssertUnwindSafe(|| ledger.locate_if(|| true, bytes)));
     let Ok(Some(Some(found))) = found else { return NOTHING };
     // SAFETY: the caller gives the room for a place.
     unsafe { place.write(found) };
-    ENTERED
+    DONE
 }

@@ -25,77 +25,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use ndbridge_layout::{Region, Span};
+use ndbridge_layout::Span;
 
-use super::loan_gate::LoanGate;
-use super::{CallSite, Held, Token};
-use crate::{BorrowKind, MapMode};
-
-/// A file by what its file system calls it, the same whatever path or link it was opened by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(C)]
-pub struct Space {
-    /// The device, or the serial number of the volume.
-    pub volume: u64,
-    /// The inode, or the index of the file.
-    pub file: u64,
-}
-
-/// A mapped piece of a file. Part of the ledger's table.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Mapped {
-    /// Of which file.
-    pub space: Space,
-    /// Addresses; not empty, and no other map's.
-    pub bytes: Span,
-    /// Place in the file of the first of them.
-    pub offset: u64,
-    /// As [`MapMode`]'s codes; anything else is taken for [`MapMode::ReadWrite`].
-    pub mode: u8,
-}
-
-/// Where mapped bytes are. Part of the ledger's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Place {
-    /// From an address to its position, modulo the size of the address space.
-    shift: usize,
-    /// 1 for a copy-on-write map, else 0.
-    is_copy: u8,
-}
-
-impl Place {
-    pub(super) const NONE: Self = Self { shift: 0, is_copy: 0 };
-
-    pub(super) fn is_copy(self) -> bool {
-        self.is_copy != 0
-    }
-
-    pub(super) fn positions(self, addresses: Span) -> Span {
-        let Span { start, end } = addresses;
-        Span { start: start.wrapping_add(self.shift), end: end.wrapping_add(self.shift) }
-    }
-
-    /// Regions at positions instead of addresses, of two maps; `None` if what is written through one
-    /// of them is never seen through the other.
-    pub fn regions<'a>(
-        [this, other]: [Self; 2],
-        [region, other_region]: [Region<'a>; 2],
-    ) -> Option<[Region<'a>; 2]> {
-        let at_position = |place: Self, region: Region<'a>| Region {
-            start: region.start.wrapping_add(place.shift),
-            ..region
-        };
-        let are_apart = this.is_copy() && other.is_copy();
-        (!are_apart).then(|| [at_position(this, region), at_position(other, other_region)])
-    }
-
-    /// What a borrow of this kind is to the file.
-    fn kind_for_the_file(self, kind: BorrowKind) -> BorrowKind {
-        if self.is_copy() { BorrowKind::Read } else { kind }
-    }
-}
+use crate::borrow_kind::BorrowKind;
+use crate::call_site::CallSite;
+use crate::file_piece::{FileId, FilePiece, FilePlace};
+use crate::held::Held;
+use crate::loan_gate::LoanGate;
+use crate::map_mode::MapMode;
+use crate::token::Token;
 
 /// Positions are this or higher. No memory has such addresses.
 const FIRST_POSITION: usize = 1 << (usize::BITS - 1);
@@ -104,11 +42,11 @@ const FIRST_POSITION: usize = 1 << (usize::BITS - 1);
 const FILE_BYTES: Option<usize> = 1_usize.checked_shl(44);
 
 #[derive(Debug)]
-pub(super) struct Maps {
+pub(crate) struct Maps {
     /// By address of their first byte.
-    maps: BTreeMap<usize, Entry>,
+    maps: BTreeMap<usize, KnownMap>,
     // INVARIANT: a file is here while it is mapped.
-    files: BTreeMap<Space, File>,
+    files: BTreeMap<FileId, KnownFile>,
     /// Numbers of files that are gone; the others below `numbers` are in use.
     free: Vec<usize>,
     numbers: usize,
@@ -117,24 +55,24 @@ pub(super) struct Maps {
 }
 
 #[derive(Debug)]
-struct Entry {
-    mapped: Mapped,
-    place: Place,
+struct KnownMap {
+    mapped: FilePiece,
+    place: FilePlace,
     /// Number of its loan.
     loan: Option<u64>,
 }
 
 #[derive(Debug)]
-struct File {
+struct KnownFile {
     number: usize,
     maps: usize,
     // INVARIANT: numbers ascend.
-    loans: Vec<Loan>,
+    loans: Vec<MapLoan>,
 }
 
 /// Bytes of a file that foreign code may reach, for as long as their map lives.
 #[derive(Debug)]
-pub(super) struct Loan {
+pub(crate) struct MapLoan {
     number: u64,
     /// What foreign code may do to the file.
     kind: BorrowKind,
@@ -145,13 +83,13 @@ pub(super) struct Loan {
 }
 
 /// What is to be free of borrows for a map to be lent.
-pub(super) struct Lending {
+pub(crate) struct Lending {
     number: u64,
-    pub(super) wanted: [Option<(BorrowKind, Span)>; 2],
+    pub(crate) wanted: [Option<(BorrowKind, Span)>; 2],
 }
 
 impl Maps {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             maps: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -163,46 +101,46 @@ impl Maps {
     }
 
     /// Enters a map; false if there is no room for its positions.
-    pub(super) fn insert(&mut self, mapped: Mapped) -> bool {
-        let known = self.files.get(&mapped.space).map(|file| file.number);
+    pub(crate) fn insert(&mut self, mapped: FilePiece) -> bool {
+        let known = self.files.get(&mapped.file).map(|file| file.number);
         let number = known.unwrap_or_else(|| self.free.last().copied().unwrap_or(self.numbers));
         let Some(start) = first_position(number, &mapped) else { return false };
-        match self.files.get_mut(&mapped.space) {
+        match self.files.get_mut(&mapped.file) {
             Some(file) => file.maps += 1,
-            None => self.insert_file(mapped.space, number),
+            None => self.insert_file(mapped.file, number),
         }
         let shift = start.wrapping_sub(mapped.bytes.start);
-        let place = Place { shift, is_copy: u8::from(mapped.mode == MapMode::CopyOnWrite as u8) };
-        self.maps.insert(mapped.bytes.start, Entry { mapped, place, loan: None });
+        let place = FilePlace { shift, is_copy: u8::from(mapped.is(MapMode::CopyOnWrite)) };
+        self.maps.insert(mapped.bytes.start, KnownMap { mapped, place, loan: None });
         true
     }
 
-    fn insert_file(&mut self, space: Space, number: usize) {
+    fn insert_file(&mut self, id: FileId, number: usize) {
         if self.free.pop().is_none() {
             self.numbers += 1;
         }
-        self.files.insert(space, File { number, maps: 1, loans: Vec::new() });
+        self.files.insert(id, KnownFile { number, maps: 1, loans: Vec::new() });
     }
 
     /// Strikes out the map that begins at `start`. The loan may have the last handle of its gate: it
     /// is to be dropped without the lock.
-    pub(super) fn remove(&mut self, start: usize) -> Option<Loan> {
-        let Entry { mapped, loan, .. } = self.maps.remove(&start)?;
-        let file = self.files.get_mut(&mapped.space)?;
+    pub(crate) fn remove(&mut self, start: usize) -> Option<MapLoan> {
+        let KnownMap { mapped, loan, .. } = self.maps.remove(&start)?;
+        let file = self.files.get_mut(&mapped.file)?;
         let ended = loan.and_then(|number| file.end_loan(number));
         file.maps -= 1;
         if file.maps == 0 {
             self.free.push(file.number);
-            self.files.remove(&mapped.space);
+            self.files.remove(&mapped.file);
         }
         ended
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.maps.len()
     }
 
-    fn entry_at(&self, span: Span) -> Option<&Entry> {
+    fn entry_at(&self, span: Span) -> Option<&KnownMap> {
         let (_, last) = self.maps.range(..span.end).next_back()?;
         last.mapped.bytes.meets(span).then_some(last)
     }
@@ -211,7 +149,7 @@ impl Maps {
     ///
     /// # Errors
     /// Some are and some are not, or by another map, which no array has.
-    pub(super) fn place_of(&self, span: Span) -> Result<Option<Place>, Box<Held>> {
+    pub(crate) fn place_of(&self, span: Span) -> Result<Option<FilePlace>, Box<Held>> {
         match self.entry_at(span) {
             None => Ok(None),
             Some(entry) if entry.mapped.bytes.contains(span) => Ok(Some(entry.place)),
@@ -225,25 +163,25 @@ impl Maps {
 
     /// The next loan after the one numbered `after` whose gate a borrow is to ask.
     // By spans alone: to ask a gate in vain does no harm.
-    pub(super) fn loan_over(&self, kind: BorrowKind, span: Span, after: u64) -> Option<&Loan> {
+    pub(crate) fn loan_over(&self, kind: BorrowKind, span: Span, after: u64) -> Option<&MapLoan> {
         let entry = self.entry_at(span)?;
         let kind = entry.place.kind_for_the_file(kind);
         let positions = entry.place.positions(span);
-        self.files.get(&entry.mapped.space)?.loans.iter().find(|loan| {
+        self.files.get(&entry.mapped.file)?.loans.iter().find(|loan| {
             let is_in_way = loan.positions.meets(positions) && !loan.kind.is_compatible_with(kind);
             loan.number > after && is_in_way
         })
     }
 
     /// Marks the map that begins at `start` as lent; `None` if it is.
-    pub(super) fn lend(&mut self, start: usize, gate: &LoanGate) -> Option<Lending> {
+    pub(crate) fn lend(&mut self, start: usize, gate: &LoanGate) -> Option<Lending> {
         let entry = self.maps.get_mut(&start).filter(|entry| entry.loan.is_none())?;
-        let file = self.files.get_mut(&entry.mapped.space)?;
+        let file = self.files.get_mut(&entry.mapped.file)?;
         let bytes = entry.mapped.bytes;
         let positions = entry.place.positions(bytes);
-        let is_read_only = entry.mapped.mode == MapMode::Read as u8;
+        let is_read_only = entry.mapped.is(MapMode::Read);
         let kind = if is_read_only { BorrowKind::Read } else { BorrowKind::Write };
-        // Writes to a copy-on-write map are its own affair: its storage asks its own gate.
+        // Writes to a copy-on-write map are its own affair: whoever borrows of it asks its own gate.
         let own = entry.place.is_copy().then_some((BorrowKind::Write, bytes));
         let kind = entry.place.kind_for_the_file(kind);
         // Foreign code may do so already: borrows that live bear it.
@@ -255,28 +193,28 @@ impl Maps {
     }
 
     /// Takes a loan back that did not come about; to be dropped without the lock.
-    pub(super) fn take_back(&mut self, start: usize, lending: &Lending) -> Option<Loan> {
+    pub(crate) fn take_back(&mut self, start: usize, lending: &Lending) -> Option<MapLoan> {
         let entry = self.maps.get_mut(&start)?;
         entry.loan = None;
-        self.files.get_mut(&entry.mapped.space)?.end_loan(lending.number)
+        self.files.get_mut(&entry.mapped.file)?.end_loan(lending.number)
     }
 
     /// All maps, each with the gate of its loan.
-    pub(super) fn all(&self) -> impl Iterator<Item = (Mapped, Option<LoanGate>)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (FilePiece, Option<LoanGate>)> {
         self.maps.values().map(|entry| {
-            let loans = self.files.get(&entry.mapped.space).map_or(&[][..], |file| &file.loans);
+            let loans = self.files.get(&entry.mapped.file).map_or(&[][..], |file| &file.loans);
             let loan = loans.iter().find(|loan| Some(loan.number) == entry.loan);
             (entry.mapped, loan.map(|loan| loan.gate.clone()))
         })
     }
 
-    pub(super) fn pairs(&mut self) -> &mut Pairs {
+    pub(crate) fn pairs(&mut self) -> &mut Pairs {
         &mut self.pairs
     }
 }
 
 /// Position of the first byte of a map of the file with this number, if the last one has one.
-fn first_position(number: usize, mapped: &Mapped) -> Option<usize> {
+fn first_position(number: usize, mapped: &FilePiece) -> Option<usize> {
     let file = FIRST_POSITION.checked_add(number.checked_mul(FILE_BYTES?)?)?;
     let start = file.checked_add(usize::try_from(mapped.offset).ok()?)?;
     start.checked_add(mapped.bytes.len_bytes())?;
@@ -284,7 +222,7 @@ fn first_position(number: usize, mapped: &Mapped) -> Option<usize> {
 }
 
 /// A borrow with bytes in the file instead of positions.
-pub(super) fn in_file(held: Held) -> Held {
+pub(crate) fn in_file(held: Held) -> Held {
     let in_file = held.bytes.start >= FIRST_POSITION;
     let Some(room) = FILE_BYTES.filter(|_| in_file) else { return held };
     let offset = held.bytes.start % room;
@@ -292,33 +230,33 @@ pub(super) fn in_file(held: Held) -> Held {
     Held { bytes, in_file, ..held }
 }
 
-impl File {
+impl KnownFile {
     /// Enters a loan, or counts one that is there; its number.
     fn add_loan(&mut self, number: u64, kind: BorrowKind, positions: Span, gate: &LoanGate) -> u64 {
-        let is_same = |loan: &&mut Loan| {
+        let is_same = |loan: &&mut MapLoan| {
             (loan.kind, loan.positions) == (kind, positions) && loan.gate == *gate
         };
         if let Some(loan) = self.loans.iter_mut().find(is_same) {
             loan.times += 1;
             return loan.number;
         }
-        self.loans.push(Loan { number, kind, positions, gate: gate.clone(), times: 1 });
+        self.loans.push(MapLoan { number, kind, positions, gate: gate.clone(), times: 1 });
         number
     }
 
-    fn end_loan(&mut self, number: u64) -> Option<Loan> {
+    fn end_loan(&mut self, number: u64) -> Option<MapLoan> {
         let place = self.loans.iter().position(|loan| loan.number == number)?;
         self.loans[place].times -= 1;
         (self.loans[place].times == 0).then(|| self.loans.remove(place))
     }
 }
 
-impl Loan {
-    pub(super) fn number(&self) -> u64 {
+impl MapLoan {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    pub(super) fn gate(&self) -> LoanGate {
+    pub(crate) fn gate(&self) -> LoanGate {
         self.gate.clone()
     }
 
@@ -331,7 +269,7 @@ impl Loan {
 
 /// Borrows through copy-on-write maps, which are two: at addresses and at positions.
 #[derive(Debug)]
-pub(super) struct Pairs {
+pub(crate) struct Pairs {
     places: Vec<Option<[Token; 2]>>,
     free: Vec<usize>,
 }
@@ -341,7 +279,7 @@ impl Pairs {
         Self { places: Vec::new(), free: Vec::new() }
     }
 
-    pub(super) fn insert(&mut self, pair: [Token; 2]) -> u64 {
+    pub(crate) fn insert(&mut self, pair: [Token; 2]) -> u64 {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() - 1
@@ -350,7 +288,7 @@ impl Pairs {
         place as u64
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<[Token; 2]> {
+    pub(crate) fn remove(&mut self, id: u64) -> Option<[Token; 2]> {
         let place = usize::try_from(id).ok()?;
         let pair = self.places.get_mut(place)?.take()?;
         self.free.push(place);

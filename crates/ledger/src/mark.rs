@@ -25,7 +25,7 @@ thread_local! {
 
 /// The mark of the calling thread: not 0, below 2^61, and no other thread's.
 #[inline(always)]
-pub(super) fn of_thread() -> u64 {
+pub(crate) fn of_thread() -> u64 {
     match MARK.get() {
         0 => new_mark(),
         mark => mark,
@@ -43,12 +43,11 @@ fn new_mark() -> u64 {
 
 /// Whether this process has, or had, the thread with this mark.
 #[inline]
-pub(super) fn is_here(mark: u64) -> bool {
+pub(crate) fn is_here(mark: u64) -> bool {
     mark >= FIRST_OF_PROCESS.load(Relaxed) || mark == FORKED_BY.load(Relaxed)
 }
 
 fn only_this_thread_is_left() {
     FIRST_OF_PROCESS.store(NEXT.load(Relaxed), Relaxed);
     FORKED_BY.store(MARK.get(), Relaxed);
-    super::of_process().strike_out_the_gone();
 }

@@ -1,17 +1,24 @@
 //! A ledger that knows mapped files.
 
-use ndbridge_layout::{Axis, Span};
+use ndbridge_layout::Span;
 
-use super::maps::{Lending, Maps, in_file};
-use super::spin::{Locked, Spin};
-use super::{CallSite, Held, Ledger, LoanGate, Mapped, Place, Token, mark};
+use crate::borrow_kind::BorrowKind;
+use crate::file_piece::{FilePiece, FilePlace};
+use crate::fork;
+use crate::held::Held;
+use crate::ledger::Ledger;
+use crate::loan_gate::LoanGate;
+use crate::maps::{Lending, Maps, in_file};
+use crate::mark;
+use crate::spin::{Locked, Spin};
 use crate::sync::{AtomicU64, Ordering, const_fn};
-use crate::{BorrowKind, fork};
+use crate::token::Token;
+use crate::wanted::Wanted;
 
 /// Borrows, by address or by position in a file.
 #[derive(Debug)]
-pub(super) struct ProcessLedger {
-    pub(super) ledger: Ledger,
+pub(crate) struct ProcessLedger {
+    pub(crate) ledger: Ledger,
     // Taken before the lock of `ledger`, if both are, and not by who holds forks off: the content is
     // changed while forks are held off.
     maps: Spin<Maps>,
@@ -21,48 +28,47 @@ pub(super) struct ProcessLedger {
 
 impl ProcessLedger {
     const_fn! {
-        pub(super) const fn new() -> Self {
+        pub(crate) const fn new() -> Self {
             let maps = Spin::new(Maps::new());
             Self { ledger: Ledger::new(), maps, count: AtomicU64::new(0) }
         }
     }
 
-    pub(super) fn count(&self) -> &AtomicU64 {
+    pub(crate) fn count(&self) -> &AtomicU64 {
         &self.count
     }
 
-    pub(super) fn maps(&self) -> Locked<'_, Maps> {
+    pub(crate) fn maps(&self) -> Locked<'_, Maps> {
         self.maps.lock(mark::of_thread())
     }
 
     /// Whether anything is mapped. True for whoever was given mapped memory.
     #[inline]
-    pub(super) fn has_maps(&self) -> bool {
+    pub(crate) fn has_maps(&self) -> bool {
         self.count.load(Ordering::Relaxed) != 0
     }
 
-    /// As [`Ledger::acquire_if`].
-    pub(super) fn acquire_if(
+    /// As [`Ledger::enter_if`].
+    pub(crate) fn enter_if(
         &self,
+        wanted: &Wanted<'_>,
         still: impl Fn() -> bool + Copy,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
     ) -> Option<Result<Token, Box<Held>>> {
-        let enter = |kind, span| self.ledger.acquire_if(still, kind, span, axes, at);
-        let place = match self.has_maps().then(|| self.maps().content().place_of(span)) {
+        let place = match self.has_maps().then(|| self.maps().content().place_of(wanted.bytes)) {
             Some(Ok(Some(place))) => place,
-            Some(Ok(None)) | None => return enter(kind, span),
+            Some(Ok(None)) | None => return self.ledger.enter_if(wanted, still),
             Some(Err(held)) => return Some(Err(held)),
         };
+        let kind = place.kind_for_the_file(wanted.kind);
+        let in_the_file = Wanted { kind, bytes: place.positions(wanted.bytes), ..*wanted };
+        let enter = |wanted| self.ledger.enter_if(wanted, still);
         let entered = if place.is_copy() {
-            match enter(kind, span)? {
-                Ok(own) => self.paired(own, enter(BorrowKind::Read, place.positions(span))?),
+            match enter(wanted)? {
+                Ok(own) => self.paired(own, enter(&in_the_file)?),
                 refused => refused,
             }
         } else {
-            enter(kind, place.positions(span))?
+            enter(&in_the_file)?
         };
         Some(entered.map_err(|held| Box::new(in_file(*held))))
     }
@@ -83,7 +89,7 @@ impl ProcessLedger {
     }
 
     #[inline]
-    pub(super) fn release(&self, token: Token) {
+    pub(crate) fn release(&self, token: Token) {
         if token.is_of_slot() {
             return self.ledger.release(token);
         }
@@ -103,12 +109,12 @@ impl ProcessLedger {
 /// Maps. Each does nothing if `still` is false under the lock of the maps: `None` then.
 impl ProcessLedger {
     /// Enters a map; false if there is no room for it.
-    pub(super) fn map_if(&self, still: impl Fn() -> bool, mapped: Mapped) -> Option<bool> {
+    pub(crate) fn map_if(&self, still: impl Fn() -> bool, mapped: FilePiece) -> Option<bool> {
         self.change_if(still, |maps| maps.insert(mapped))
     }
 
     /// Strikes out the map that begins at `start`.
-    pub(super) fn unmap_if(&self, still: impl Fn() -> bool, start: usize) -> Option<()> {
+    pub(crate) fn unmap_if(&self, still: impl Fn() -> bool, start: usize) -> Option<()> {
         // The loan's gate is let go of without the lock.
         self.change_if(still, |maps| maps.remove(start)).map(drop)
     }
@@ -132,7 +138,7 @@ impl ProcessLedger {
     ///
     /// # Errors
     /// A borrow of the bytes that foreign code could disturb. It may have asked no gate.
-    pub(super) fn lend_if(
+    pub(crate) fn lend_if(
         &self,
         still: impl Fn() -> bool,
         start: usize,
@@ -154,7 +160,7 @@ impl ProcessLedger {
     }
 
     /// The number and gate of the next loan that a borrow is to ask, after the one numbered `after`.
-    pub(super) fn loan_if(
+    pub(crate) fn loan_if(
         &self,
         still: impl Fn() -> bool,
         kind: BorrowKind,
@@ -167,7 +173,11 @@ impl ProcessLedger {
     }
 
     /// Where the bytes of `span` are, if they are mapped.
-    pub(super) fn locate_if(&self, still: impl Fn() -> bool, span: Span) -> Option<Option<Place>> {
+    pub(crate) fn locate_if(
+        &self,
+        still: impl Fn() -> bool,
+        span: Span,
+    ) -> Option<Option<FilePlace>> {
         let mut maps = self.maps();
         still().then(|| maps.content().place_of(span).ok().flatten())
     }

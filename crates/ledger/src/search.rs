@@ -12,18 +12,17 @@
 //! whoever entered it meanwhile. Each round
 //! clears several times as many as the one before.
 
-use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Overlap, Span, footprints_overlap};
+use ndbridge_layout::{DEFAULT_BUDGET, Footprint, Overlap, footprints_overlap};
 use smallvec::SmallVec;
 
-use super::record::{Record, Verdict};
-use super::{Held, mark};
-use crate::BorrowKind;
+use crate::held::Held;
+use crate::mark;
+use crate::record::{Record, Verdict};
+use crate::wanted::Wanted;
 
 /// What is known of the records that a wanted borrow meets.
-pub(super) struct Search<'w> {
-    kind: BorrowKind,
-    span: Span,
-    axes: &'w [Axis],
+pub(crate) struct Search<'w> {
+    pub(crate) wanted: &'w Wanted<'w>,
     // INVARIANT: share no byte with what is wanted; by span.
     cleared: Vec<Footprint>,
     /// Copies of records that are to be searched; no more than there is room for, since it is filled
@@ -40,23 +39,15 @@ const QUICK_AXES: usize = 6;
 const QUICK_STEPS: u64 = 1;
 
 impl<'w> Search<'w> {
-    pub(super) fn new(kind: BorrowKind, span: Span, axes: &'w [Axis]) -> Self {
+    pub(crate) fn new(wanted: &'w Wanted<'w>) -> Self {
         let (cleared, open) = (Vec::new(), SmallVec::new());
-        Self { kind, span, axes, cleared, open, quick: QUICK_SEARCHES }
-    }
-
-    pub(super) fn kind(&self) -> BorrowKind {
-        self.kind
-    }
-
-    pub(super) fn span(&self) -> Span {
-        self.span
+        Self { wanted, cleared, open, quick: QUICK_SEARCHES }
     }
 
     /// Asks about a record that the thread with this mark entered: an error if it is in the way.
     #[inline(always)]
-    pub(super) fn ask(&mut self, record: &Record, mark: u64) -> Result<(), Box<Held>> {
-        match record.verdict(self.kind, self.span, self.axes) {
+    pub(crate) fn ask(&mut self, record: &Record, mark: u64) -> Result<(), Box<Held>> {
+        match record.verdict(self.wanted) {
             Verdict::Clear => Ok(()),
             _ if !mark::is_here(mark) => Ok(()),
             Verdict::Conflict => Err(record.held()),
@@ -72,11 +63,11 @@ impl<'w> Search<'w> {
     }
 
     fn quick_overlap(&mut self, bytes: &Footprint) -> Overlap {
-        if self.quick == 0 || bytes.axes().len() + self.axes.len() > QUICK_AXES {
+        if self.quick == 0 || bytes.axes().len() + self.wanted.axes.len() > QUICK_AXES {
             return Overlap::Unknown;
         }
         self.quick -= 1;
-        footprints_overlap(bytes, self.span, self.axes, QUICK_STEPS)
+        footprints_overlap(bytes, self.wanted.bytes, self.wanted.axes, QUICK_STEPS)
     }
 
     fn note(&mut self, record: &Record) {
@@ -92,15 +83,15 @@ impl<'w> Search<'w> {
     }
 
     /// Whether all that was asked about is clear.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.open.is_empty()
     }
 
     /// Searches what is open: an error if some of it is in the way.
-    pub(super) fn run(&mut self) -> Result<(), Box<Held>> {
+    pub(crate) fn run(&mut self) -> Result<(), Box<Held>> {
         for record in self.open.drain(..) {
-            let overlap = footprints_overlap(&record.bytes, self.span, self.axes, DEFAULT_BUDGET);
-            if !overlap.is_disjoint() {
+            let Wanted { bytes, axes, .. } = *self.wanted;
+            if !footprints_overlap(&record.bytes, bytes, axes, DEFAULT_BUDGET).is_disjoint() {
                 return Err(record.held());
             }
             self.cleared.push(record.bytes);

@@ -1,16 +1,24 @@
 //! The ledger of lent memory of one module, until it uses that of another one.
 
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use ndbridge_layout::{Axis, Footprint, Span};
+use ndbridge_layout::{Footprint, Span};
 
-use super::maps::Maps;
-use super::process::ProcessLedger;
-use super::table::{AdoptError, LedgerTable};
-use super::{CallSite, Held, LoanGate, Mapped, Place, Refusal, Token};
+use crate::adopt_error::AdoptError;
+use crate::borrow_kind::BorrowKind;
+use crate::call_site::CallSite;
+use crate::file_piece::{FilePiece, FilePlace};
+use crate::fork;
+use crate::gate::{Gate, GateError};
+use crate::held::{Held, NotEntered};
+use crate::loan_gate::LoanGate;
+use crate::maps::Maps;
+use crate::process::ProcessLedger;
 use crate::sync::{AtomicPtr, Ordering, const_fn};
-use crate::{BorrowKind, GateError, fork};
+use crate::table::LedgerTable;
+use crate::token::Token;
+use crate::wanted::Wanted;
 
 /// A ledger that a module keeps itself, or that it shares with the other modules of the process.
 ///
@@ -36,7 +44,7 @@ use crate::{BorrowKind, GateError, fork};
 /// ```
 #[derive(Debug)]
 pub struct SharedLedger {
-    pub(super) own: ProcessLedger,
+    pub(crate) own: ProcessLedger,
     table: OnceLock<LedgerTable>,
     // What is used for good, once that is decided.
     decided: OnceLock<&'static LedgerTable>,
@@ -54,11 +62,6 @@ impl SharedLedger {
             let own = ProcessLedger::new();
             Self { own, table: OnceLock::new(), decided: OnceLock::new(), adopted }
         }
-    }
-
-    /// See [`Ledger::strike_out_the_gone`].
-    pub(super) fn strike_out_the_gone(&self) {
-        self.own.ledger.strike_out_the_gone();
     }
 
     /// The functions of this module's own ledger.
@@ -119,7 +122,7 @@ impl SharedLedger {
         unsafe { table.as_ref() }
     }
 
-    /// Enters a borrow.
+    /// Enters a borrow that asks no gate.
     ///
     /// # Errors
     /// A live borrow that holds some of the same bytes and is not
@@ -130,89 +133,50 @@ impl SharedLedger {
         bytes: &Footprint,
         at: impl Into<CallSite>,
     ) -> Result<Token, Held> {
-        let entered = self.enter_bytes(kind, bytes.span(), bytes.axes(), at.into());
-        entered.map_err(|held| *held)
+        let wanted = Wanted::new(kind, bytes, at);
+        self.enter_beside_maps(&wanted).map_err(|held| *held)
     }
 
-    /// Enters a borrow that asks no gate.
+    /// Enters a borrow.
+    ///
+    /// # Errors
+    /// [`NotEntered::Held`] as [`acquire`](Self::acquire), [`NotEntered::Gate`] if gates are asked and
+    /// one is closed.
     #[inline(always)]
-    pub fn enter_bytes(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Result<Token, Box<Held>> {
-        match self.enter_in_own(kind, span, axes, at) {
-            Some(entered) => entered,
-            None => self.enter_beside_maps(kind, span, axes, at),
+    pub fn enter(&self, wanted: &Wanted<'_>, gates: Gates) -> Result<Token, Box<NotEntered>> {
+        // What is common: this module's own ledger is in use, and nothing is mapped.
+        if self.adopted().is_none() && !self.own.has_maps() {
+            // Asked again under the lock: adopting waits for it, and then sees this borrow.
+            let in_own = self.own.ledger.enter_if(wanted, || self.adopted().is_none());
+            if let Some(entered) = in_own {
+                return entered.map_err(NotEntered::held);
+            }
         }
-    }
-
-    /// Enters a borrow that asks the gates of lent maps of the same file, if the bytes are mapped.
-    #[inline(always)]
-    pub fn enter_asking(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Result<Token, Box<Refusal>> {
-        match self.enter_in_own(kind, span, axes, at) {
-            Some(entered) => entered.map_err(|held| Box::new(Refusal::Held(*held))),
-            None => self.enter_and_ask(kind, span, axes, at),
-        }
-    }
-
-    /// Enters a borrow in this module's own ledger, if that is in use and nothing is mapped.
-    #[inline(always)]
-    fn enter_in_own(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Option<Result<Token, Box<Held>>> {
-        if self.adopted().is_some() || self.own.has_maps() {
-            return None;
-        }
-        // Asked again under the lock: adopting waits for it, and then sees this borrow.
-        self.own.ledger.acquire_if(|| self.adopted().is_none(), kind, span, axes, at)
+        self.enter_slowly(*wanted, gates)
     }
 
     #[inline(never)]
-    fn enter_beside_maps(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Result<Token, Box<Held>> {
-        let in_own = self.own.acquire_if(|| self.adopted().is_none(), kind, span, axes, at);
-        in_own.unwrap_or_else(|| match self.adopted() {
-            Some(table) if !span.is_empty() => table.acquire(kind, span, axes, at),
-            _ => Ok(Token::NOTHING),
-        })
-    }
-
-    #[inline(never)]
-    fn enter_and_ask(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Result<Token, Box<Refusal>> {
-        let entered = self.enter_beside_maps(kind, span, axes, at);
-        let token = entered.map_err(|held| Refusal::Held(*held))?;
+    fn enter_slowly(&self, wanted: Wanted<'_>, gates: Gates) -> Result<Token, Box<NotEntered>> {
+        let token = self.enter_beside_maps(&wanted).map_err(NotEntered::held)?;
+        if gates == Gates::Pass {
+            return Ok(token);
+        }
         // Now that the borrow is entered, nobody lends the bytes without a look at it.
-        match self.ask_loans(kind, span) {
+        match self.ask_loans(wanted.kind, wanted.bytes) {
             Ok(()) => Ok(token),
             Err(error) => {
                 self.release(token);
-                Err(Box::new(Refusal::Gate(error)))
+                Err(Box::new(NotEntered::Gate(error)))
             }
         }
+    }
+
+    fn enter_beside_maps(&self, wanted: &Wanted<'_>) -> Result<Token, Box<Held>> {
+        let in_own = self.own.enter_if(wanted, || self.adopted().is_none());
+        in_own.unwrap_or_else(|| match self.adopted() {
+            Some(table) if !wanted.bytes.is_empty() => table.enter(wanted),
+            _ => Ok(Token::NOTHING),
+        })
     }
 
     fn ask_loans(&self, kind: BorrowKind, span: Span) -> Result<(), GateError> {
@@ -238,11 +202,44 @@ impl SharedLedger {
     }
 }
 
+/// Whether a borrow asks the gates of other maps of its file that are lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gates {
+    /// It does, if foreign code could disturb it through them.
+    Ask,
+    /// It does not: the caller knows that foreign code waits for it.
+    Pass,
+}
+
 /// Maps of files.
 impl SharedLedger {
     /// Enters a map; `None` if there is no room for it. Before anything is borrowed of it; the entry
-    /// goes before the map does.
-    pub fn map(&'static self, mapped: Mapped) -> Option<MapEntry> {
+    /// is to be dropped before the bytes are unmapped.
+    ///
+    /// ```
+    /// use std::panic::Location;
+    /// use ndbridge_layout::{Footprint, Region, Span};
+    /// use ndbridge_ledger::{BorrowKind, FileId, FilePiece, MapMode, SharedLedger};
+    ///
+    /// static LEDGER: SharedLedger = SharedLedger::new();
+    /// let file = FileId { volume: 1, index: 77 };
+    /// let piece = |start, offset| {
+    ///     FilePiece::new(file, offset, Span { start, end: start + 100 }, MapMode::ReadWrite)
+    /// };
+    /// // Bytes 0..100 and 60..160 of one file, mapped at two addresses.
+    /// let maps = [piece(0x1000, 0), piece(0x9000, 60)].map(|piece| LEDGER.map(piece).unwrap());
+    /// let take = |kind, start| {
+    ///     let region = Region { start, item_bytes: 1, shape: &[10], strides: &[1] };
+    ///     LEDGER.acquire(kind, &Footprint::of(&region).unwrap(), Location::caller())
+    /// };
+    /// let token = take(BorrowKind::Write, 0x9000).unwrap(); // bytes 60..70 of the file
+    /// assert!(take(BorrowKind::Read, 0x1000 + 50).is_ok());
+    /// assert_eq!(take(BorrowKind::Read, 0x1000 + 69).unwrap_err().bytes, 60..70);
+    /// LEDGER.release(token);
+    /// drop(maps);
+    /// ```
+    #[must_use]
+    pub fn map(&'static self, mapped: FilePiece) -> Option<MapEntry> {
         let in_own = self.own.map_if(|| self.adopted().is_none(), mapped);
         let entered =
             in_own.unwrap_or_else(|| self.adopted().is_some_and(|table| table.maps().map(&mapped)));
@@ -259,13 +256,13 @@ impl SharedLedger {
     }
 
     /// The next loan whose gate a borrow is to ask, after the one numbered `after`.
-    pub fn next_loan(&self, kind: BorrowKind, span: Span, after: u64) -> Option<(u64, LoanGate)> {
+    fn next_loan(&self, kind: BorrowKind, span: Span, after: u64) -> Option<(u64, LoanGate)> {
         let in_own = self.own.loan_if(|| self.adopted().is_none(), kind, span, after);
         in_own.unwrap_or_else(|| self.adopted()?.maps().next_loan(kind, span, after))
     }
 
     /// Where the bytes of `span` are, if they are mapped.
-    pub fn locate(&self, span: Span) -> Option<Place> {
+    pub fn locate(&self, span: Span) -> Option<FilePlace> {
         let in_own = self.own.locate_if(|| self.adopted().is_none(), span);
         in_own.unwrap_or_else(|| self.adopted()?.maps().locate(span))
     }
@@ -285,8 +282,9 @@ impl MapEntry {
     ///
     /// # Errors
     /// A live borrow that foreign code could disturb, and could not before.
-    pub fn lend(&self, gate: &LoanGate) -> Result<(), Box<Held>> {
+    pub fn lend(&self, gate: Arc<dyn Gate>) -> Result<(), Box<Held>> {
         let Self { ledger, start } = *self;
+        let gate = &LoanGate::new(gate);
         let in_own = ledger.own.lend_if(|| ledger.adopted().is_none(), start, gate);
         in_own.unwrap_or_else(|| {
             ledger.adopted().map_or(Ok(()), |table| table.maps().lend(start, gate))

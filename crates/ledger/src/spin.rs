@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::mark;
+use crate::mark;
 use crate::sync::{AtomicU64, MutPtr, Ordering, UnsafeCell, const_fn, relax};
 
 /// Content that one thread at a time may use.
@@ -15,7 +15,7 @@ use crate::sync::{AtomicU64, MutPtr, Ordering, UnsafeCell, const_fn, relax};
 /// A thread that a child does not have may have held it at the fork: its lock is taken over there.
 /// So what must not be seen half done is done while forks are
 /// [held off](crate::fork::held_off).
-pub(super) struct Spin<T> {
+pub(crate) struct Spin<T> {
     /// Mark of the thread that uses the content; 0 if none does.
     holder: AtomicU64,
     content: UnsafeCell<T>,
@@ -26,14 +26,14 @@ unsafe impl<T: Send> Sync for Spin<T> {}
 
 impl<T> Spin<T> {
     const_fn! {
-        pub(super) const fn new(content: T) -> Self {
+        pub(crate) const fn new(content: T) -> Self {
             Self { holder: AtomicU64::new(0), content: UnsafeCell::new(content) }
         }
     }
 
     /// Waits for the content; gives it back when the result is dropped. `mark` is this thread's.
     #[inline(always)]
-    pub(super) fn lock(&self, mark: u64) -> Locked<'_, T> {
+    pub(crate) fn lock(&self, mark: u64) -> Locked<'_, T> {
         if !self.replace(0, mark) {
             self.wait(mark);
         }
@@ -60,7 +60,7 @@ impl<T> Spin<T> {
 }
 
 /// The content, for one thread.
-pub(super) struct Locked<'a, T> {
+pub(crate) struct Locked<'a, T> {
     // Dropped in this order: nobody looks at the content after it is unlocked.
     content: MutPtr<T>,
     _unlock: Unlock<'a>,
@@ -68,7 +68,7 @@ pub(super) struct Locked<'a, T> {
 
 impl<T> Locked<'_, T> {
     #[inline(always)]
-    pub(super) fn content(&mut self) -> &mut T {
+    pub(crate) fn content(&mut self) -> &mut T {
         // SAFETY: the lock is ours until `_unlock` drops, and whoever else would look at the content
         // waits for it, or is not in this process; `&mut self` makes this the only reference of
         // ours.

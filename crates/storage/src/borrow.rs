@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
-use ndbridge_layout::{Axis, DEFAULT_BUDGET, Footprint, Region, Span, reaches_a_byte_twice};
+use ndbridge_layout::{DEFAULT_BUDGET, Footprint, Region, Span, reaches_a_byte_twice};
+use ndbridge_ledger::{self as ledger, CallSite, Gates, Held, NotEntered, Token, Wanted};
 
-use crate::ledger::{self, CallSite, Held, Refusal, Token};
 use crate::{
     Access, Backend, BorrowError, BorrowKind, Device, Gate, GateError, Mutability, Storage,
 };
@@ -141,7 +141,7 @@ impl LentBorrow {
     ) -> Result<Self, BorrowError> {
         let at = at.into();
         let entered = match Footprint::contiguous_span(region) {
-            Some(span) => enter_in_lent(kind, span, &[], at),
+            Some(span) => enter_in_lent(&Wanted::contiguous(kind, span, at), Gates::Pass),
             None => Self::enter_strided(kind, region, at),
         };
         entered.map(|token| Self { token }).map_err(|error| *error)
@@ -156,9 +156,8 @@ impl LentBorrow {
         at: impl Into<CallSite>,
     ) -> Option<Self> {
         let Range { start, end } = addresses;
-        let span = Span { start, end: end.max(start) };
-        let entered = ledger::of_process().enter_bytes(kind, span, &[], at.into());
-        entered.ok().map(|token| Self { token })
+        let wanted = Wanted::contiguous(kind, Span { start, end: end.max(start) }, at);
+        ledger::of_process().enter(&wanted, Gates::Pass).ok().map(|token| Self { token })
     }
 
     #[inline(never)]
@@ -168,7 +167,7 @@ impl LentBorrow {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = Footprint::within(span_for(kind, region)?, region);
-        enter_in_lent(kind, bytes.span(), bytes.axes(), at)
+        enter_in_lent(&Wanted::new(kind, &bytes, at), Gates::Pass)
     }
 }
 
@@ -309,7 +308,7 @@ impl Storage {
             self.check_writable(kind)?;
         }
         match Footprint::contiguous_span(region) {
-            Some(span) => self.enter_bytes(kind, span, &[], at),
+            Some(span) => self.enter_wanted(&Wanted::contiguous(kind, span, at)),
             None => self.enter_strided(kind, region, at),
         }
     }
@@ -322,47 +321,33 @@ impl Storage {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = Footprint::within(span_for(kind, region)?, region);
-        self.enter_bytes(kind, bytes.span(), bytes.axes(), at)
+        self.enter_wanted(&Wanted::new(kind, &bytes, at))
     }
 
     #[inline(always)]
-    fn enter_bytes(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Result<Token, Box<BorrowError>> {
-        self.check_inside(span)?;
-        self.settle(kind, span)?;
+    fn enter_wanted(&self, wanted: &Wanted<'_>) -> Result<Token, Box<BorrowError>> {
+        self.check_inside(wanted.bytes)?;
+        self.settle(wanted.kind, wanted.bytes)?;
         match self.access() {
             Access::Private => {
-                let still_private = || self.is_still_private();
                 let own = self.ledger();
-                let entered =
-                    own.and_then(|own| own.acquire_if(still_private, kind, span, axes, at));
-                match entered {
-                    Some(entered) => entered.map_err(|held| conflict(kind, at, *held)),
-                    None => self.enter_lent(kind, span, axes, at),
+                match own.and_then(|own| own.enter_if(wanted, || self.is_still_private())) {
+                    Some(Ok(token)) => Ok(token),
+                    Some(Err(held)) => Err(conflict(wanted.kind, wanted.at, *held)),
+                    None => self.enter_lent(wanted),
                 }
             }
             Access::Frozen => Ok(Token::NOTHING),
-            Access::Mapped => enter_asking(kind, span, axes, at),
-            Access::Lent => self.enter_lent(kind, span, axes, at),
+            Access::Mapped => enter_in_lent(wanted, Gates::Ask),
+            Access::Lent => self.enter_lent(wanted),
         }
     }
 
-    #[inline(never)]
-    fn enter_lent(
-        &self,
-        kind: BorrowKind,
-        span: Span,
-        axes: &[Axis],
-        at: CallSite,
-    ) -> Result<Token, Box<BorrowError>> {
+    #[inline(always)]
+    fn enter_lent(&self, wanted: &Wanted<'_>) -> Result<Token, Box<BorrowError>> {
         const MISSING: GateError = GateError { gate: "lent memory", reason: "it has no gate" };
         self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
-        enter_asking(kind, span, axes, at)
+        enter_in_lent(wanted, Gates::Ask)
     }
 
     /// Waits for the copies of devices from or to these bytes that `kind` conflicts with.
@@ -385,30 +370,20 @@ impl Storage {
     }
 }
 
-#[inline]
-fn enter_in_lent(
-    kind: BorrowKind,
-    span: Span,
-    axes: &[Axis],
-    at: CallSite,
-) -> Result<Token, Box<BorrowError>> {
-    let entered = ledger::of_process().enter_bytes(kind, span, axes, at);
-    entered.map_err(|held| conflict(kind, at, *held))
+#[inline(always)]
+fn enter_in_lent(wanted: &Wanted<'_>, gates: Gates) -> Result<Token, Box<BorrowError>> {
+    match ledger::of_process().enter(wanted, gates) {
+        Ok(token) => Ok(token),
+        Err(why) => Err(not_entered(wanted.kind, wanted.at, *why)),
+    }
 }
 
-/// As [`enter_in_lent`], for memory that may be mapped: asks the gates of other maps that are lent.
-#[inline]
-fn enter_asking(
-    kind: BorrowKind,
-    span: Span,
-    axes: &[Axis],
-    at: CallSite,
-) -> Result<Token, Box<BorrowError>> {
-    let entered = ledger::of_process().enter_asking(kind, span, axes, at);
-    entered.map_err(|refusal| match *refusal {
-        Refusal::Held(held) => conflict(kind, at, held),
-        Refusal::Gate(error) => Box::new(BorrowError::FileLent(error)),
-    })
+#[cold]
+fn not_entered(wanted: BorrowKind, wanted_at: CallSite, why: NotEntered) -> Box<BorrowError> {
+    match why {
+        NotEntered::Held(held) => conflict(wanted, wanted_at, held),
+        NotEntered::Gate(error) => Box::new(BorrowError::FileLent(error)),
+    }
 }
 
 #[cold]

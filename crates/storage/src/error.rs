@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-use crate::ledger::CallSite;
 use crate::{BorrowKind, Device, GateError, RegionError};
+use ndbridge_ledger::CallSite;
 
 /// Why a storage could not be made, or its memory not be used from the host.
 #[derive(Debug, thiserror::Error)]

@@ -8,12 +8,12 @@ use memmap2::{Mmap, MmapMut, MmapOptions};
 use ndbridge_layout::Span;
 
 use crate::alloc::dangling;
-use crate::ledger::{self, Held, LoanGate, MapEntry, Mapped, Place, Space};
 use crate::storage::Parts;
 use crate::{
     Access, Device, Footprint, Gate, MapMode, Mutability, Overlap, Region, Storage, StorageError,
     may_overlap,
 };
+use ndbridge_ledger::{self as ledger, FileId, FilePiece, FilePlace, Held, MapEntry};
 
 const NAME: &str = "mapped file";
 
@@ -52,7 +52,7 @@ impl Storage {
         }
         let mut options = MmapOptions::new();
         options.offset(offset).len(len_bytes);
-        let space = space_of(file)?;
+        let id = id_of(file)?;
         let pages = match mode {
             // SAFETY: the ledger keeps our writers apart; of others, the caller was told.
             MapMode::Read => Pages::ReadOnly(unsafe { options.map(file) }?),
@@ -64,7 +64,7 @@ impl Storage {
         let pointer = pages.pointer();
         let start = pointer.addr().get();
         let bytes = Span { start, end: start + len_bytes };
-        let mapped = Mapped { space, bytes, offset, mode: mode as u8 };
+        let mapped = FilePiece::new(id, offset, bytes, mode);
         let entry = ledger::of_process().map(mapped).ok_or(StorageError::NoRoom { offset })?;
         Ok(Self::mapped(FileMap { entry, pages }, pointer, len_bytes, mode))
     }
@@ -88,7 +88,7 @@ impl Storage {
     /// Lets foreign code use a mapped file, as far as its mode allows.
     pub(crate) fn lend_map(&self, gate: &Arc<dyn Gate>) -> Result<(), Box<Held>> {
         match self.any_owner::<FileMap>() {
-            Some(map) => map.entry.lend(&LoanGate::new(Arc::clone(gate))),
+            Some(map) => map.entry.lend(Arc::clone(gate)),
             None => Ok(()),
         }
     }
@@ -130,7 +130,7 @@ impl Storage {
         let (Some(place), Some(other_place)) = (place_of(region), place_of(other_region)) else {
             return by_address;
         };
-        match Place::regions([place, other_place], [*region, *other_region]) {
+        match FilePlace::regions([place, other_place], [*region, *other_region]) {
             Some([region, other_region]) => may_overlap(&region, &other_region, budget),
             None => by_address,
         }
@@ -176,27 +176,27 @@ impl Pages {
     }
 }
 
-fn place_of(region: &Region<'_>) -> Option<Place> {
+fn place_of(region: &Region<'_>) -> Option<FilePlace> {
     let span = Footprint::span_of(region).ok().filter(|span| !span.is_empty())?;
     ledger::of_process().locate(span)
 }
 
 /// What the file system calls the file, by whatever path it was opened.
 #[cfg(unix)]
-fn space_of(file: &File) -> Result<Space, StorageError> {
+fn id_of(file: &File) -> Result<FileId, StorageError> {
     use std::os::unix::fs::MetadataExt;
     let metadata = file.metadata()?;
-    Ok(Space { volume: metadata.dev(), file: metadata.ino() })
+    Ok(FileId { volume: metadata.dev(), index: metadata.ino() })
 }
 
 #[cfg(windows)]
-fn space_of(file: &File) -> Result<Space, StorageError> {
+fn id_of(file: &File) -> Result<FileId, StorageError> {
     let found = winapi_util::file::information(file)?;
-    Ok(Space { volume: found.volume_serial_number(), file: found.file_index() })
+    Ok(FileId { volume: found.volume_serial_number(), index: found.file_index() })
 }
 
 #[cfg(not(any(unix, windows)))]
-fn space_of(_: &File) -> Result<Space, StorageError> {
+fn id_of(_: &File) -> Result<FileId, StorageError> {
     Err(std::io::Error::from(std::io::ErrorKind::Unsupported).into())
 }
 

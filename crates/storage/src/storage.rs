@@ -10,9 +10,9 @@ use bytemuck::{CheckedBitPattern, NoUninit};
 
 use crate::borrow::{Borrow, OwnedBorrow};
 use crate::driven::Driven;
-use crate::ledger::Ledger;
 use crate::owner::{Owner, short_name};
 use crate::{Access, Device, Gate, Mutability, StorageError, fork};
+use ndbridge_ledger::Ledger;
 use ndbridge_ledger::sync::{AtomicBool, AtomicU8, Ordering};
 
 /// Bytes, kept alive by an owner, with a record of who borrows them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndbridge_storage::{
-    Access, BorrowError, BorrowKind, Device, Gate, GateError, Region, Storage, gate, ledger,
+    Access, BorrowError, BorrowKind, Device, Gate, GateError, Region, Storage, gate,
 };
 
 use BorrowKind::{Read, Shared4, Shared8, Write};
@@ -194,24 +194,6 @@ fn mut_1_region_outside_is_refused() {
     }
     let ragged = Region { start, item_bytes: 1, shape: &[2], strides: &[] };
     assert!(matches!(storage.borrow(Read, &ragged), Err(BorrowError::Region(_))));
-}
-
-#[test]
-fn mut_1_every_offered_ledger_is_its_own() {
-    let (a, b) = (ledger::Ledger::new(), ledger::Ledger::default());
-    let bytes = ndbridge_storage::Footprint::of(&Region {
-        start: 64,
-        item_bytes: 4,
-        shape: &[2],
-        strides: &[4],
-    })
-    .unwrap();
-    let at = std::panic::Location::caller();
-    let token = a.acquire(Write, &bytes, at).unwrap();
-    assert_eq!(a.acquire(Read, &bytes, at).unwrap_err().bytes, 64..72);
-    assert!(!a.is_idle() && b.is_idle());
-    a.release(token);
-    assert!(a.is_idle());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::thread;
 
 use ndbridge_storage::{BorrowKind, MapMode, OwnedBorrow, Region, Storage};
 
+#[path = "../../ledger/tests/children/mod.rs"]
 mod children;
 
 use BorrowKind::{Read, Write};

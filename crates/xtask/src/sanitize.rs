@@ -28,13 +28,14 @@ struct Model {
 const STACKED: Model = Model {
     name: "stacked",
     flags: "",
-    packages: &["ndbridge-dtype", "ndbridge-storage", "ndbridge-tensor"],
+    packages: &["ndbridge-dtype", "ndbridge-ledger", "ndbridge-storage", "ndbridge-tensor"],
 };
 
 const TREE: Model = Model { name: "tree", flags: "-Zmiri-tree-borrows", ..STACKED };
 
 // The crate dtype forbids unsafe code: no borrow model can find anything in it.
-const TREE_QUICK: Model = Model { packages: &["ndbridge-storage", "ndbridge-tensor"], ..TREE };
+const TREE_QUICK: Model =
+    Model { packages: &["ndbridge-ledger", "ndbridge-storage", "ndbridge-tensor"], ..TREE };
 
 /// Runs Miri on the crates that own memory, AddressSanitizer on the one that meets files.
 pub fn run(workspace: &Workspace, steps: &mut Steps, form: Form) {

@@ -17,6 +17,10 @@ const EMBEDDED: [&str; 3] = ["ndbridge-interpreter", "ndbridge-numpy", "ndbridge
 /// Of the tests for a real GPU, those that an emulated one is enough for, and quick enough.
 const GPU_TESTS: [&str; 5] = ["round_trips", "host_words", "writes", "interfaces", "memory"];
 
+/// Every order in which threads can meet, on loom's atomics.
+const LOOM_TESTS: [(&str, &str); 2] =
+    [("ndbridge-ledger", "loom_ledger"), ("ndbridge-storage", "loom_lending")];
+
 /// Which tests to run.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Half {
@@ -60,11 +64,12 @@ fn rust(workspace: &Workspace, steps: &mut Steps) {
     });
     let alone = ["check", "--package", "ndbridge", "--no-default-features"];
     steps.command("facade without default features", &mut workspace.cargo(alone));
-    // Every interleaving of the ledger's threads, on loom's atomics.
-    let tests = ["test", "--release", "--package", "ndbridge-storage", "--test", "loom_ledger"];
-    let mut loom = workspace.cargo(tests);
-    loom.arg("--target-dir").arg(workspace.target.join("loom"));
-    steps.command("loom", loom.env("RUSTFLAGS", "--cfg loom"));
+    for (package, test) in LOOM_TESTS {
+        let tests = ["test", "--release", "--package", package, "--test", test];
+        let mut loom = workspace.cargo(tests);
+        loom.arg("--target-dir").arg(workspace.target.join("loom"));
+        steps.command(&format!("loom, {test}"), loom.env("RUSTFLAGS", "--cfg loom"));
+    }
 }
 
 fn python(workspace: &Workspace, steps: &mut Steps, peers: Peers) {

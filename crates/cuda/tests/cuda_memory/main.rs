@@ -7,7 +7,7 @@
 mod attacks;
 mod capture;
 #[cfg(unix)]
-#[path = "../../../storage/tests/children/mod.rs"]
+#[path = "../../../ledger/tests/children/mod.rs"]
 mod children;
 mod errors;
 #[cfg(unix)]

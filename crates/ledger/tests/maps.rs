@@ -1,11 +1,17 @@
 //! Mapped files in ledgers of two modules, at addresses that nobody looks at.
+#![cfg(not(loom))]
+#![expect(unsafe_code, reason = "takes its own tables for those of another module")]
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::*;
-use crate::{MapMode, gate};
+use ndbridge_layout::{Footprint, Region, Span};
+use ndbridge_ledger::{
+    AdoptError, BorrowKind, CallSite, FileId, FilePiece, Gates, Held, MapEntry, MapMode,
+    NotEntered, SharedLedger, Token, Wanted, gate,
+};
 
 use BorrowKind::{Read, Shared4, Write};
 use MapMode::{CopyOnWrite, Read as ReadOnly, ReadWrite};
@@ -23,19 +29,41 @@ fn adopt(module: &'static SharedLedger, owner: &'static SharedLedger) -> Result<
 }
 
 /// `len` bytes of file number `file`, from byte `offset` on, at `start`.
-fn mapped(file: u64, mode: MapMode, start: usize, offset: u64, len: usize) -> Mapped {
-    let (space, bytes) = (Space { volume: 1, file }, Span { start, end: start + len });
-    Mapped { space, bytes, offset, mode: mode as u8 }
+fn mapped(index: u64, mode: MapMode, start: usize, offset: u64, len: usize) -> FilePiece {
+    FilePiece::new(FileId { volume: 1, index }, offset, Span { start, end: start + len }, mode)
 }
 
 fn take(module: &SharedLedger, kind: BorrowKind, start: usize, len: usize) -> Result<Token, Held> {
-    let region = ndbridge_layout::Region { start, item_bytes: 1, shape: &[len], strides: &[1] };
+    let region = Region { start, item_bytes: 1, shape: &[len], strides: &[1] };
     let bytes = Footprint::of(&region).expect("a region that memory can have");
     module.acquire(kind, &bytes, Location::caller())
 }
 
 fn is_free(module: &SharedLedger, kind: BorrowKind, start: usize, len: usize) -> bool {
     take(module, kind, start, len).map(|token| module.release(token)).is_ok()
+}
+
+/// A borrow that asks the gates of other maps, and is released at once.
+fn ask(
+    module: &SharedLedger,
+    kind: BorrowKind,
+    start: usize,
+    len: usize,
+) -> Result<(), NotEntered> {
+    let (bytes, at) = (Span { start, end: start + len }, CallSite::named(c"here"));
+    let entered = module.enter(&Wanted::contiguous(kind, bytes, at), Gates::Ask);
+    entered.map(|token| module.release(token)).map_err(|why| *why)
+}
+
+const NEVER: NotEntered = NotEntered::Gate(gate::GateError {
+    gate: "the closed gate",
+    reason: "this memory is never borrowed: copy it",
+});
+
+/// Where this file's tests map something, and the module knows it.
+fn known(module: &SharedLedger) -> Vec<usize> {
+    let is_known = |&start: &usize| module.locate(Span { start, end: start + 1 }).is_some();
+    (1..0x10).map(|k| 0x1000 * k).filter(is_known).collect()
 }
 
 #[test]
@@ -73,28 +101,28 @@ fn mut_8_maps_go_over_to_the_ledger_that_is_adopted() {
     let of_owner = OWNER.map(mapped(7, ReadWrite, 0x1000, 0, 100)).unwrap();
     let maps = [(0x2000, ReadOnly), (0x3000, CopyOnWrite), (0x4000, ReadWrite)]
         .map(|(start, mode)| OTHER.map(mapped(7, mode, start, 0, 100)).unwrap());
-    maps[2].lend(&LoanGate::new(Arc::new(gate::Never))).unwrap();
+    maps[2].lend(Arc::new(gate::Never)).unwrap();
     // A borrow that the loan would disturb: nothing is taken over.
     let token = take(&OWNER, Read, 0x1000, 1).unwrap();
     assert!(matches!(adopt(&OTHER, &OWNER), Err(AdoptError::StillBorrowed { held: Read, .. })));
-    assert_eq!(OWNER.own.maps().content().len(), 1);
+    assert_eq!(known(&OWNER), [0x1000]);
     OWNER.release(token);
     let token = take(&OTHER, Write, 0x3000, 1).unwrap();
     assert!(matches!(adopt(&OTHER, &OWNER), Err(AdoptError::StillBorrowed { .. })));
-    assert_eq!(OWNER.own.maps().content().len(), 1);
+    assert_eq!(known(&OWNER), [0x1000]);
     OTHER.release(token);
 
     adopt(&OTHER, &OWNER).unwrap();
-    assert_eq!(OWNER.own.maps().content().len(), 4);
+    assert_eq!(known(&OWNER), [0x1000, 0x2000, 0x3000, 0x4000]);
     let token = take(&OTHER, Read, 0x2000, 1).unwrap();
     assert!(!is_free(&OWNER, Write, 0x1000, 1));
     OTHER.release(token);
-    let bytes = Span { start: 0x1000, end: 0x1001 };
-    assert!(OWNER.next_loan(Read, bytes, 0).is_some_and(|(_, gate)| gate.check().is_err()));
+    assert_eq!(ask(&OWNER, Read, 0x1000, 1), Err(NEVER), "the gate of the other module");
     drop(maps);
-    assert!(OWNER.next_loan(Read, bytes, 0).is_none());
-    assert_eq!(OWNER.own.maps().content().len(), 1);
+    assert_eq!(ask(&OWNER, Read, 0x1000, 1), Ok(()));
+    assert_eq!(known(&OWNER), [0x1000]);
     drop(of_owner);
+    assert!(!OWNER.has_maps() && !OTHER.has_maps());
 }
 
 #[test]
@@ -105,22 +133,18 @@ fn mut_8_gates_are_asked_from_another_module() {
     for [lender, asker] in [[&OWNER, &OTHER], [&OTHER, &OWNER]] {
         let lent = lender.map(mapped(7, ReadWrite, 0x1000, 0, 100)).unwrap();
         let map = asker.map(mapped(7, ReadOnly, 0x2000, 0, 100)).unwrap();
-        let enter = || {
-            let (span, at) = (Span { start: 0x2000, end: 0x2064 }, CallSite::named(c"here"));
-            asker.enter_asking(Read, span, &[], at).map(|token| asker.release(token))
-        };
         let token = take(asker, Read, 0x2000, 1).unwrap();
-        let gate = LoanGate::new(Arc::new(gate::Never));
-        assert_eq!(lent.lend(&gate).unwrap_err().kind, Read);
+        let gate = Arc::new(gate::Never);
+        assert_eq!(lent.lend(gate.clone()).unwrap_err().kind, Read);
         asker.release(token);
-        assert!(enter().is_ok(), "a loan that did not come about");
-        lent.lend(&gate).unwrap();
-        let Err(refusal) = enter() else { panic!("let in") };
-        let Refusal::Gate(error) = *refusal else { panic!("{refusal:?}") };
-        assert_eq!(error.reason, "this memory is never borrowed: copy it");
+        assert_eq!(ask(asker, Read, 0x2000, 100), Ok(()), "a loan that did not come about");
+        lent.lend(gate.clone()).unwrap();
+        assert_eq!(ask(asker, Read, 0x2000, 100), Err(NEVER));
+        assert!(is_free(asker, Read, 0x2000, 100), "who passes the gates is let in");
         assert!(is_free(lender, Write, 0x1000, 100), "the refused borrow is struck out");
         drop(lent);
-        assert!(enter().is_ok());
+        assert_eq!(Arc::strong_count(&gate), 1, "handles are let go of");
+        assert_eq!(ask(asker, Read, 0x2000, 100), Ok(()));
         drop(map);
     }
 }
@@ -139,9 +163,8 @@ fn mut_8_what_reaches_beyond_a_map_is_refused() {
     drop((a, b));
     assert!(is_free(&OWNER, Read, 0x0, 0x9000));
     // There is no number for the last byte.
-    let far = Mapped { offset: u64::MAX - 100, ..mapped(7, ReadOnly, 0x1000, 0, 50) };
-    assert!(OWNER.map(far).is_none());
-    assert_eq!(OWNER.own.maps().content().len(), 0);
+    assert!(OWNER.map(mapped(7, ReadOnly, 0x1000, u64::MAX - 100, 50)).is_none());
+    assert!(!OWNER.has_maps());
 }
 
 struct Numbers(u64);
@@ -166,29 +189,41 @@ struct Plain {
 }
 
 /// All that is mapped, by number; half of the files of each map are another one's, too.
-struct Plan([(Mapped, MapMode); 9]);
+struct Plan([Part; 9]);
+
+#[derive(Clone, Copy)]
+struct Part {
+    file: u64,
+    offset: u64,
+    mode: MapMode,
+}
 
 impl Plan {
     fn new() -> Self {
         Self(std::array::from_fn(|k| {
             let mode = [ReadOnly, ReadWrite, CopyOnWrite][k % 3];
             let (file, offset) = ((k / 3 % 2) as u64, 20 * (k / 2 % 3) as u64);
-            (mapped(file, mode, 0x1000 * (k + 1), offset, MAP_BYTES), mode)
+            Part { file, offset, mode }
         }))
+    }
+
+    fn piece(&self, number: usize) -> FilePiece {
+        let Part { file, offset, mode } = self.0[number];
+        mapped(file, mode, 0x1000 * (number + 1), offset, MAP_BYTES)
     }
 
     /// The rule, byte by byte: what changes the file excludes all others, what a copy-on-write map
     /// keeps is of that map alone.
     fn exclude(&self, a: Plain, b: Plain) -> bool {
-        let [(a_map, a_mode), (b_map, b_mode)] = [self.0[a.map], self.0[b.map]];
-        let bytes = |map: Mapped, plain: Plain| {
+        let [a_map, b_map] = [self.0[a.map], self.0[b.map]];
+        let bytes = |map: Part, plain: Plain| {
             let first = map.offset as usize + plain.first;
             (first..first + plain.len).collect::<Vec<_>>()
         };
         let (a_bytes, b_bytes) = (bytes(a_map, a), bytes(b_map, b));
-        let meet = a_map.space == b_map.space && a_bytes.iter().any(|byte| b_bytes.contains(byte));
+        let meet = a_map.file == b_map.file && a_bytes.iter().any(|byte| b_bytes.contains(byte));
         let as_file = |mode, kind| if mode == CopyOnWrite { Read } else { kind };
-        let in_file = !as_file(a_mode, a.kind).is_compatible_with(as_file(b_mode, b.kind));
+        let in_file = !as_file(a_map.mode, a.kind).is_compatible_with(as_file(b_map.mode, b.kind));
         let in_map = a.map == b.map && !a.kind.is_compatible_with(b.kind);
         meet && (in_file || in_map)
     }
@@ -211,12 +246,12 @@ fn mut_8_thousands_of_borrows_equal_a_count() {
             continue;
         }
         maps.entry(number)
-            .or_insert_with(|| modules[numbers.below(2)].map(plan.0[number].0).unwrap());
+            .or_insert_with(|| modules[numbers.below(2)].map(plan.piece(number)).unwrap());
         if live.len() >= 12 || numbers.below(3) == 0 && !live.is_empty() {
             let (_, module, token) = live.swap_remove(numbers.below(live.len()));
             modules[module].release(token);
         }
-        let kind = match plan.0[number].1 {
+        let kind = match plan.0[number].mode {
             ReadOnly => Read,
             _ => [Read, Read, Write, Shared4][numbers.below(4)],
         };
@@ -235,6 +270,9 @@ fn mut_8_thousands_of_borrows_equal_a_count() {
     assert!((2_000..18_000).contains(&refused), "{refused} refused");
     live.into_iter().for_each(|(_, module, token)| modules[module].release(token));
     drop(maps);
-    assert!(OWNER.own.ledger.is_idle());
-    assert_eq!(OWNER.own.maps().content().len(), 0);
+    assert!(!OWNER.has_maps());
+    let everything = Span { start: 0, end: usize::MAX / 2 };
+    let wanted = Wanted::contiguous(Write, everything, CallSite::named(c"here"));
+    let token = OWNER.enter(&wanted, Gates::Pass).unwrap();
+    OWNER.release(token);
 }

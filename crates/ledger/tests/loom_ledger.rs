@@ -1,5 +1,5 @@
 //! Every order in which threads can meet in the ledger:
-//! `RUSTFLAGS="--cfg loom" cargo test -p ndbridge-storage --test loom_ledger --release`.
+//! `RUSTFLAGS="--cfg loom" cargo test -p ndbridge-ledger --test loom_ledger --release`.
 #![cfg(loom)]
 #![expect(unsafe_code, reason = "writes the bytes that the borrows are about")]
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use loom::cell::UnsafeCell;
 use loom::thread;
-use ndbridge_storage::ledger::{AdoptError, Ledger, SharedLedger};
-use ndbridge_storage::{Access, BorrowError, BorrowKind, Footprint, Region, Storage, gate};
+use ndbridge_layout::{Footprint, Region};
+use ndbridge_ledger::{AdoptError, BorrowKind, Ledger, SharedLedger};
 
 use BorrowKind::{Read, Write};
 
@@ -150,47 +150,6 @@ fn mut_1_writers_that_search_exclude_each_other() {
         assert!(here || there, "one of two gets in");
         watched.ledger.release(beside);
         assert_eq!(watched.try_read(), Some(u64::from(here) + u64::from(there)));
-    });
-}
-
-fn borrow_all(storage: &Storage) -> Result<ndbridge_storage::Borrow<'_>, BorrowError> {
-    let start = storage.as_ptr() as usize;
-    storage.borrow(Write, &Region { start, item_bytes: 8, shape: &[], strides: &[] })
-}
-
-#[test]
-fn mut_4_lending_and_borrowing_meet() {
-    loom::model(|| {
-        let storage = Storage::zeroed(8).unwrap();
-        let other = storage.clone();
-        let lender = thread::spawn(move || other.lend(Arc::new(gate::Never)).is_ok());
-        let borrow = borrow_all(&storage);
-        let borrowed_while = borrow.is_ok().then(|| storage.access());
-        let kept = borrow.is_ok();
-        let lent = lender.join().unwrap();
-        // A borrow was entered before lending, or met the closed gate: never both.
-        match (kept, lent) {
-            (true, true) => panic!("lent under a live borrow"),
-            (true, false) => assert_eq!(borrowed_while, Some(Access::Private)),
-            (false, true) => assert!(matches!(borrow, Err(BorrowError::Gate(_)))),
-            (false, false) => panic!("nobody got in"),
-        }
-        drop(borrow);
-    });
-}
-
-#[test]
-fn mut_4_a_borrow_that_loses_the_race_goes_to_the_common_ledger() {
-    loom::model(|| {
-        let storage = Storage::zeroed(8).unwrap();
-        let other = storage.clone();
-        let lender = thread::spawn(move || other.lend(Arc::new(gate::Always)).is_ok());
-        let borrow = borrow_all(&storage).unwrap();
-        assert!(borrow_all(&storage).is_err());
-        drop(borrow);
-        let lent = lender.join().unwrap();
-        assert_eq!(storage.access() == Access::Lent, lent);
-        assert!(borrow_all(&storage).is_ok(), "released where it was entered");
     });
 }
 
