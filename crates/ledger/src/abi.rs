@@ -71,21 +71,18 @@ impl CBorrow {
     }
 
     /// The borrow in safe words; `None` for a kind that only a later release knows, and for a span
-    /// that ends before it begins.
+    /// and axes that no bytes have.
     ///
     /// # Safety
     /// The axes are as many as said, and live while the result does.
     pub(crate) unsafe fn to_wanted<'a>(self) -> Option<Wanted<'a>> {
         let kind = BorrowKind::from_code(self.kind)?;
-        if self.bytes.end < self.bytes.start {
-            return None;
-        }
         let axes = match self.axes_len {
             0 => &[],
             // SAFETY: promised by the caller.
             len => unsafe { std::slice::from_raw_parts(self.axes, len) },
         };
-        Some(Wanted { kind, bytes: self.bytes, axes, at: self.at })
+        is_one(self.bytes, axes).then_some(Wanted { kind, bytes: self.bytes, axes, at: self.at })
     }
 
     #[cold]
@@ -94,5 +91,15 @@ impl CBorrow {
         let kind = BorrowKind::from_code(self.kind).unwrap_or(BorrowKind::Write);
         let in_file = self.in_file != 0;
         Box::new(Held { kind, at: self.at, bytes: self.bytes.addresses(), in_file })
+    }
+}
+
+/// Whether steps along the axes lead from the first byte of the span to its last one.
+fn is_one(bytes: Span, axes: &[Axis]) -> bool {
+    let steps = |axis: &Axis| axis.len.checked_sub(1)?.checked_mul(axis.stride);
+    let reached = axes.iter().try_fold(1_usize, |sum, axis| sum.checked_add(steps(axis)?));
+    match bytes.end.checked_sub(bytes.start) {
+        None => false,
+        Some(len_bytes) => axes.is_empty() || reached == Some(len_bytes),
     }
 }

@@ -23,8 +23,8 @@ use std::panic::Location;
 #[repr(C)]
 pub struct CallSite {
     // INVARIANT: `explain` may be called with `site`, on every thread, until the process ends.
-    site: *const c_void,
-    explain: unsafe extern "C" fn(site: *const c_void) -> Explained,
+    pub(crate) site: *const c_void,
+    pub(crate) explain: unsafe extern "C" fn(site: *const c_void) -> Explained,
 }
 
 // SAFETY: by the invariant.
@@ -34,12 +34,12 @@ unsafe impl Sync for CallSite {}
 
 /// What a call site is, in C's types.
 #[repr(C)]
-struct Explained {
+pub(crate) struct Explained {
     // INVARIANT: `file_len` bytes of UTF-8, not null, which live until the process ends.
-    file: *const u8,
-    file_len: usize,
-    line: u32,
-    column: u32,
+    pub(crate) file: *const u8,
+    pub(crate) file_len: usize,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
 impl CallSite {

@@ -1,5 +1,6 @@
 //! The borrow that stands in the way.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::borrow_kind::BorrowKind;
@@ -18,6 +19,12 @@ pub struct Held {
     /// Whether `bytes` are counted from the start of a mapped file, instead of addresses: the borrow
     /// may be through another map of the file.
     pub in_file: bool,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "borrowed {} at {}", self.kind, self.at)
+    }
 }
 
 /// Why a borrow is not entered.

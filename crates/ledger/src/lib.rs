@@ -2,7 +2,7 @@
 //!
 //! # Rules
 //! A ledger knows bytes by where they are and nothing else: not the object they were reached
-//! through, not its base. That is their address, or the file and the position in it (`maps.rs`). Two
+//! through, not its base. That is their address, or the file and the position in it ([maps](#maps-of-one-file)). Two
 //! arrays that different producers made over one memory conflict; two views of one array that share no
 //! byte do not:
 //!
@@ -73,6 +73,8 @@ mod map_table;
 mod maps;
 mod mark;
 mod of_process;
+#[cfg(test)]
+mod page_tests;
 mod process;
 mod record;
 mod search;

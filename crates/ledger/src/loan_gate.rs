@@ -11,10 +11,10 @@ use crate::gate::{Gate, GateError};
 #[repr(C)]
 pub(crate) struct LoanGate {
     // INVARIANT: one handle of those that `retain` counts, for these functions.
-    context: *const c_void,
+    pub(crate) context: *const c_void,
     /// The same for two handles if they are to one gate.
-    identity: usize,
-    functions: &'static Functions,
+    pub(crate) identity: usize,
+    pub(crate) functions: &'static GateFunctions,
 }
 
 // SAFETY: a gate may be asked, kept and let go of on every thread.
@@ -24,25 +24,25 @@ unsafe impl Sync for LoanGate {}
 
 #[derive(Debug)]
 #[repr(C)]
-struct Functions {
-    check: unsafe extern "C" fn(context: *const c_void) -> Says,
+pub(crate) struct GateFunctions {
+    pub(crate) check: unsafe extern "C" fn(context: *const c_void) -> Says,
     /// Blocks nobody: it is called under the lock of the ledger.
-    retain: unsafe extern "C" fn(context: *const c_void),
-    release: unsafe extern "C" fn(context: *const c_void),
+    pub(crate) retain: unsafe extern "C" fn(context: *const c_void),
+    pub(crate) release: unsafe extern "C" fn(context: *const c_void),
 }
 
 /// What a gate says. The texts are UTF-8, and live until the process ends.
 #[repr(C)]
-struct Says {
-    is_open: c_int,
-    gate: Text,
-    reason: Text,
+pub(crate) struct Says {
+    pub(crate) is_open: c_int,
+    pub(crate) gate: Text,
+    pub(crate) reason: Text,
 }
 
 #[repr(C)]
-struct Text {
-    bytes: *const u8,
-    len: usize,
+pub(crate) struct Text {
+    pub(crate) bytes: *const u8,
+    pub(crate) len: usize,
 }
 
 impl LoanGate {
@@ -89,7 +89,7 @@ impl Drop for LoanGate {
     }
 }
 
-static OWN: Functions = Functions { check, retain, release };
+static OWN: GateFunctions = GateFunctions { check, retain, release };
 
 type Kept = Arc<dyn Gate>;
 

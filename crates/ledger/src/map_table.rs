@@ -39,19 +39,19 @@ type Locate =
 #[repr(C)]
 pub(crate) struct MapFunctions {
     // Number of maps, for as long as the process lives. Changes while it is read.
-    count: *const AtomicU64,
+    pub(crate) count: *const AtomicU64,
     // 0: entered. Before anything is borrowed of the map, and before anybody else knows of it.
-    map: Map,
+    pub(crate) map: Map,
     // Strikes out the map that begins at an address, and its loan. Before it is unmapped.
-    unmap: Unmap,
+    pub(crate) unmap: Unmap,
     // Lends the map that begins at an address, unless it is lent. 0: done. 1: `held` is the borrow
     // in the way. The gate stays the caller's.
-    lend: Lend,
+    pub(crate) lend: Lend,
     // 0: the next loan whose gate a borrow of this kind is to ask, after the one numbered `after`;
     // the gate is the caller's to let go of. 1: there is none.
-    next_loan: NextLoan,
+    pub(crate) next_loan: NextLoan,
     // 0: the place of the bytes. 1: they are not mapped.
-    locate: Locate,
+    pub(crate) locate: Locate,
 }
 
 impl MapFunctions {

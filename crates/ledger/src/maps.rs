@@ -100,8 +100,12 @@ impl Maps {
         }
     }
 
-    /// Enters a map; false if there is no room for its positions.
+    /// Enters a map; false if there is no room for its positions, and for addresses that are none or
+    /// another map's.
     pub(crate) fn insert(&mut self, mapped: FilePiece) -> bool {
+        if mapped.bytes.end <= mapped.bytes.start || self.entry_at(mapped.bytes).is_some() {
+            return false;
+        }
         let known = self.files.get(&mapped.file).map(|file| file.number);
         let number = known.unwrap_or_else(|| self.free.last().copied().unwrap_or(self.numbers));
         let Some(start) = first_position(number, &mapped) else { return false };

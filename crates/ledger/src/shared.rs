@@ -213,7 +213,7 @@ pub enum Gates {
 
 /// Maps of files.
 impl SharedLedger {
-    /// Enters a map; `None` if there is no room for it. Before anything is borrowed of it; the entry
+    /// Enters a map; `None` if there is no room for it, or its addresses are none or another map's. Before anything is borrowed of it; the entry
     /// is to be dropped before the bytes are unmapped.
     ///
     /// ```
@@ -243,7 +243,8 @@ impl SharedLedger {
         let in_own = self.own.map_if(|| self.adopted().is_none(), mapped);
         let entered =
             in_own.unwrap_or_else(|| self.adopted().is_some_and(|table| table.maps().map(&mapped)));
-        entered.then_some(MapEntry { ledger: self, start: mapped.bytes.start })
+        // Not `then_some`: an entry that is dropped strikes out what is there.
+        entered.then(|| MapEntry { ledger: self, start: mapped.bytes.start })
     }
 
     /// Whether anything is mapped. True for whoever was given mapped memory.

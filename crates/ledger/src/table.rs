@@ -36,15 +36,15 @@ type Release = unsafe extern "C" fn(context: *const c_void, token: u64);
 #[derive(Debug)]
 #[repr(C)]
 pub struct LedgerTable {
-    version: u32,
-    table_bytes: u32,
-    context: *const c_void,
+    pub(crate) version: u32,
+    pub(crate) table_bytes: u32,
+    pub(crate) context: *const c_void,
     // 0: entered, the token is in the answer. Anything else: not entered. 1: the answer has the
     // borrow that stands in the way.
-    acquire: Acquire,
+    pub(crate) acquire: Acquire,
     // Each token once. Token 0 stands for no bytes.
-    release: Release,
-    maps: MapFunctions,
+    pub(crate) release: Release,
+    pub(crate) maps: MapFunctions,
 }
 
 // SAFETY: the context is a ledger, which threads may share, and outlives its table.
@@ -153,7 +153,7 @@ unsafe extern "C" fn release(context: *const c_void, token: u64) {
 
 #[cfg(test)]
 mod tests {
-    use ndbridge_layout::Span;
+    use ndbridge_layout::{Axis, Span};
 
     use super::*;
     use crate::borrow_kind::BorrowKind;
@@ -170,9 +170,16 @@ mod tests {
         let wanted = Wanted::contiguous(BorrowKind::Read, bytes, CallSite::named(c"here"));
         let table = LedgerTable::of(&LEDGER);
         let held = CBorrow::wanted(&wanted);
-        for malformed in
-            [CBorrow { kind: 200, ..held }, CBorrow { bytes: Span { start: 72, end: 64 }, ..held }]
-        {
+        // Those of 8 bytes are [2, 1], [2, 6].
+        let with_axes =
+            |axes: &'static [Axis]| CBorrow { axes: axes.as_ptr(), axes_len: axes.len(), ..held };
+        for malformed in [
+            CBorrow { kind: 200, ..held },
+            CBorrow { bytes: Span { start: 72, end: 64 }, ..held },
+            with_axes(&[Axis { len: 0, stride: 1 }]),
+            with_axes(&[Axis { len: 2, stride: 1 }, Axis { len: 2, stride: 4 }]),
+            with_axes(&[Axis { len: usize::MAX, stride: 2 }]),
+        ] {
             let mut answer = CAnswer { token: 7, held };
             // SAFETY: the function's own context, a live borrow and room for an answer.
             let code = unsafe { acquire(table.context, &raw const malformed, &raw mut answer) };

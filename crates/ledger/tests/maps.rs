@@ -164,6 +164,13 @@ fn mut_8_what_reaches_beyond_a_map_is_refused() {
     assert!(is_free(&OWNER, Read, 0x0, 0x9000));
     // There is no number for the last byte.
     assert!(OWNER.map(mapped(7, ReadOnly, 0x1000, u64::MAX - 100, 50)).is_none());
+    // Nor are addresses mapped twice, or none of them.
+    let a = OWNER.map(mapped(7, ReadOnly, 0x1000, 0, 0x100)).unwrap();
+    for (start, len) in [(0x1000, 0x100), (0x10ff, 1), (0xfff, 2), (0x2000, 0)] {
+        assert!(OWNER.map(mapped(8, ReadOnly, start, 0, len)).is_none(), "{start:#x} + {len:#x}");
+    }
+    assert_eq!(known(&OWNER), [0x1000]);
+    drop(a);
     assert!(!OWNER.has_maps());
 }
 
