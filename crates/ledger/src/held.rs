@@ -38,7 +38,7 @@ pub enum NotEntered {
 
 impl NotEntered {
     #[cold]
-    pub(crate) fn held(held: Box<Held>) -> Box<Self> {
-        Box::new(Self::Held(*held))
+    pub(crate) fn held(held: Held) -> Box<Self> {
+        Box::new(Self::Held(held))
     }
 }

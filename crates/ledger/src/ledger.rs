@@ -101,7 +101,7 @@ impl Ledger {
             Some(slot) if wanted.axes.len() <= Footprint::INLINE_AXES => {
                 Some(Ok(self.fill_slot(books.content(), slot, mark, wanted)))
             }
-            _ => self.enter_slowly(books, mark, *wanted, &still),
+            _ => self.enter_slowly(books, mark, *wanted, still),
         }
     }
 
@@ -127,15 +127,27 @@ impl Ledger {
         Token::of_slot(slot, mark)
     }
 
+    // By value: what is passed by reference has a place in memory, and is read from there where it is
+    // common, too.
     #[cold]
+    #[inline(never)]
     fn enter_slowly<'l>(
+        &'l self,
+        books: Locked<'l, Books>,
+        mark: u64,
+        wanted: Wanted<'_>,
+        still: impl Fn() -> bool,
+    ) -> Option<Result<Token, Box<Held>>> {
+        self.search(books, mark, &wanted, &still)
+    }
+
+    fn search<'l>(
         &'l self,
         mut books: Locked<'l, Books>,
         mark: u64,
-        wanted: Wanted<'_>,
+        wanted: &Wanted<'_>,
         still: &dyn Fn() -> bool,
     ) -> Option<Result<Token, Box<Held>>> {
-        let wanted = &wanted;
         let mut search = Search::new(wanted);
         loop {
             self.strike_out_the_gone(books.content());

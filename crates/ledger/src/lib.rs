@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 //!
-//! # Rules
+//! # What conflicts
 //! A ledger knows bytes by where they are and nothing else: not the object they were reached
 //! through, not its base. That is their address, or the file and the position in it ([maps](#maps-of-one-file)). Two
 //! arrays that different producers made over one memory conflict; two views of one array that share no
@@ -13,8 +13,8 @@
 //! a[1:3]            ##   ##           read     refused, names the holder of a[::2]
 //! ```
 //!
-//! Private storages have one ledger each. Lent memory, of all storages, goes to one ledger of the
-//! process: [`of_process`].
+//! Memory that only one module reaches has a [`Ledger`] of its own. Lent memory, which foreign code
+//! reaches as well, goes to one ledger of the process: [`of_process`].
 //!
 //! # Maps of one file
 //! Each map has addresses of its own, and all of a file are one memory. Every module therefore tells

@@ -15,7 +15,7 @@ use crate::map_mode::MapMode;
 use crate::table::LedgerTable;
 
 /// Size, and the offsets of the fields in order.
-type Shape = (usize, Vec<(&'static str, usize)>);
+type Shape<'t> = (usize, Vec<(&'t str, usize)>);
 
 macro_rules! shapes {
     ($($name:literal: $type:ty { $($($field:ident).+),+ })+) => {
@@ -30,7 +30,7 @@ fn last(path: &'static str) -> &'static str {
     path.rsplit('.').next().unwrap_or(path).trim()
 }
 
-fn ours() -> BTreeMap<&'static str, Shape> {
+fn ours() -> BTreeMap<&'static str, Shape<'static>> {
     BTreeMap::from(shapes! {
         "span": Span { start, end }
         "axis": Axis { len, stride }
@@ -64,7 +64,7 @@ fn declarations(page: &str) -> &str {
 }
 
 /// Name, size, and fields with offsets, of each structure that is declared.
-fn declared(source: &str) -> BTreeMap<&str, (usize, Vec<(&str, usize)>)> {
+fn declared(source: &str) -> BTreeMap<&str, Shape<'_>> {
     let structures = source.split("\nstruct ndbridge_").skip(1).map(|text| {
         let (head, body) = text.split_once('\n').expect("a body");
         let (name, size) = head.split_once(" { ").expect("a name");

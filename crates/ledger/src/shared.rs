@@ -149,7 +149,7 @@ impl SharedLedger {
             // Asked again under the lock: adopting waits for it, and then sees this borrow.
             let in_own = self.own.ledger.enter_if(wanted, || self.adopted().is_none());
             if let Some(entered) = in_own {
-                return entered.map_err(NotEntered::held);
+                return entered.map_err(|held| NotEntered::held(*held));
             }
         }
         self.enter_slowly(*wanted, gates)
@@ -157,7 +157,7 @@ impl SharedLedger {
 
     #[inline(never)]
     fn enter_slowly(&self, wanted: Wanted<'_>, gates: Gates) -> Result<Token, Box<NotEntered>> {
-        let token = self.enter_beside_maps(&wanted).map_err(NotEntered::held)?;
+        let token = self.enter_beside_maps(&wanted).map_err(|held| NotEntered::held(*held))?;
         if gates == Gates::Pass {
             return Ok(token);
         }

@@ -28,12 +28,12 @@ fn alone() -> MutexGuard<'static, ()> {
 /// One of the two kinds of ledgers.
 #[derive(Debug)]
 enum Books {
-    Own(Ledger),
+    Own(Box<Ledger>),
     OfProcess(&'static SharedLedger),
 }
 
 fn both() -> [Books; 2] {
-    [Books::Own(Ledger::new()), Books::OfProcess(of_process())]
+    [Books::Own(Box::default()), Books::OfProcess(of_process())]
 }
 
 /// A borrow that is released when it goes.
@@ -148,7 +148,7 @@ fn mut_1_a_borrow_of_a_thread_that_is_gone_releases_nobody_elses() {
 #[test]
 fn mut_1_a_child_makes_room() {
     let _alone = alone();
-    let books = Books::Own(Ledger::new());
+    let books = Books::Own(Box::default());
     let has_free_slots = || format!("{books:?}").contains("live: [0, 0, 0, 0]");
     assert!(has_free_slots());
     beside(

@@ -1,7 +1,6 @@
 //! Mapped files in ledgers of two modules, at addresses that nobody looks at.
 #![cfg(not(loom))]
 #![expect(unsafe_code, reason = "takes its own tables for those of another module")]
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::collections::HashMap;
 use std::panic::Location;

@@ -246,3 +246,41 @@ pub fn backend_of(device: Device) -> Option<&'static dyn Backend> {
 pub fn find_backend(device: Device) -> Result<&'static dyn Backend, StorageError> {
     backend_of(device).ok_or_else(|| StorageError::undriven(device))
 }
+
+/// What only the back end of a device can tell.
+impl Device {
+    /// Whether memory can be had there: always on the host; else something has to drive it, and
+    /// there must be such a device.
+    ///
+    /// # Errors
+    /// [`StorageError::NoDevice`] that says what is missing.
+    pub fn check_exists(self) -> Result<(), StorageError> {
+        match self {
+            Device::Cpu => Ok(()),
+            _ => find_backend(self)?.check_exists(self),
+        }
+    }
+
+    /// Whether something here drives the device and finds a driver. Always so for [`Device::Cpu`].
+    #[must_use]
+    #[inline]
+    pub fn is_driven(self) -> bool {
+        self == Device::Cpu || backend_of(self).is_some_and(Backend::is_available)
+    }
+
+    /// Checks that memory is where its producer says, if there is a driver to ask: `len_bytes` at
+    /// `address`, inside of one allocation.
+    ///
+    /// # Errors
+    /// [`StorageError::WrongPointer`] with what the driver says.
+    #[inline]
+    pub fn check_pointer(self, address: usize, len_bytes: usize) -> Result<(), StorageError> {
+        if self == Device::Cpu || len_bytes == 0 {
+            return Ok(());
+        }
+        match backend_of(self).filter(|backend| backend.is_available()) {
+            Some(backend) => backend.check_pointer(self, address, len_bytes),
+            None => Ok(()),
+        }
+    }
+}

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Backend, DeviceError, StorageError, backend_of, find_backend};
-
 /// The device whose memory a [`Storage`](crate::Storage) points to: plain data, no driver behind it.
 ///
 /// Any device that DLPack has a number for is one, also if nobody drives it here: its memory can be
@@ -95,41 +93,6 @@ impl Device {
     pub const fn is_host(self) -> bool {
         matches!(self, Device::Cpu | Device::CudaHost)
     }
-
-    /// Whether memory can be had there: always on the host; else something has to drive it, and
-    /// there must be such a device.
-    ///
-    /// # Errors
-    /// [`StorageError::NoDevice`] that says what is missing.
-    pub fn check_exists(self) -> Result<(), StorageError> {
-        match self {
-            Device::Cpu => Ok(()),
-            _ => find_backend(self)?.check_exists(self),
-        }
-    }
-
-    /// Whether something here drives the device and finds a driver. Always so for [`Device::Cpu`].
-    #[must_use]
-    #[inline]
-    pub fn is_driven(self) -> bool {
-        self == Device::Cpu || backend_of(self).is_some_and(Backend::is_available)
-    }
-
-    /// Checks that memory is where its producer says, if there is a driver to ask: `len_bytes` at
-    /// `address`, inside of one allocation.
-    ///
-    /// # Errors
-    /// [`StorageError::WrongPointer`] with what the driver says.
-    #[inline]
-    pub fn check_pointer(self, address: usize, len_bytes: usize) -> Result<(), StorageError> {
-        if self == Device::Cpu || len_bytes == 0 {
-            return Ok(());
-        }
-        match backend_of(self).filter(|backend| backend.is_available()) {
-            Some(backend) => backend.check_pointer(self, address, len_bytes),
-            None => Ok(()),
-        }
-    }
 }
 
 impl fmt::Display for Device {
@@ -169,6 +132,14 @@ impl FromStr for Device {
         };
         device.filter(|_| is_number).ok_or_else(|| DeviceError { name: name.to_owned() })
     }
+}
+
+/// A device name that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(r#"unknown device {name:?}, expected "cpu", "cuda", "cuda:N" or "cuda_host""#)]
+pub struct DeviceError {
+    /// The name that was given.
+    pub name: String,
 }
 
 /// DLPack's number of another kind by its name.

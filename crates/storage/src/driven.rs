@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::ptr::NonNull;
 
-use crate::alloc::dangling;
+use crate::alloc::block::dangling;
 use crate::backend::{Backend, Consumer, Notes, backend_of};
 use crate::owner::Owner;
-use crate::storage::Parts;
+use crate::storage::{Carried, Parts};
 use crate::{Access, BorrowKind, Device, Mutability, Storage, StorageError};
 
 /// What a storage off the plain host carries.
@@ -17,7 +17,7 @@ pub(crate) struct Driven {
 
 impl Driven {
     /// That of foreign memory; `None` if nobody here drives its device.
-    pub(crate) fn adopted(device: Device) -> Result<Option<Box<Self>>, StorageError> {
+    pub(crate) fn adopted(device: Device) -> Result<Option<Carried>, StorageError> {
         let Some(backend) = backend_of(device) else { return Ok(None) };
         Ok(Some(Box::new(Self { backend, notes: backend.adopt(device)? })))
     }
@@ -61,12 +61,17 @@ impl Storage {
         let Allocated { owner, name, ptr, len_bytes, device, notes } = allocated;
         let pointer = NonNull::new(ptr).unwrap_or(dangling());
         let parts = Parts {
-            driven: Some(Box::new(Driven { backend, notes })),
+            carried: Some(Box::new(Driven { backend, notes })),
             ..Parts::new(pointer, len_bytes, device, Access::Private, Mutability::Writable)
         };
         // SAFETY: promised by the caller; what device memory holds before it is written is
         // unspecified, not undefined.
         unsafe { Self::from_parts(Owner::new(owner, name).visible(), parts) }
+    }
+
+    #[inline]
+    fn driven(&self) -> Option<&Driven> {
+        self.carried()?.downcast_ref()
     }
 
     /// What drives the memory; `None` for plain host memory, and for memory of devices that nobody

@@ -255,11 +255,3 @@ impl fmt::Display for OfFile<'_> {
         if *in_file { write!(f, " (bytes {bytes:?} of the mapped file)") } else { Ok(()) }
     }
 }
-
-/// A device name that is none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(r#"unknown device {name:?}, expected "cpu", "cuda", "cuda:N" or "cuda_host""#)]
-pub struct DeviceError {
-    /// The name that was given.
-    pub name: String,
-}

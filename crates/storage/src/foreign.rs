@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::alloc::dangling;
+use crate::alloc::block::dangling;
 use crate::driven::Driven;
 use crate::owner::Owner;
 use crate::storage::Parts;
@@ -70,9 +70,9 @@ impl Storage {
             (ForeignAccess::Private, mutability) => (Access::Private, mutability, None),
             (ForeignAccess::Lent(gate), mutability) => (Access::Lent, mutability, Some(gate)),
         };
-        let driven = if device == Device::Cpu { None } else { Driven::adopted(device)? };
+        let carried = if device == Device::Cpu { None } else { Driven::adopted(device)? };
         let parts =
-            Parts { gate, driven, ..Parts::new(pointer, len_bytes, device, access, mutability) };
+            Parts { gate, carried, ..Parts::new(pointer, len_bytes, device, access, mutability) };
         // SAFETY: promised by the caller.
         Ok(unsafe { Self::from_parts(Owner::new(owner, name).visible(), parts) })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memmap2::{Mmap, MmapMut, MmapOptions};
 use ndbridge_layout::Span;
 
-use crate::alloc::dangling;
+use crate::alloc::block::dangling;
 use crate::storage::Parts;
 use crate::{
     Access, Device, Footprint, Gate, MapMode, Mutability, Overlap, Region, Storage, StorageError,

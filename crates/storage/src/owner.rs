@@ -2,7 +2,7 @@
 
 use std::any::{Any, type_name};
 
-use crate::alloc::Aligned;
+use crate::alloc::aligned::Aligned;
 
 /// Some value whose `Drop` frees the bytes; nothing else is known of it.
 pub(crate) struct Owner {

@@ -8,8 +8,6 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytemuck::{CheckedBitPattern, NoUninit};
 
-use crate::borrow::{Borrow, OwnedBorrow};
-use crate::driven::Driven;
 use crate::owner::{Owner, short_name};
 use crate::{Access, Device, Gate, Mutability, StorageError, fork};
 use ndbridge_ledger::Ledger;
@@ -68,7 +66,7 @@ struct Inner {
     ledger: OnceLock<Option<Box<Ledger>>>,
     // Before the owner: it may have to wait before that lets go of the bytes. In a box: host memory
     // has none.
-    driven: Option<Box<Driven>>,
+    carried: Option<Carried>,
     owner: Owner,
 }
 
@@ -82,10 +80,10 @@ unsafe impl Sync for Inner {}
 const _: () = {
     const fn is_shared<T: Send + Sync>() {}
     is_shared::<Storage>();
-    is_shared::<Borrow<'static>>();
-    is_shared::<OwnedBorrow>();
-    is_shared::<crate::UninitStorage>();
 };
+
+/// What a storage off the plain host carries, which nothing here looks into.
+pub(crate) type Carried = Box<dyn Any + Send + Sync>;
 
 /// All of a storage but its owner.
 pub(crate) struct Parts {
@@ -95,7 +93,7 @@ pub(crate) struct Parts {
     pub(crate) access: Access,
     pub(crate) mutability: Mutability,
     pub(crate) gate: Option<Arc<dyn Gate>>,
-    pub(crate) driven: Option<Box<Driven>>,
+    pub(crate) carried: Option<Carried>,
 }
 
 impl Storage {
@@ -160,7 +158,7 @@ impl Storage {
     /// place when the owner moves, and are read or written by others only as `parts.access` says.
     /// A gate comes with `Access::Lent`.
     pub(crate) unsafe fn from_parts(owner: Owner, parts: Parts) -> Self {
-        let Parts { pointer, len_bytes, device, access, mutability, gate, driven } = parts;
+        let Parts { pointer, len_bytes, device, access, mutability, gate, carried } = parts;
         debug_assert_eq!(gate.is_some(), access == Access::Lent);
         let gate = gate.map_or_else(OnceLock::new, OnceLock::from);
         let came_lent = access == Access::Lent;
@@ -179,7 +177,7 @@ impl Storage {
             came_lent,
             gate,
             ledger,
-            driven,
+            carried,
             owner,
         };
         Self { inner: Arc::new(inner) }
@@ -194,7 +192,7 @@ impl Parts {
         access: Access,
         mutability: Mutability,
     ) -> Self {
-        Self { pointer, len_bytes, device, access, mutability, gate: None, driven: None }
+        Self { pointer, len_bytes, device, access, mutability, gate: None, carried: None }
     }
 
     fn private(pointer: NonNull<u8>, len_bytes: usize) -> Self {
@@ -389,8 +387,8 @@ impl Storage {
 
     /// What it carries off the plain host.
     #[inline]
-    pub(crate) fn driven(&self) -> Option<&Driven> {
-        self.inner.driven.as_deref()
+    pub(crate) fn carried(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.inner.carried.as_deref()
     }
 
     /// The own ledger, for a borrow to be entered; `None` if the storage was lent.

@@ -1,7 +1,6 @@
 //! Borrows of storages in the ledger of another module.
 #![cfg(not(loom))]
 #![expect(unsafe_code, reason = "takes its own table for that of another module")]
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use std::panic::Location;
 use std::sync::Arc;

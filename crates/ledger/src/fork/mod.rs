@@ -43,8 +43,8 @@ pub use per_process::PerProcess;
 /// A static lock that stands in the list: [`std::sync::Mutex`] otherwise, without poisoning.
 ///
 /// What is under it must be whole after a panic. The rank is its place in the order: if a lock is
-/// ever taken while another one is held, its rank is the higher one. This crate's ranks are 200 and
-/// more; crates above have lower ones.
+/// ever taken while another one is held, its rank is the higher one. The ranks of ndbridge's
+/// memory are 200 and more; what is above has lower ones.
 ///
 /// ```
 /// use ndbridge_ledger::fork::Mutex;

@@ -5,7 +5,9 @@ use std::ptr::NonNull;
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::ALIGN_BYTES;
+/// Alignment of the memory that this crate allocates: a cache line, which is also what JAX and the
+/// vector units ask for before they share instead of copying.
+pub const ALIGN_BYTES: usize = 64;
 
 /// What the allocator is asked for: up to this much, `calloc` is used directly and large zeroed
 /// blocks cost nothing until touched.
@@ -26,6 +28,14 @@ const MAPS_BLOCKS: bool = cfg!(all(target_os = "linux", not(any(miri, loom))));
 pub(super) enum Content {
     Anything,
     Zeros,
+}
+
+/// An aligned address of no bytes.
+pub(crate) fn dangling() -> NonNull<u8> {
+    #[repr(align(64))]
+    struct Line;
+    const { assert!(align_of::<Line>() == ALIGN_BYTES) };
+    NonNull::<Line>::dangling().cast()
 }
 
 /// Whole cache lines, 64-byte aligned: vector code may read past the last element.

@@ -1,6 +1,6 @@
 //! Sizes that blocks are rounded up to, so that one freed block fits many later ones.
 
-use super::ALIGN_BYTES;
+use super::block::ALIGN_BYTES;
 
 /// Blocks from this size on are kept for reuse. A freed block of glibc's heap goes back to the system
 /// from about 128 KiB on as soon as it and its free neighbours lie last: eight blocks of 64 KiB

@@ -2,13 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
 
-use super::UninitStorage;
+use super::uninit::UninitStorage;
 use crate::{Storage, StorageError};
 
 /// Readers that want bytes with values to read into get this many zeros at a time: few enough to
 /// stay in the processor's caches.
 const PIECE_BYTES: usize = 32 << 10;
+
+/// Not every system reads more at once.
+#[cfg(unix)]
+const MOST_BYTES: usize = 1 << 30;
 
 /// Memory without values beyond what was read so far.
 ///
@@ -95,11 +101,17 @@ impl Filling {
         let before = self.filled;
         while self.rest_bytes() > 0 {
             let spare = &mut self.memory.as_uninit_mut()[self.filled..];
-            match rustix::io::read(file, spare) {
-                Ok(([], _)) => break,
-                Ok((read, _)) => self.filled += read.len(),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            let spare_bytes = spare.len().min(MOST_BYTES);
+            // SAFETY: so many bytes are borrowed, and need no value.
+            let read =
+                unsafe { libc::read(file.as_raw_fd(), spare.as_mut_ptr().cast(), spare_bytes) };
+            match usize::try_from(read) {
+                Ok(0) => break,
+                Ok(read) => self.filled += read,
+                Err(_) => match io::Error::last_os_error() {
+                    error if error.kind() == io::ErrorKind::Interrupted => {}
+                    error => return Err(error),
+                },
             }
         }
         Ok(self.filled - before)
