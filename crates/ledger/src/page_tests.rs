@@ -90,6 +90,7 @@ fn number(comment: &str) -> usize {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "reads a file")]
 #[cfg_attr(not(target_pointer_width = "64"), ignore = "the page is about 64-bit targets")]
 fn mut_1_the_page_declares_the_structures() {
     let page = page();
@@ -101,6 +102,7 @@ fn mut_1_the_page_declares_the_structures() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "reads a file")]
 fn mut_1_the_page_has_the_codes() {
     let page = page();
     let defined = |name: &str| {
