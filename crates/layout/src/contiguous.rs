@@ -6,6 +6,7 @@ use crate::error::LayoutError;
 use crate::layout::Layout;
 use crate::shape::{Shape, Strides};
 use crate::size::check_size;
+use crate::walk::Walk;
 
 /// Which axis of a packed array has its elements side by side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -63,7 +64,7 @@ impl Layout {
             return Self::contiguous(&self.shape, new_item_bytes, Order::F);
         }
         check_size(&self.shape, new_item_bytes)?;
-        let strides = nested_strides(&self.shape, &self.axes_by_stride(), new_item_bytes);
+        let strides = nested_strides(&self.shape, &self.sorted_axes(), new_item_bytes);
         Ok(Self { shape: self.shape.clone(), strides, offset: 0 })
     }
 
@@ -75,8 +76,38 @@ impl Layout {
         Ok(self.keep_order(item_bytes, item_bytes)?.strides.as_slice().into())
     }
 
+    /// Whether the elements are one block: contiguous in some order of the axes, each walked up or
+    /// down (torch's non-overlapping and dense). A layout without elements is one.
+    ///
+    /// ```
+    /// use ndbridge_layout::{Layout, Order};
+    /// let image = Layout::contiguous(&[4, 5, 3], 1, Order::C)?;
+    /// assert!(image.permute(&[2, 0, 1])?.flip(&[1])?.is_block(1));
+    /// assert!(!image.select(2, 0)?.is_block(1));
+    /// # Ok::<(), ndbridge_layout::LayoutError>(())
+    /// ```
+    #[inline]
+    pub fn is_block(&self, item_bytes: usize) -> bool {
+        self.is_contiguous(Order::C, item_bytes)
+            || Walk::of_one(&self.shape, &self.strides)
+                .is_none_or(|walk| walk.is_block(item_bytes, item_bytes))
+    }
+
+    /// Whether elements lie in the order of `other`, of the same shape, and as far apart; strides of
+    /// axes of length 1 do not matter.
+    #[inline]
+    pub fn steps_as(&self, other: &Self) -> bool {
+        let steps = self.strides.iter().zip(&other.strides);
+        self.shape == other.shape
+            && self.shape.iter().zip(steps).all(|(&len, (here, there))| len == 1 || here == there)
+    }
+
     /// Axes from the narrowest stride to the widest; of equal ones the later axis first.
-    fn axes_by_stride(&self) -> Shape {
+    pub fn axes_by_stride(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        self.sorted_axes().into_iter()
+    }
+
+    fn sorted_axes(&self) -> Shape {
         let mut axes: Shape = (0..self.ndim()).rev().collect();
         axes.sort_by_key(|&axis| self.strides[axis].wrapping_abs());
         axes
@@ -93,18 +124,65 @@ impl Layout {
 /// ```
 #[inline]
 pub fn is_packed(shape: &[usize], strides: &[isize], order: Order, item_bytes: usize) -> bool {
-    let mut expected = Some(item_bytes);
-    let mut packed = |(&len, &stride): (&usize, &isize)| {
-        let fits = len == 1 || expected.is_some_and(|bytes| usize::try_from(stride) == Ok(bytes));
-        expected = expected.and_then(|bytes| bytes.checked_mul(len));
-        fits
-    };
-    let mut axes = shape.iter().zip(strides);
+    let axes = shape.iter().zip(strides);
     shape.contains(&0)
         || match order {
-            Order::C => axes.rev().all(&mut packed),
-            Order::F => axes.all(&mut packed),
+            Order::C => packed_bytes(item_bytes, axes.rev()),
+            Order::F => packed_bytes(item_bytes, axes),
         }
+        .is_some()
+}
+
+/// Bytes of elements that lie packed along these axes, the innermost first; `None` if they do not, or
+/// if there are more than any memory has.
+#[inline(always)]
+pub(crate) fn packed_bytes<'a>(
+    item_bytes: usize,
+    axes: impl Iterator<Item = (&'a usize, &'a isize)>,
+) -> Option<usize> {
+    let mut bytes = item_bytes;
+    for (&len, &stride) in axes {
+        if len == 1 {
+            continue;
+        }
+        // INVARIANT: no stride that is packed is past `isize::MAX`: its axis would overflow.
+        if stride != bytes as isize {
+            return None;
+        }
+        bytes = bytes.checked_mul(len)?;
+    }
+    (bytes <= isize::MAX as usize).then_some(bytes)
+}
+
+/// Whether an axis of this stride goes on where `len` steps of the `inner` stride end.
+#[inline]
+pub(crate) fn steps_on(stride: isize, len: usize, inner: isize) -> bool {
+    isize::try_from(len).ok().and_then(|len| inner.checked_mul(len)) == Some(stride)
+}
+
+/// Writes the strides of contiguous elements, one for each length of `shape`; an empty axis counts as
+/// one of length 1, as in NumPy.
+///
+/// ```
+/// use ndbridge_layout::{Order, fill_contiguous_strides};
+/// let mut strides = [0; 3];
+/// fill_contiguous_strides(&mut strides, &[2, 0, 3], 4, Order::C)?;
+/// assert_eq!(strides, [12, 12, 4]);
+/// # Ok::<(), ndbridge_layout::LayoutError>(())
+/// ```
+///
+/// # Errors
+/// As [`Layout::contiguous`].
+#[inline]
+pub fn fill_contiguous_strides(
+    strides: &mut [isize],
+    shape: &[usize],
+    item_bytes: usize,
+    order: Order,
+) -> Result<(), LayoutError> {
+    check_size(shape, item_bytes)?;
+    fill_packed(strides, shape, item_bytes, order);
+    Ok(())
 }
 
 /// Strides of a packed array; an empty axis counts as one of length 1. The size was checked before.
@@ -117,11 +195,8 @@ pub(crate) fn packed_strides(shape: &[usize], item_bytes: usize, order: Order) -
 
 #[inline]
 fn fill_packed(strides: &mut [isize], shape: &[usize], item_bytes: usize, order: Order) {
-    let mut step = item_bytes;
-    let fill = |(stride, &len): (&mut isize, &usize)| {
-        *stride = step as isize;
-        step *= len.max(1);
-    };
+    let mut next = item_bytes;
+    let fill = |(stride, &len): (&mut isize, &usize)| *stride = packed_step(&mut next, len);
     let axes = strides.iter_mut().zip(shape);
     match order {
         Order::C => axes.rev().for_each(fill),
@@ -132,10 +207,15 @@ fn fill_packed(strides: &mut [isize], shape: &[usize], item_bytes: usize, order:
 /// Strides of a packed array whose axes vary in the order given, the fastest first.
 fn nested_strides(shape: &[usize], axes: &[usize], item_bytes: usize) -> Strides {
     let mut strides = Strides::from_elem(0, shape.len());
-    let mut stride = item_bytes;
-    for &axis in axes {
-        strides[axis] = stride as isize;
-        stride *= shape[axis].max(1);
-    }
+    let mut next = item_bytes;
+    axes.iter().for_each(|&axis| strides[axis] = packed_step(&mut next, shape[axis]));
     strides
+}
+
+/// The stride of a packed axis; `next` becomes that of the axis around it.
+#[inline(always)]
+fn packed_step(next: &mut usize, len: usize) -> isize {
+    let step = *next as isize;
+    *next *= len.max(1);
+    step
 }

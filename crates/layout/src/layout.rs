@@ -14,6 +14,7 @@ use core::ops::Range;
 use smallvec::SmallVec;
 
 use crate::error::LayoutError;
+use crate::extent::extent;
 use crate::shape::{Shape, Strides};
 use crate::size::check_size;
 
@@ -126,15 +127,11 @@ impl Layout {
     /// Empty, and starting at the offset, if there are no elements.
     #[inline]
     pub fn byte_range(&self, item_bytes: usize) -> Range<usize> {
-        if self.is_empty() {
-            return self.offset..self.offset;
-        }
-        let low = |(&len, &stride): (&usize, &isize)| (stride < 0) as usize * extent(len, stride);
-        let high = |(&len, &stride): (&usize, &isize)| (stride > 0) as usize * extent(len, stride);
-        let axes = || self.shape.iter().zip(&self.strides);
-        let start = self.offset - axes().map(low).sum::<usize>();
-        let last = self.offset + axes().map(high).sum::<usize>();
-        start..last.saturating_add(item_bytes)
+        // Cannot fail: the layout was checked with items of no bytes at least.
+        let starts = extent(&self.shape, &self.strides, 0).unwrap_or(0..0);
+        let item_bytes = if self.is_empty() { 0 } else { item_bytes };
+        let last = self.offset.wrapping_add_signed(starts.end);
+        self.offset.wrapping_add_signed(starts.start)..last.saturating_add(item_bytes)
     }
 
     /// Byte offset of the element at `index`, `None` if there is no such element.
@@ -153,18 +150,10 @@ impl Layout {
     /// `(first, past last)` byte, `None` if it does not fit `0..=isize::MAX`.
     #[inline]
     pub(crate) fn checked_reach(&self, item_bytes: usize) -> Option<(usize, usize)> {
-        let mut low = isize::try_from(self.offset).ok()?;
-        let mut high = low;
-        if self.is_empty() {
-            return Some((self.offset, self.offset));
-        }
-        for (&len, &stride) in self.shape.iter().zip(&self.strides) {
-            let span = stride.checked_mul(isize::try_from(len - 1).ok()?)?;
-            low = low.checked_add(span.min(0))?;
-            high = high.checked_add(span.max(0))?;
-        }
-        let end = high.checked_add(isize::try_from(item_bytes).ok()?)?;
-        Some((usize::try_from(low).ok()?, end as usize))
+        let bytes = extent(&self.shape, &self.strides, item_bytes)?;
+        let offset = isize::try_from(self.offset).ok()?;
+        let (start, end) = (offset.checked_add(bytes.start)?, offset.checked_add(bytes.end)?);
+        Some((usize::try_from(start).ok()?, end as usize))
     }
 
     pub(crate) fn out_of_range(&self) -> LayoutError {
@@ -174,12 +163,6 @@ impl Layout {
             offset: self.offset,
         }
     }
-}
-
-/// Bytes between the first and the last element of one axis; the axis is not empty.
-#[inline]
-fn extent(len: usize, stride: isize) -> usize {
-    (len - 1) * stride.unsigned_abs()
 }
 
 /// The axis counted from 0, where a negative one counts from the end.

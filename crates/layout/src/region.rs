@@ -4,6 +4,9 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
+use crate::contiguous::packed_bytes;
+use crate::extent::extent;
+
 /// Items of one size, laid out by shape and byte strides from an absolute address.
 ///
 /// ```text
@@ -59,33 +62,12 @@ impl Region<'_> {
         RegionError::Overflow { start: self.start, item_bytes: self.item_bytes }
     }
 
-    /// Size of a region that is contiguous in C order; `None` if it is not, or too large.
-    #[inline(always)]
-    fn contiguous_bytes(&self) -> Option<usize> {
-        let mut bytes = self.item_bytes;
-        for (&len, &stride) in self.shape.iter().zip(self.strides).rev() {
-            if len == 1 {
-                continue;
-            }
-            if stride != bytes as isize {
-                return None;
-            }
-            bytes = bytes.checked_mul(len)?;
-        }
-        (bytes <= isize::MAX as usize).then_some(bytes)
-    }
-
     /// First and past-the-last address of a region with items.
     #[inline]
     fn span(&self) -> Option<Span> {
-        let (mut low, mut high) = (0_isize, 0_isize);
-        for (&len, &stride) in self.shape.iter().zip(self.strides) {
-            let span = isize::try_from(len - 1).ok()?.checked_mul(stride)?;
-            let side = if span < 0 { &mut low } else { &mut high };
-            *side = side.checked_add(span)?;
-        }
-        let start = self.start.checked_add_signed(low)?;
-        let end = self.start.checked_add_signed(high)?.checked_add(self.item_bytes)?;
+        let bytes = extent(self.shape, self.strides, self.item_bytes)?;
+        let start = self.start.checked_add_signed(bytes.start)?;
+        let end = self.start.checked_add_signed(bytes.end)?;
         (end - start <= isize::MAX as usize).then_some(Span { start, end })
     }
 
@@ -237,7 +219,8 @@ impl Footprint {
         if region.shape.len() != region.strides.len() {
             return None;
         }
-        let end = region.start.checked_add(region.contiguous_bytes()?)?;
+        let axes = region.shape.iter().zip(region.strides);
+        let end = region.start.checked_add(packed_bytes(region.item_bytes, axes.rev())?)?;
         Some(Span { start: region.start, end })
     }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::contiguous::{Order, packed_strides};
+use crate::contiguous::{Order, packed_strides, steps_on};
 use crate::error::LayoutError;
 use crate::layout::Layout;
 use crate::shape::{Shape, Strides};
@@ -128,12 +128,9 @@ fn equal_groups(old: &[(usize, isize)], new: &[usize]) -> (usize, usize) {
 
 /// Stride of the last axis if the axes of the group step like one axis.
 fn mergeable(group: &[(usize, isize)]) -> Option<isize> {
-    let steps_on = |pair: &[(usize, isize)]| {
-        let (len, stride) = pair[1];
-        stride.checked_mul(len as isize) == Some(pair[0].1)
-    };
+    let is_one = |pair: &[(usize, isize)]| steps_on(pair[0].1, pair[1].0, pair[1].1);
     let &(_, last) = group.last()?;
-    group.windows(2).all(steps_on).then_some(last)
+    group.windows(2).all(is_one).then_some(last)
 }
 
 /// Appends the strides of axes that step like one axis of stride `last`.

@@ -21,3 +21,17 @@ pub(crate) fn check_size(shape: &[usize], item_bytes: usize) -> Result<(), Layou
 fn too_large(shape: &[usize], item_bytes: usize) -> LayoutError {
     LayoutError::TooLarge { shape: shape.into(), item_bytes }
 }
+
+/// Number of elements of a shape; `usize::MAX` if there are more.
+///
+/// ```
+/// use ndbridge_layout::saturating_len;
+/// assert_eq!([saturating_len(&[2, 3]), saturating_len(&[])], [6, 1]);
+/// assert_eq!(saturating_len(&[usize::MAX, 2]), usize::MAX);
+/// assert_eq!(saturating_len(&[usize::MAX, 2, 0]), 0);
+/// ```
+#[inline]
+#[must_use]
+pub fn saturating_len(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis))
+}

@@ -56,11 +56,11 @@ impl Layout {
         step: isize,
     ) -> Result<Self, LayoutError> {
         let axis = normalize_axis(axis, self.ndim())?;
-        let walk =
-            Walk::new(self.shape[axis], start, stop, step).ok_or(LayoutError::ZeroStep { axis })?;
+        let part = Bounded::new(self.shape[axis], start, stop, step)
+            .ok_or(LayoutError::ZeroStep { axis })?;
         let mut view = View::whole(self);
-        view.replace(axis, walk.len, walk.stride(self.strides[axis]));
-        view.advance(self.strides[axis], walk.start);
+        view.replace(axis, part.len, part.stride(self.strides[axis]));
+        view.advance(self.strides[axis], part.start);
         view.finish()
     }
 
@@ -88,10 +88,10 @@ impl Layout {
         match index {
             Index::At(index) => self.take(axis, index, view)?,
             Index::Slice { start, stop, step } => {
-                let walk = Walk::new(self.shape[axis], start, stop, step)
+                let part = Bounded::new(self.shape[axis], start, stop, step)
                     .ok_or(LayoutError::ZeroStep { axis })?;
-                view.push(walk.len, walk.stride(self.strides[axis]));
-                view.advance(self.strides[axis], walk.start);
+                view.push(part.len, part.stride(self.strides[axis]));
+                view.advance(self.strides[axis], part.start);
             }
             Index::NewAxis => {
                 view.push(1, 0);
@@ -117,14 +117,14 @@ impl Layout {
 }
 
 /// A slice brought into the bounds of its axis.
-pub(crate) struct Walk {
+struct Bounded {
     start: usize,
     len: usize,
     step: isize,
 }
 
-impl Walk {
-    /// `slice(start, stop, step).indices(len)` of Python; `None` if the step is 0. Empty walks
+impl Bounded {
+    /// `slice(start, stop, step).indices(len)` of Python; `None` if the step is 0. Empty ones
     /// start at 0 with step 1, as in NumPy.
     fn new(len: usize, start: Option<isize>, stop: Option<isize>, step: isize) -> Option<Self> {
         if step == 0 {
@@ -141,7 +141,7 @@ impl Walk {
         Some(Self { start: start as usize, len, step: step.max(-isize::MAX) })
     }
 
-    /// The product can only overflow where the walk has fewer than two elements, or the layout
+    /// The product can only overflow where the slice has fewer than two elements, or the layout
     /// none; the stride then has no meaning and NumPy's product wraps as well.
     fn stride(&self, stride: isize) -> isize {
         stride.wrapping_mul(self.step)
