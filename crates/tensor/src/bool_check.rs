@@ -4,7 +4,7 @@ use ndbridge_dtype::DType;
 use ndbridge_layout::{Layout, LayoutError};
 use ndbridge_storage::Borrow;
 
-use crate::element_access::{byte_at, gapless_bytes};
+use crate::element_access::{block_bytes, byte_at};
 use crate::error::TensorError;
 use crate::tensor::Tensor;
 
@@ -17,7 +17,7 @@ pub(crate) fn check(tensor: &Tensor, borrow: &Borrow<'_>) -> Result<(), TensorEr
     }
     let once = without_repeats(tensor)?;
     let is_fine = |bytes: &[u8]| bytes.iter().fold(0, |largest, &byte| largest.max(byte)) <= 1;
-    if gapless_bytes(tensor, borrow).is_some_and(is_fine) {
+    if block_bytes(tensor, borrow).is_some_and(is_fine) {
         return Ok(());
     }
     for (position, offset) in once.offsets().enumerate() {

@@ -4,7 +4,7 @@ use ndbridge_dtype::{DType, Element, Scalar, match_dtype};
 use ndbridge_layout::{Layout, Order};
 use ndbridge_storage::{Storage, StorageError};
 
-use crate::element_access::{Elements, is_inside};
+use crate::elements::Elements;
 use crate::error::TensorError;
 use crate::receipt::Receipt;
 use crate::tensor::Tensor;
@@ -106,7 +106,7 @@ impl Tensor {
     /// If `index` is out of bounds or the memory cannot be read.
     #[track_caller]
     pub fn get(&self, index: &[usize]) -> Result<Scalar, TensorError> {
-        if !is_inside(index, self.shape()) {
+        if self.layout().offset_of(index).is_none() {
             return Err(self.out_of_bounds(index));
         }
         Ok(Elements::of(self)?.at(index))

@@ -1,4 +1,4 @@
-//! Plans carried out.
+//! Plans carried out, and what they are made from.
 
 use ndbridge_dtype::ByteOrder;
 use ndbridge_layout::Order;
@@ -9,6 +9,27 @@ use crate::receipt::Receipt;
 use crate::tensor::{CopyOrder, Tensor};
 
 impl Tensor {
+    /// What a [`plan`](crate::plan()) needs to know of this tensor.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        Facts { writable: self.can_be_written(), ..self.facts_but_writable() }
+    }
+
+    /// The facts, which say that the tensor cannot be written.
+    fn facts_but_writable(&self) -> Facts {
+        Facts {
+            dtype: self.dtype(),
+            byte_order: ByteOrder::NATIVE,
+            len: self.len(),
+            c_contiguous: self.is_contiguous(Order::C),
+            f_contiguous: self.is_contiguous(Order::F),
+            aligned: self.is_aligned(),
+            writable: false,
+            device: self.device(),
+            is_array: true,
+        }
+    }
+
     /// What `request` asks for, by sharing or copying as [`plan`](crate::plan()) decides; the
     /// receipt of the result tells which.
     ///

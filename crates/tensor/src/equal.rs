@@ -2,7 +2,7 @@
 
 use ndbridge_dtype::{DType, Element, Scalar, match_dtype, promote_types};
 
-use crate::element_access::Elements;
+use crate::elements::Elements;
 use crate::error::TensorError;
 use crate::tensor::Tensor;
 

@@ -2,15 +2,17 @@
 
 mod bool_check;
 mod build;
+mod bytes;
 #[cfg(doctest)]
 mod compile_fail;
 mod convert;
-#[expect(unsafe_code, reason = "the copy kernels walk raw memory")]
 mod copy;
 mod count;
 mod device;
 #[expect(unsafe_code, reason = "reads and writes elements at checked offsets")]
 mod element_access;
+#[expect(unsafe_code, reason = "reads elements that it has borrowed")]
+mod elements;
 mod elsewhere;
 mod equal;
 mod error;
@@ -33,11 +35,11 @@ mod team;
 mod tensor;
 mod views;
 
-pub use copy::WalkAxis;
+pub use bytes::Bytes;
 pub use count::{CopyCount, NoCopy, PendingCopy, copies, no_copy};
-pub use elsewhere::{DeviceEngine, Engine, Place};
+pub use elsewhere::{DeviceElements, DeviceEngine, Engine};
 pub use equal::array_equal;
-pub use error::{Bytes, TensorError};
+pub use error::TensorError;
 pub use guard::{BytesGuard, ReadGuard, WriteGuard};
 pub use ndarray_io::IntoArrayError;
 pub use outside::Outside;
@@ -51,7 +53,7 @@ pub use tensor::{CopyOrder, Tensor};
 
 pub use ndbridge_dtype::{self as dtype, DType, Element, Scalar};
 pub use ndbridge_layout::{
-    self as layout, Index, Layout, LayoutError, MAX_NDIM, Offsets, Order, Parts, Split,
-    broadcast_shapes,
+    self as layout, Index, Layout, LayoutError, MAX_NDIM, Offsets, Order, Parts, Split, Walk,
+    WalkAxis, broadcast_shapes,
 };
 pub use ndbridge_storage::{self as storage, Device, Storage};

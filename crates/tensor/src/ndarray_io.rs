@@ -4,7 +4,7 @@ use std::fmt;
 
 use ndarray::{ArcArray, Array, Array1, ArrayD, ArrayRef, Axis, Dimension, IxDyn, s};
 use ndbridge_dtype::Element;
-use ndbridge_layout::Layout;
+use ndbridge_layout::{Layout, extent};
 use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Storage};
 use smallvec::SmallVec;
 
@@ -180,7 +180,7 @@ impl Tensor {
     }
 }
 
-/// A layout without gaps, as steps from the plain array in memory order to the tensor's axes.
+/// A layout of one block, as steps from the plain array in memory order to the tensor's axes.
 struct Gapless {
     start: usize,
     len: usize,
@@ -195,21 +195,12 @@ struct Gapless {
 impl Gapless {
     fn of(tensor: &Tensor) -> Option<Self> {
         let item_bytes = tensor.dtype().item_bytes();
-        let (shape, strides) = (tensor.shape(), tensor.strides());
-        let step = |axis: usize| if shape[axis] == 1 { 0 } else { strides[axis].unsigned_abs() };
-        let mut axes: Vec<usize> = (0..shape.len()).collect();
-        axes.sort_by_key(|&axis| std::cmp::Reverse(step(axis)));
-        let mut expected = item_bytes;
-        for &axis in axes.iter().rev().filter(|&&axis| shape[axis] != 1) {
-            if !tensor.is_empty() && step(axis) != expected {
-                return None;
-            }
-            expected = expected.checked_mul(shape[axis])?;
-        }
-        let first_byte = tensor.layout().byte_range(item_bytes).start;
-        if !first_byte.is_multiple_of(item_bytes) {
+        let (layout, shape, strides) = (tensor.layout(), tensor.shape(), tensor.strides());
+        let first_byte = layout.byte_range(item_bytes).start;
+        if !layout.is_block(item_bytes) || !first_byte.is_multiple_of(item_bytes) {
             return None;
         }
+        let axes: Vec<usize> = layout.axes_by_stride().rev().collect();
         let mut position = vec![0; shape.len()];
         axes.iter().enumerate().for_each(|(sorted, &axis)| position[axis] = sorted);
         Some(Self {
@@ -244,17 +235,10 @@ fn byte_strides<T>(strides: &[isize]) -> SmallVec<[isize; 4]> {
     strides.iter().map(|&stride| stride.wrapping_mul(size_of::<T>() as isize)).collect()
 }
 
-/// Bytes below the first element, and bytes in all, that a shape of existing elements spans.
+/// Bytes below the first element, and bytes in all, that the elements of an array span.
 fn extent_bytes<T>(shape: &[usize], strides: &[isize]) -> (usize, usize) {
-    if shape.contains(&0) {
-        return (0, 0);
-    }
-    let (mut below, mut above) = (0, size_of::<T>());
-    for (&len, &stride) in shape.iter().zip(strides) {
-        let reach = stride.unsigned_abs().wrapping_mul(len - 1);
-        if stride < 0 { below += reach } else { above += reach }
-    }
-    (below, below + above)
+    let bytes = extent(shape, strides, size_of::<T>()).expect("elements in memory");
+    (bytes.start.unsigned_abs(), bytes.end.abs_diff(bytes.start))
 }
 
 impl Source<'_> {

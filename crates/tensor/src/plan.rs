@@ -6,7 +6,7 @@ use ndbridge_dtype::{ByteOrder, Casting, DType, can_cast};
 use ndbridge_layout::Order;
 use ndbridge_storage::Device;
 
-use crate::error::Bytes;
+use crate::bytes::Bytes;
 use crate::receipt::{CopyReason, CopyReasons};
 
 /// What is known of a source before it is touched.

@@ -10,33 +10,64 @@ mod decimal;
 mod element;
 mod fetched;
 mod float;
+mod shown;
 #[cfg(test)]
 mod tests;
+
+use std::fmt;
 
 use ndbridge_dtype::{DType, Scalar};
 use ndbridge_layout::write_tuple;
 use ndbridge_storage::Device;
 
-use element::ElementFormat;
-pub(crate) use fetched::Fetched;
+use self::body::{LINE_WIDTH, PREFIX};
+use self::element::ElementFormat;
+use self::fetched::Fetched;
+use self::shown::{is_elided, shown};
+use crate::elements::Elements;
+use crate::error::TensorError;
+use crate::tensor::Tensor;
 
-const PREFIX: &str = "tensor(";
-const LINE_WIDTH: usize = 75;
-const THRESHOLD: usize = 1000;
-const EDGE_ITEMS: usize = 3;
+/// As NumPy prints arrays: `tensor([1., 2.], dtype=float32)`, with an ellipsis for many elements.
+/// Of a tensor on a device the elements that are shown are copied, and the text says where it is.
+/// Elements that cannot be read now are replaced by the reason.
+impl fmt::Display for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shape, dtype) = (self.shape(), self.dtype());
+        match self.text() {
+            Ok(text) => f.write_str(&text),
+            Err(error) => write!(f, "tensor(<{error}>, shape={shape:?}, dtype={dtype})"),
+        }
+    }
+}
+
+impl Tensor {
+    fn text(&self) -> Result<String, TensorError> {
+        let (shape, dtype) = (self.shape(), self.dtype());
+        if self.device().is_host() {
+            let elements = Elements::of(self)?;
+            return Ok(Printed { shape, dtype, device: None, at: &|at| elements.at(at) }.repr());
+        }
+        let fetched = Fetched::of(self)?;
+        // A bool that is none is told of here, as it is on the host.
+        fetched.check()?;
+        let at = |index: &[usize]| fetched.at(index);
+        Ok(Printed { shape, dtype, device: Some(self.device()), at: &at }.repr())
+    }
+}
 
 /// What to print: the elements come from `at`, which is called with indices inside of `shape` only.
-pub(crate) struct Printed<'a> {
-    pub(crate) shape: &'a [usize],
-    pub(crate) dtype: DType,
+struct Printed<'a> {
+    shape: &'a [usize],
+    dtype: DType,
     /// Where the elements are, unless on the host.
-    pub(crate) device: Option<Device>,
-    pub(crate) at: &'a dyn Fn(&[usize]) -> Scalar,
+    device: Option<Device>,
+    at: &'a dyn Fn(&[usize]) -> Scalar,
 }
 
 impl Printed<'_> {
     /// `tensor([1., 2.], dtype=float32)`; with the shape where the elements do not show it.
-    pub(crate) fn repr(&self) -> String {
+    fn repr(&self) -> String {
         let head = format!("{PREFIX}{},", self.body());
         let device = self.device.map_or_else(String::new, |device| format!(", device={device}"));
         let tail = format!("{}dtype={}{device})", self.shape_note(), self.dtype.name());
@@ -89,28 +120,4 @@ impl Printed<'_> {
             self.push_values(axis + 1, index, values);
         }
     }
-}
-
-/// The positions along an axis that are shown.
-fn shown(len: usize, is_elided: bool) -> impl Iterator<Item = usize> {
-    shown_parts(len, is_elided).flat_map(|(start, len)| start..start + len)
-}
-
-/// The parts of an axis that are shown, as first position and length.
-fn shown_parts(len: usize, is_elided: bool) -> impl Iterator<Item = (usize, usize)> {
-    let parts = match is_gapped(len, is_elided) {
-        true => [Some((0, EDGE_ITEMS)), Some((len - EDGE_ITEMS, EDGE_ITEMS))],
-        false => [Some((0, len)), None],
-    };
-    parts.into_iter().flatten()
-}
-
-/// Whether the middle of long axes is left out.
-fn is_elided(shape: &[usize]) -> bool {
-    shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis)) > THRESHOLD
-}
-
-/// Whether `...` stands for the middle of an axis.
-fn is_gapped(len: usize, is_elided: bool) -> bool {
-    is_elided && len > 2 * EDGE_ITEMS
 }

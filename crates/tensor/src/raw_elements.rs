@@ -7,14 +7,14 @@ use ndarray::{
     StrideShape,
 };
 use ndbridge_dtype::{DType, Element};
-use ndbridge_layout::{Order, is_packed};
+use ndbridge_layout::{Order, Walk, extent, is_packed, saturating_len};
 use ndbridge_storage::Region;
-use smallvec::SmallVec;
 
 use crate::error::TensorError;
 
 /// Where elements lie: what a guard is made of, and what makes a view of memory for which there is
-/// no tensor, such as a function's argument.
+/// no tensor, such as a function's argument. Why it is no [`Layout`](ndbridge_layout::Layout): it has a
+/// pointer, and borrows shape and strides from whoever owns the array.
 ///
 /// ```
 /// use ndarray::Ix2;
@@ -84,9 +84,9 @@ impl<'a> RawElements<'a> {
             return Err(TensorError::Unaligned { address, align_bytes, copy_bytes });
         }
         self.check_strides(size_of::<T>())?;
-        match self.checked_len() {
-            Some(_) => Ok(()),
-            None => Err(TensorError::TooLarge { shape: self.shape.to_vec() }),
+        match isize::try_from(saturating_len(self.shape)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(TensorError::TooLarge { shape: self.shape.to_vec() }),
         }
     }
 
@@ -96,22 +96,9 @@ impl<'a> RawElements<'a> {
     /// # Errors
     /// [`TensorError::Interleaved`].
     pub fn check_write(&self, item_bytes: usize) -> Result<(), TensorError> {
-        if self.is_empty() {
-            return Ok(());
-        }
-        let mut axes: SmallVec<[(usize, usize); 4]> = self
-            .axes()
-            .filter(|&(len, _)| len > 1)
-            .map(|(len, stride)| (stride.unsigned_abs(), len))
-            .collect();
-        axes.sort_unstable();
-        let mut reach = 0;
-        let nested = axes.iter().all(|&(step, len)| {
-            let clears = step > reach;
-            reach += step * (len - 1);
-            clears
-        });
-        if nested {
+        let is_nested =
+            || Walk::of_one(self.shape, self.strides).is_none_or(|walk| walk.is_nested());
+        if self.is_contiguous(Order::C, item_bytes) || is_nested() {
             return Ok(());
         }
         let (shape, strides) = (self.shape.to_vec(), self.strides.to_vec());
@@ -186,12 +173,12 @@ impl<'a> RawElements<'a> {
         if self.is_empty() {
             return (ptr::NonNull::dangling().as_ptr(), shape.into());
         }
-        let (mut strides, mut below) = (D::zeros(self.shape.len()), 0);
-        for (to, (len, stride)) in strides.slice_mut().iter_mut().zip(self.steps()) {
+        let mut strides = D::zeros(self.shape.len());
+        for (to, (_, stride)) in strides.slice_mut().iter_mut().zip(self.steps()) {
             *to = stride.unsigned_abs() / size_of::<T>();
-            below += if stride < 0 { stride.unsigned_abs() * (len - 1) } else { 0 };
         }
-        (self.ptr.wrapping_sub(below).cast(), shape.strides(strides))
+        let bytes = extent(self.shape, self.strides, size_of::<T>()).expect("elements in memory");
+        (self.ptr.wrapping_offset(bytes.start).cast(), shape.strides(strides))
     }
 
     fn reversed_axes(&self) -> impl Iterator<Item = Axis> {
@@ -222,12 +209,7 @@ impl<'a> RawElements<'a> {
         self.axes().map(|(len, stride)| (len, if len == 1 { 0 } else { stride }))
     }
 
-    fn checked_len(&self) -> Option<isize> {
-        let len = self.shape.iter().try_fold(1_usize, |product, &len| product.checked_mul(len));
-        len.and_then(|len| isize::try_from(len).ok())
-    }
-
     fn copy_bytes(&self, item_bytes: usize) -> usize {
-        self.shape.iter().fold(item_bytes, |bytes, &len| bytes.saturating_mul(len))
+        saturating_len(self.shape).saturating_mul(item_bytes)
     }
 }

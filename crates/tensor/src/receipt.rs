@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::bytes::Bytes;
+
 /// Why bytes had to be copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -266,7 +268,7 @@ impl fmt::Display for Receipt {
             Action::Created => write!(f, "{}: created", self.call),
             Action::Shared => write!(f, "{}: shared, 0 B copied", self.call),
             Action::Copied { reasons, bytes } => {
-                let size = crate::error::Bytes(bytes);
+                let size = Bytes(bytes);
                 write!(f, "{}: copied {size} ({reasons})", self.call)
             }
         }

@@ -12,7 +12,7 @@ use ndbridge_storage::{
     Access, Borrow, BorrowError, BorrowKind, DEFAULT_BUDGET, reaches_a_byte_twice,
 };
 
-use crate::element_access::{address, is_inside, load, store};
+use crate::element_access::{load, store};
 use crate::error::TensorError;
 use crate::tensor::Tensor;
 
@@ -55,7 +55,7 @@ impl Tensor {
             return Err(TensorError::WrongDType { expected, found, copy_bytes });
         }
         let align_bytes = size_of::<T>().min(8);
-        if !self.all_multiples_of(align_bytes) {
+        if !self.raw().is_aligned_to(align_bytes) {
             let address = self.as_ptr().addr();
             return Err(TensorError::Unaligned { address, align_bytes, copy_bytes });
         }
@@ -65,14 +65,6 @@ impl Tensor {
         let is_constant = storage.is_read_only() && storage.access() != Access::Lent;
         let element = PhantomData;
         Ok(SharedView { tensor: self, element, reaches_twice, is_constant, _borrow: borrow })
-    }
-
-    fn all_multiples_of(&self, bytes: usize) -> bool {
-        self.is_empty()
-            || self.as_ptr().addr().is_multiple_of(bytes)
-                && self
-                    .axes()
-                    .all(|(len, stride)| len == 1 || stride.unsigned_abs().is_multiple_of(bytes))
     }
 }
 
@@ -121,12 +113,9 @@ impl<T: Element> SharedView<'_, T> {
     }
 
     fn element(&self, index: &[usize]) -> Result<*mut u8, TensorError> {
-        let shape = self.tensor.shape();
-        if !is_inside(index, shape) {
-            let (index, shape) = (index.to_vec(), shape.to_vec());
-            return Err(TensorError::OutOfBounds { index, shape });
-        }
-        Ok(address(self.tensor, index))
+        let offset = self.tensor.layout().offset_of(index);
+        let offset = offset.ok_or_else(|| self.tensor.out_of_bounds(index))?;
+        Ok(self.tensor.storage().as_ptr().wrapping_add(offset))
     }
 }
 

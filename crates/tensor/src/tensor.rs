@@ -3,16 +3,13 @@
 use std::fmt;
 use std::ops::Range;
 
-use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_dtype::DType;
 use ndbridge_layout::{Layout, Order};
 use ndbridge_storage::{
     Borrow, BorrowKind, DEFAULT_BUDGET, Device, Mutability, Region, Storage, reaches_a_byte_twice,
 };
 
-use crate::element_access::Elements;
 use crate::error::TensorError;
-use crate::plan::Facts;
-use crate::print::{Fetched, Printed};
 use crate::receipt::Receipt;
 
 /// Memory order of a copy.
@@ -223,27 +220,6 @@ impl Tensor {
         self.raw().is_aligned_to(self.dtype.align_bytes())
     }
 
-    /// What a [`plan`](crate::plan()) needs to know of this tensor.
-    #[must_use]
-    pub fn facts(&self) -> Facts {
-        Facts { writable: self.can_be_written(), ..self.facts_but_writable() }
-    }
-
-    /// The facts, which say that the tensor cannot be written.
-    pub(crate) fn facts_but_writable(&self) -> Facts {
-        Facts {
-            dtype: self.dtype,
-            byte_order: ByteOrder::NATIVE,
-            len: self.len(),
-            c_contiguous: self.is_contiguous(Order::C),
-            f_contiguous: self.is_contiguous(Order::F),
-            aligned: self.is_aligned(),
-            writable: false,
-            device: self.device(),
-            is_array: true,
-        }
-    }
-
     /// Whether a writer could be had if nobody held a borrow: the memory is known to be writable,
     /// and no byte is reached twice.
     pub(crate) fn can_be_written(&self) -> bool {
@@ -285,21 +261,6 @@ impl Tensor {
     }
 }
 
-impl Tensor {
-    fn text(&self) -> Result<String, TensorError> {
-        let (shape, dtype) = (self.shape(), self.dtype);
-        if self.device().is_host() {
-            let elements = Elements::of(self)?;
-            return Ok(Printed { shape, dtype, device: None, at: &|at| elements.at(at) }.repr());
-        }
-        let fetched = Fetched::of(self)?;
-        // A bool that is none is told of here, as it is on the host.
-        fetched.check()?;
-        let at = |index: &[usize]| fetched.at(index);
-        Ok(Printed { shape, dtype, device: Some(self.device()), at: &at }.repr())
-    }
-}
-
 fn check_inside(storage: &Storage, dtype: DType, layout: &Layout) -> Result<(), TensorError> {
     let Range { start, end } = layout.byte_range(dtype.item_bytes());
     let storage_bytes = storage.len_bytes();
@@ -336,18 +297,5 @@ impl fmt::Debug for Tensor {
             .field("read_only", &self.is_read_only())
             .field("receipt", &self.receipt)
             .finish_non_exhaustive()
-    }
-}
-
-/// As NumPy prints arrays: `tensor([1., 2.], dtype=float32)`, with an ellipsis for many elements.
-/// Of a tensor on a device the elements that are shown are copied, and the text says where it is.
-/// Elements that cannot be read now are replaced by the reason.
-impl fmt::Display for Tensor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shape, dtype) = (self.shape(), self.dtype);
-        match self.text() {
-            Ok(text) => f.write_str(&text),
-            Err(error) => write!(f, "tensor(<{error}>, shape={shape:?}, dtype={dtype})"),
-        }
     }
 }

@@ -3,7 +3,9 @@
 use ndbridge_dtype::{Casting, DType, Element, Scalar, can_cast};
 use ndbridge_storage::{BorrowKind, DEFAULT_BUDGET};
 
-use super::{Side, Source, copy_elements};
+use super::elements::copy_elements;
+use super::side::Side;
+use super::source::Source;
 use crate::count::PendingCopy;
 use crate::elsewhere;
 use crate::error::TensorError;

@@ -1,31 +1,27 @@
-//! The kernel for a pair of layouts.
+//! The kernel for the elements of a walk.
 
 use ndbridge_dtype::DType;
-use smallvec::SmallVec;
+use ndbridge_layout::{WalkAxes, WalkAxis};
 
 use super::kernels;
 use super::level::Level;
-use super::pair::Axis;
-use super::plan::Kernel;
-use super::work::{Cast, Stage};
+use super::work::{Along, Cast, Kernel, Stage};
 use crate::team::num_threads;
 
 /// A kernel, and which axes it takes.
 pub(super) struct Choice {
     pub(super) name: &'static str,
     pub(super) kernel: Kernel,
-    pub(super) row: Axis,
-    pub(super) col: Axis,
+    pub(super) row: WalkAxis,
+    pub(super) col: WalkAxis,
     pub(super) units: usize,
     /// Parts begin at multiples of this.
     pub(super) whole_units: usize,
     pub(super) cast: Option<Cast>,
 }
 
-pub(super) type Axes = SmallVec<[Axis; 4]>;
-
 /// Takes short dense runs for items, if there are items of that size.
-pub(super) fn widen(axes: &mut Axes, item_bytes: &mut usize) {
+pub(super) fn widen(axes: &mut WalkAxes, item_bytes: &mut usize) {
     while let [.., _, run] = axes.as_slice() {
         let bytes = *item_bytes * run.len;
         let dense = *item_bytes as isize;
@@ -39,7 +35,7 @@ pub(super) fn widen(axes: &mut Axes, item_bytes: &mut usize) {
 
 /// Takes the axes of a kernel that moves items out of `axes`.
 pub(super) fn choose(
-    axes: &mut Axes,
+    axes: &mut WalkAxes,
     source: &mut *const u8,
     destination: &mut *mut u8,
     item_bytes: usize,
@@ -73,8 +69,15 @@ pub(super) fn choose(
         -1 => "reverse",
         _ => "step",
     };
-    let choice =
-        Choice { name, kernel, row, col: Axis::ONE, units: row.len, whole_units: 64, cast: None };
+    let choice = Choice {
+        name,
+        kernel,
+        row,
+        col: WalkAxis::ONE,
+        units: row.len,
+        whole_units: 64,
+        cast: None,
+    };
     if row.source == 0 || row.len * item_bytes >= kernels::SHORT_ROW {
         return choice;
     }
@@ -87,23 +90,34 @@ pub(super) fn choose(
 }
 
 /// The axis walked upwards in the source, and where both sides begin then.
-fn along_the_source(axis: Axis, start: (*const u8, *mut u8)) -> (Axis, (*const u8, *mut u8)) {
+fn along_the_source(
+    axis: WalkAxis,
+    start: (*const u8, *mut u8),
+) -> (WalkAxis, (*const u8, *mut u8)) {
     if axis.source >= 0 {
         return (axis, start);
     }
     let (source, destination) = (-axis.source, axis.destination.wrapping_neg());
-    (Axis { source, destination, ..axis }, axis.at(start.0, start.1, axis.len - 1))
+    (WalkAxis { source, destination, ..axis }, axis.at(start.0, start.1, axis.len - 1))
 }
 
 fn block(bytes: usize, level: Level) -> Choice {
-    let row = Axis { len: bytes, source: 1, destination: 1 };
+    let row = WalkAxis { len: bytes, source: 1, destination: 1 };
     let kernel = kernels::block(level);
-    Choice { name: "block", kernel, row, col: Axis::ONE, units: bytes, whole_units: 64, cast: None }
+    Choice {
+        name: "block",
+        kernel,
+        row,
+        col: WalkAxis::ONE,
+        units: bytes,
+        whole_units: 64,
+        cast: None,
+    }
 }
 
 /// Orders the axes by how far their steps lead on both sides together, the nearest last: what is walked
 /// first stays in the caches.
-pub(super) fn by_distance(axes: &mut Axes) {
+pub(super) fn by_distance(axes: &mut WalkAxes) {
     axes.sort_by_key(|axis| {
         let far = axis.source.unsigned_abs().saturating_add(axis.destination.unsigned_abs());
         std::cmp::Reverse(far)
@@ -111,19 +125,19 @@ pub(super) fn by_distance(axes: &mut Axes) {
 }
 
 /// Rows without gaps on both sides.
-fn dense(axes: &mut Axes, row: Axis, item_bytes: usize, level: Level) -> Choice {
+fn dense(axes: &mut WalkAxes, row: WalkAxis, item_bytes: usize, level: Level) -> Choice {
     let bytes = row.len * item_bytes;
     by_distance(axes);
     let Some(col) = axes.pop() else {
         return block(bytes, level);
     };
-    let row = Axis { len: bytes, source: 1, destination: 1 };
+    let row = WalkAxis { len: bytes, source: 1, destination: 1 };
     let kernel = kernels::rows(level);
     Choice { name: "rows", kernel, row, col, units: col.len, whole_units: 1, cast: None }
 }
 
 /// A plane that is dense along `row` in the destination and along `col` in the source.
-fn plane(row: Axis, col: Axis, item_bytes: usize, level: Level) -> Option<Choice> {
+fn plane(row: WalkAxis, col: WalkAxis, item_bytes: usize, level: Level) -> Option<Choice> {
     let pixel = |channels: usize| (channels * item_bytes) as isize;
     let few = 2..=kernels::MAX_CHANNELS;
     let (name, kernel, units, whole_units) =
@@ -144,7 +158,7 @@ const SHORT_PLANE: usize = 16 << 10;
 
 /// Puts short rows together, if the destination goes on where they end.
 pub(super) fn stage(
-    axes: &mut Axes,
+    axes: &mut WalkAxes,
     mut choice: Choice,
     item_bytes: usize,
     level: Level,
@@ -163,7 +177,7 @@ pub(super) fn stage(
     let at = axes.iter().position(|axis| axis.destination == run as isize);
     let mid = match at {
         Some(at) if run <= SHORT_PLANE => axes.remove(at),
-        None if is_one_run && run <= SHORT_PLANE => Axis::ONE,
+        None if is_one_run && run <= SHORT_PLANE => WalkAxis::ONE,
         _ => {
             if is_rows {
                 axes.pop();
@@ -174,7 +188,7 @@ pub(super) fn stage(
     if is_rows {
         // Whatever is nearest in the source.
         let nearest = (0..axes.len()).min_by_key(|&at| axes[at].source.unsigned_abs());
-        choice.col = nearest.map_or(Axis::ONE, |at| axes.remove(at));
+        choice.col = nearest.map_or(WalkAxis::ONE, |at| axes.remove(at));
     }
     let col_bytes = if is_rows { row_bytes } else { item_bytes };
     let stage = Stage { gather: choice.kernel, mid, row_bytes, col_bytes };
@@ -192,14 +206,14 @@ fn wide(cols: usize, item_bytes: usize) -> usize {
 }
 
 /// Element by element, whatever the steps.
-pub(super) fn choose_general(axes: &mut Axes, item_bytes: usize) -> Choice {
-    let row = axes.pop().unwrap_or(Axis::ONE);
+pub(super) fn choose_general(axes: &mut WalkAxes, item_bytes: usize) -> Choice {
+    let row = axes.pop().unwrap_or(WalkAxis::ONE);
     general(axes, row, item_bytes)
 }
 
 /// Element by element, along the two innermost axes.
-fn general(axes: &mut Axes, row: Axis, item_bytes: usize) -> Choice {
-    let col = axes.pop().unwrap_or(Axis::ONE);
+fn general(axes: &mut WalkAxes, row: WalkAxis, item_bytes: usize) -> Choice {
+    let col = axes.pop().unwrap_or(WalkAxis::ONE);
     let kernel = kernels::general(item_bytes);
     Choice { name: "general", kernel, row, col, units: col.len, whole_units: 1, cast: None }
 }
@@ -209,7 +223,7 @@ const SHORTEST_CONVERTED: usize = 16;
 
 /// Takes the axes of a kernel that changes the data type out of `axes`.
 pub(super) fn choose_cast(
-    axes: &mut Axes,
+    axes: &mut WalkAxes,
     source: &mut *const u8,
     destination: &mut *mut u8,
     (from, to): (DType, DType),
@@ -220,7 +234,7 @@ pub(super) fn choose_cast(
         return convert_items(axes, from, to);
     };
     let convert = kernels::convert(level, from, to);
-    let run = |gather, units: Axis, per_unit| {
+    let run = |gather, units: WalkAxis, per_unit| {
         let item_bytes = to.item_bytes();
         Cast { convert, item_bytes, gather, units, per_unit, gathers_rows: false }
     };
@@ -240,7 +254,7 @@ pub(super) fn choose_cast(
             return convert_items(axes, from, to);
         }
         axes.pop();
-        return choice(kernels::cast_run(level), Axis::ONE, units, run(None, row, 1));
+        return choice(kernels::cast_run(level), WalkAxis::ONE, units, run(None, row, 1));
     }
     let along = axes[..outer].iter().position(|col| col.source.unsigned_abs() == item as usize);
     if let Some(at) = along {
@@ -272,16 +286,16 @@ pub(super) fn choose_cast(
     match gather.flatten() {
         Some(gather) if !is_short => {
             axes.pop();
-            choice(kernels::cast_run(level), Axis::ONE, units, run(Some(gather), row, 1))
+            choice(kernels::cast_run(level), WalkAxis::ONE, units, run(Some(gather), row, 1))
         }
         _ => convert_items(axes, from, to),
     }
 }
 
 /// Converts element by element, along the two innermost axes.
-fn convert_items(axes: &mut Axes, from: DType, to: DType) -> Choice {
-    let row = axes.pop().unwrap_or(Axis::ONE);
-    let col = axes.pop().unwrap_or(Axis::ONE);
+fn convert_items(axes: &mut WalkAxes, from: DType, to: DType) -> Choice {
+    let row = axes.pop().unwrap_or(WalkAxis::ONE);
+    let col = axes.pop().unwrap_or(WalkAxis::ONE);
     let kernel = kernels::convert_general(from, to);
     Choice { name: "cast", kernel, row, col, units: col.len, whole_units: 1, cast: None }
 }

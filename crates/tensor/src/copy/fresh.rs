@@ -6,7 +6,9 @@ use ndbridge_dtype::{DType, Element};
 use ndbridge_layout::{Layout, LayoutError, Order};
 use ndbridge_storage::{Device, Storage};
 
-use super::{Side, Source, copy_elements};
+use super::elements::copy_elements;
+use super::side::Side;
+use super::source::Source;
 use crate::count::PendingCopy;
 use crate::elsewhere::{self, Target};
 use crate::error::TensorError;

@@ -2,8 +2,8 @@
 
 use ndbridge_dtype::{ByteOrder, DType};
 
-use super::Source;
 use super::fresh::Copying;
+use super::source::Source;
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
 use crate::tensor::{CopyOrder, Tensor};

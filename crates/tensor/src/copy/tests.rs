@@ -1,11 +1,11 @@
 //! Every kernel, on every level, beside the slow obvious way.
 
 use ndbridge_dtype::{DType, convert, match_dtype};
+use ndbridge_layout::Walk;
 
 use super::level::Level;
-use super::pair::Pair;
-use super::plan::{Plan, Tuning};
-use super::{Side, plan::STREAM_FROM_BYTES};
+use super::schedule::{STREAM_FROM_BYTES, Schedule, Tuning};
+use super::side::Side;
 use crate::element_access::{load, store};
 
 /// What the destination holds before: a byte that no copy may change around its elements.
@@ -93,7 +93,7 @@ fn noise(dice: &mut Dice, case: &Case) -> Vec<u8> {
     bytes
 }
 
-/// Copies by plan and by hand; the name of the kernel.
+/// Copies by schedule and by hand; the name of the kernel.
 fn check(dice: &mut Dice, case: &Case, tuning: Tuning) -> &'static str {
     let source = noise(dice, case);
     // Room for any alignment: the case begins at a line, or as far after one as it says.
@@ -128,24 +128,25 @@ fn check(dice: &mut Dice, case: &Case, tuning: Tuning) -> &'static str {
         strides: &case.destination.strides,
         dtype: case.to,
     };
-    let plan = Plan::new(Pair::simplify(&case.shape, from, to), case.from, case.to, tuning);
+    let walk = Walk::of_pair(&case.shape, from.strides, to.strides).expect("elements");
+    let schedule = Schedule::new(walk, from, to, tuning);
     if dice.below(3) == 0 {
-        let parts = plan.parts();
+        let parts = schedule.parts();
         let cut = dice.below(parts + 1);
         // SAFETY: both sides are vectors of this function.
-        unsafe { plan.run_parts(cut..parts) };
+        unsafe { schedule.run_parts(cut..parts) };
         // SAFETY: as above.
-        unsafe { plan.run_parts(0..cut) };
+        unsafe { schedule.run_parts(0..cut) };
     } else {
         // SAFETY: as above.
-        unsafe { plan.run() };
+        unsafe { schedule.run() };
     }
     let (end, got_end) = (start + case.destination.bytes, got_start + case.destination.bytes);
     let is_guard = |bytes: &[u8]| bytes.iter().all(|&byte| byte == GUARD);
-    let what = format!("{} {case:?} {tuning:?}", plan.name());
+    let what = format!("{} {case:?} {tuning:?}", schedule.name());
     assert!(got[got_start..got_end] == expected[start..end], "{what}");
     assert!(is_guard(&got[..got_start]) && is_guard(&got[got_end..]), "wrote outside: {what}");
-    plan.name()
+    schedule.name()
 }
 
 fn tunings() -> Vec<Tuning> {

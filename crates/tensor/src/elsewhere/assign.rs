@@ -58,7 +58,7 @@ fn same_block(source: &Tensor, destination: &Tensor) -> bool {
     let item_bytes = source.dtype().item_bytes();
     let Ok(packed) = gapless(destination, item_bytes, CopyOrder::Keep) else { return false };
     let same_type = source.dtype() == destination.dtype();
-    same_type && crossing::lies_as(source, &packed) && crossing::lies_as(destination, &packed)
+    same_type && source.layout().steps_as(&packed) && destination.layout().steps_as(&packed)
 }
 
 /// Writes `value`, which the data type can hold, to every element of a tensor on a device.

@@ -1,11 +1,11 @@
 //! Copies into new memory, from one place to the same or another.
 
 use ndbridge_dtype::DType;
-use ndbridge_layout::Layout;
+use ndbridge_layout::{Layout, Walk};
 use ndbridge_storage::{Backend, Borrow, BorrowKind, Device, DeviceBytes, OwnedBorrow, Storage};
 
-use super::engine::{Place, engine_of, engine_on};
-use crate::copy::{Pair, Side, Source, gapless};
+use super::engine::{DeviceElements, engine_of, engine_on};
+use crate::copy::{Source, gapless};
 use crate::count::PendingCopy;
 use crate::error::TensorError;
 use crate::receipt::{CopyReason, CopyReasons};
@@ -59,14 +59,8 @@ fn uncounted(source: &Tensor, target: Target, layout: Layout) -> Result<Tensor, 
 fn block_of(source: &Tensor, order: CopyOrder, same_type: bool) -> Option<Tensor> {
     let item_bytes = source.dtype().item_bytes();
     let packed = gapless(source, item_bytes, order).ok()?;
-    let is_block = same_type && !source.is_empty() && lies_as(source, &packed);
+    let is_block = same_type && !source.is_empty() && source.layout().steps_as(&packed);
     is_block.then(|| source.clone())
-}
-
-/// Whether the elements lie as in `packed`, a layout of the same shape; steps of axes of one element
-/// do not matter.
-pub(super) fn lies_as(tensor: &Tensor, packed: &Layout) -> bool {
-    tensor.axes().zip(packed.strides()).all(|((len, step), &packed)| len == 1 || step == packed)
 }
 
 /// A copy on the same device: another layout, another data type, or both.
@@ -96,31 +90,26 @@ pub(super) fn enqueue_copy(source: &Tensor, destination: &Tensor) -> Result<(), 
         let layout = gapless(destination, to.item_bytes(), CopyOrder::Keep)?;
         return enqueue_copy(&on_device(&aligned, to, layout)?, destination);
     }
-    let shape = destination.shape();
-    let pair = Pair::simplify(shape, Side::of(&aligned), Side::of(destination));
-    let (from, to) = pair.start();
-    let (from, to) = (place(&aligned, from.addr()), place(destination, to.addr()));
+    let walk = Walk::of_pair(destination.shape(), aligned.strides(), destination.strides());
+    let Some(walk) = walk else { return Ok(()) };
+    let (from, to) = (elements_of(&aligned), elements_of(destination));
     // SAFETY: a tensor's layout stays inside of its storage; both are on this device, the
     // destination's bytes are new or borrowed for writing; for a cast both are aligned.
-    unsafe { engine_of(destination)?.copy(pair.axes(), from, to) }?;
+    unsafe { engine_of(destination)?.copy(&walk, from, to) }?;
     Ok(())
 }
 
 /// Enqueues the writing of `value` to every element of a tensor on a device, borrowed for writing.
 pub(super) fn enqueue_fill(tensor: &Tensor, value: &[u8]) -> Result<(), TensorError> {
-    if tensor.is_empty() {
-        return Ok(());
-    }
-    let side = Side::of(tensor);
-    let pair = Pair::simplify(tensor.shape(), side, side);
-    let to = place(tensor, pair.start().1.addr());
+    let Some(walk) = Walk::of_one(tensor.shape(), tensor.strides()) else { return Ok(()) };
     // SAFETY: a tensor's layout stays inside of its storage; borrowed for writing.
-    unsafe { engine_of(tensor)?.fill(pair.axes(), to, value) }?;
+    unsafe { engine_of(tensor)?.fill(&walk, elements_of(tensor), value) }?;
     Ok(())
 }
 
-fn place(tensor: &Tensor, address: usize) -> Place<'_> {
-    Place { storage: tensor.storage(), address, dtype: tensor.dtype() }
+fn elements_of(tensor: &Tensor) -> DeviceElements<'_> {
+    let (address, dtype) = (tensor.as_ptr().addr(), tensor.dtype());
+    DeviceElements { storage: tensor.storage(), address, dtype }
 }
 
 /// All bytes of a block.

@@ -1,17 +1,18 @@
 //! What moves elements on a device.
 
 use ndbridge_dtype::DType;
+use ndbridge_layout::Walk;
 use ndbridge_storage::{Backend, Device, Storage, StorageError, find_backend};
 
-use crate::copy::WalkAxis;
 use crate::tensor::Tensor;
 
-/// Where a walk begins on one side, and what its elements are.
+/// Elements on a device, as [`DeviceBytes`](ndbridge_storage::DeviceBytes) are bytes there: one side of a
+/// walk, which has their shape and steps.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'s> {
+pub struct DeviceElements<'s> {
     /// Whose memory it is.
     pub storage: &'s Storage,
-    /// The first element that is walked.
+    /// Element `[0, .., 0]`; the walk begins as many bytes further as it says.
     pub address: usize,
     /// Data type of the elements.
     pub dtype: DType,
@@ -19,10 +20,8 @@ pub struct Place<'s> {
 
 /// A back end that knows what elements are: with this, tensors work on its devices.
 ///
-/// Whatever the shapes and strides of two tensors, an engine sees their common walk: axes of two
-/// elements or more, the destination's widest step first and none of them negative, neighbours joined
-/// where both sides go on without a gap. Between devices, and between a device and the host, only blocks
-/// of bytes travel ([`Backend::upload`] and its kin).
+/// Whatever the shapes and strides of two tensors, an engine sees their common [`Walk`]. Between devices,
+/// and between a device and the host, only blocks of bytes travel ([`Backend::upload`] and its kin).
 ///
 /// # Safety
 /// As [`Backend`]: what is enqueued reads and writes the elements of the walk, and no other byte.
@@ -40,13 +39,13 @@ pub unsafe trait DeviceEngine: Backend {
     /// alignment.
     unsafe fn copy(
         &self,
-        axes: &[WalkAxis],
-        from: Place<'_>,
-        to: Place<'_>,
+        walk: &Walk,
+        from: DeviceElements<'_>,
+        to: DeviceElements<'_>,
     ) -> Result<(), StorageError>;
 
-    /// Enqueues the writing of `value`, the bytes of one element, to every element; of the axes only
-    /// the destination's steps count.
+    /// Enqueues the writing of `value`, the bytes of one element, to every element of the walk of one
+    /// layout.
     ///
     /// # Errors
     /// The driver's.
@@ -55,8 +54,8 @@ pub unsafe trait DeviceEngine: Backend {
     /// As [`copy`](Self::copy), for the destination.
     unsafe fn fill(
         &self,
-        axes: &[WalkAxis],
-        to: Place<'_>,
+        walk: &Walk,
+        to: DeviceElements<'_>,
         value: &[u8],
     ) -> Result<(), StorageError>;
 }

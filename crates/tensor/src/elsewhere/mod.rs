@@ -1,6 +1,6 @@
 //! Copies on, to and from devices, whatever drives them.
 //!
-//! On one device a pair of layouts is simplified as on the host ([`crate::copy::pair`]) and an
+//! On one device two layouts become one [`Walk`](ndbridge_layout::Walk), as on the host, and an
 //! [`engine`] does the rest. Between places only blocks without gaps travel ([`crossing`]); what
 //! has gaps is packed where it lies, what changes its data type is cast on the device.
 
@@ -12,4 +12,4 @@ mod engine;
 
 pub(crate) use assign::{assign_disjoint, fill};
 pub(crate) use crossing::{Target, copy_to};
-pub use engine::{DeviceEngine, Engine, Place};
+pub use engine::{DeviceElements, DeviceEngine, Engine};

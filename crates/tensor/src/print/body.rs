@@ -1,6 +1,9 @@
 //! Brackets, separators and line breaks: NumPy's `_formatArray`.
 
-use super::{EDGE_ITEMS, LINE_WIDTH, PREFIX, is_gapped, shown};
+use super::shown::{EDGE_ITEMS, is_gapped, shown};
+
+pub(super) const PREFIX: &str = "tensor(";
+pub(super) const LINE_WIDTH: usize = 75;
 
 const SEPARATOR: &str = ", ";
 const GAP: &str = "...";

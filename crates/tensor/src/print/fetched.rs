@@ -1,27 +1,27 @@
 //! The elements of a device's tensor that are shown, copied to the host.
 
 use ndbridge_dtype::Scalar;
+use ndbridge_storage::Device;
 
-use super::{is_elided, shown_parts};
-use crate::element_access::Elements;
+use super::shown::{is_elided, shown_parts};
+use crate::elements::Elements;
 use crate::error::TensorError;
 use crate::receipt::CopyReason;
 use crate::tensor::{CopyOrder, Tensor};
-use ndbridge_storage::Device;
 
 /// The shown elements: a block for each corner of the tensor, or one block if all are shown.
-pub(crate) struct Fetched {
-    blocks: Vec<Block>,
+pub(super) struct Fetched {
+    corners: Vec<Corner>,
 }
 
-struct Block {
+struct Corner {
     start: Vec<usize>,
     elements: Tensor,
 }
 
 impl Fetched {
     /// Copies what a text of `tensor` shows, and nothing else.
-    pub(crate) fn of(tensor: &Tensor) -> Result<Self, TensorError> {
+    pub(super) fn of(tensor: &Tensor) -> Result<Self, TensorError> {
         let mut parts = vec![(Vec::new(), tensor.clone())];
         let is_elided = is_elided(tensor.shape());
         for (axis, &len) in tensor.shape().iter().enumerate() {
@@ -41,25 +41,25 @@ impl Fetched {
             let (device, reasons) = (Device::Cpu, CopyReason::Device.into());
             let (dtype, order) = (part.dtype(), CopyOrder::C);
             let elements = part.copy_to_device("print", reasons, device, dtype, order, false)?;
-            Ok(Block { start, elements })
+            Ok(Corner { start, elements })
         };
-        Ok(Self { blocks: parts.into_iter().map(fetch).collect::<Result<_, TensorError>>()? })
+        Ok(Self { corners: parts.into_iter().map(fetch).collect::<Result<_, TensorError>>()? })
     }
 
     /// An error if some element is no value of the data type.
-    pub(crate) fn check(&self) -> Result<(), TensorError> {
-        self.blocks.iter().try_for_each(|block| Elements::of(&block.elements).map(drop))
+    pub(super) fn check(&self) -> Result<(), TensorError> {
+        self.corners.iter().try_for_each(|corner| Elements::of(&corner.elements).map(drop))
     }
 
     /// The element at an index that is shown, once they are checked.
-    pub(crate) fn at(&self, index: &[usize]) -> Scalar {
-        let inside = |block: &&Block| {
-            let ends = block.start.iter().zip(block.elements.shape());
+    pub(super) fn at(&self, index: &[usize]) -> Scalar {
+        let inside = |corner: &&Corner| {
+            let ends = corner.start.iter().zip(corner.elements.shape());
             index.iter().zip(ends).all(|(&at, (&start, &len))| (start..start + len).contains(&at))
         };
-        let block = self.blocks.iter().find(inside).expect("only indices that are shown");
+        let corner = self.corners.iter().find(inside).expect("only indices that are shown");
         let local: Vec<usize> =
-            index.iter().zip(&block.start).map(|(at, start)| at - start).collect();
-        block.elements.get(&local).expect("private host memory, and an index of it")
+            index.iter().zip(&corner.start).map(|(at, start)| at - start).collect();
+        corner.elements.get(&local).expect("private host memory, and an index of it")
     }
 }

@@ -11,7 +11,7 @@ use ndbridge_tensor::storage::{
     Allocated, Backend, BorrowKind, Consumer, DeviceBytes, Notes, OwnedBorrow, StorageError,
     register_backend,
 };
-use ndbridge_tensor::{DType, Device, DeviceEngine, Engine, Place, Storage, WalkAxis};
+use ndbridge_tensor::{DType, Device, DeviceElements, DeviceEngine, Engine, Storage, Walk};
 
 /// What a fake did, with the count of bytes or elements.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,12 +226,12 @@ unsafe impl Backend for Fake {
 unsafe impl DeviceEngine for Fake {
     unsafe fn copy(
         &self,
-        axes: &[WalkAxis],
-        from: Place<'_>,
-        to: Place<'_>,
+        walk: &Walk,
+        from: DeviceElements<'_>,
+        to: DeviceElements<'_>,
     ) -> Result<(), StorageError> {
         assert_eq!(from.storage.device(), to.storage.device(), "one device");
-        let offsets = offsets(axes);
+        let offsets = offsets(walk);
         let is_cast = from.dtype != to.dtype;
         note(if is_cast { Done::Cast(offsets.len()) } else { Done::Copy(offsets.len()) });
         for (source, destination) in offsets {
@@ -245,11 +245,11 @@ unsafe impl DeviceEngine for Fake {
 
     unsafe fn fill(
         &self,
-        axes: &[WalkAxis],
-        to: Place<'_>,
+        walk: &Walk,
+        to: DeviceElements<'_>,
         value: &[u8],
     ) -> Result<(), StorageError> {
-        let offsets = offsets(axes);
+        let offsets = offsets(walk);
         note(Done::Fill(offsets.len()));
         assert_eq!(value.len(), to.dtype.item_bytes());
         for (_, destination) in offsets {
@@ -260,10 +260,12 @@ unsafe impl DeviceEngine for Fake {
 }
 
 /// Offsets of every element on both sides; checks what engines are promised of a walk.
-fn offsets(axes: &[WalkAxis]) -> Vec<(isize, isize)> {
+fn offsets(walk: &Walk) -> Vec<(isize, isize)> {
+    let axes = walk.axes();
     assert!(axes.iter().all(|axis| axis.len >= 2 && axis.destination >= 0), "{axes:?}");
     assert!(axes.is_sorted_by_key(|axis| std::cmp::Reverse(axis.destination)), "{axes:?}");
-    axes.iter().fold(vec![(0, 0)], |heads, axis| {
+    let start = (walk.source_start, walk.destination_start);
+    axes.iter().fold(vec![start], |heads, axis| {
         let step = |&(source, destination): &(isize, isize)| {
             let axis = *axis;
             (0..axis.len as isize).map(move |index| {

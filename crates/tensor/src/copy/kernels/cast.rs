@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::super::work::{Cast, Work};
+use super::super::work::{Along, Cast, Work};
 use super::channels::chunk_len;
 use super::stream::stream_bytes;
 use super::vector::Vector;
@@ -24,7 +24,7 @@ struct Chunk {
 /// gathering kernel splits.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), for a work with a cast whose destination is dense. The
+/// As [`Kernel`](super::super::work::Kernel), for a work with a cast whose destination is dense. The
 /// processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn cast_run<V: Vector>(
@@ -94,7 +94,7 @@ unsafe fn convert_to<V: Vector>(
 /// with a run of rows.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), for a work with a cast and a plane that is dense
+/// As [`Kernel`](super::super::work::Kernel), for a work with a cast and a plane that is dense
 /// along `row` in the destination, along `col` in the source. The processor has the instructions of
 /// `V`.
 #[inline(always)]

@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
 
-use super::super::work::Work;
+use super::super::work::{Along, Work};
 use super::stream::stream_bytes;
 use super::vector::{LINE, Vector};
 
@@ -86,7 +86,7 @@ pub(super) fn chunk_len(room: usize, to: *mut u8, unit_bytes: usize, left: usize
 /// Splits the pixels of the range: `row` runs along them, `col` along their channels.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel); the source is dense, with `CHANNELS` items in a
+/// As [`Kernel`](super::super::work::Kernel); the source is dense, with `CHANNELS` items in a
 /// pixel, and so is each plane. The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn split<V: Vector, const CHANNELS: usize>(
@@ -161,7 +161,7 @@ unsafe fn split_run<V: Vector, const CHANNELS: usize>(
 /// Merges the pixels of the range: `row` runs along their channels, `col` along them.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel); the destination is dense, with `CHANNELS` items in
+/// As [`Kernel`](super::super::work::Kernel); the destination is dense, with `CHANNELS` items in
 /// a pixel, and so is each plane. The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn merge<V: Vector, const CHANNELS: usize>(

@@ -5,30 +5,11 @@ use std::ops::Range;
 
 use ndbridge_dtype::{DType, Element, convert, match_dtype};
 
-use super::super::level::Level;
-use super::super::plan::Kernel;
-use super::super::work::Work;
-use super::at_level_or_portable;
+use super::super::work::{Along, Kernel, Work};
 use crate::element_access::{load, store};
 
-/// Converts so many elements that lie without gaps on both sides, aligned or not.
-///
 /// # Safety
-/// The first pointer reaches as many elements, the second room for as many, apart from the first.
-/// The processor has the instructions of the level that this was chosen for.
-pub(in super::super) type Convert = unsafe fn(*const u8, *mut u8, usize);
-
-/// The routine for dense elements.
-pub(in super::super) fn dense(level: Level, from: DType, to: DType) -> Convert {
-    match_dtype!(from, S => dense_from::<S>(level, to))
-}
-
-fn dense_from<S: Element>(level: Level, to: DType) -> Convert {
-    match_dtype!(to, D => at_level_or_portable!(level, run::<S, D>) as Convert)
-}
-
-/// # Safety
-/// As [`Convert`], with elements of `S` and `D`.
+/// As [`Convert`](super::super::work::Convert), with elements of `S` and `D`.
 #[inline(always)]
 pub(super) unsafe fn run<S: Element, D: Element>(from: *const u8, to: *mut u8, len: usize) {
     let steps = (size_of::<S>() as isize, size_of::<D>() as isize);

@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::ptr;
 
-use super::super::work::Work;
+use super::super::work::{Along, Work};
 
 /// The elements of the range of `col`, each a run along `row`.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), with items of `B` bytes.
+/// As [`Kernel`](super::super::work::Kernel), with items of `B` bytes.
 pub(super) unsafe fn general<const B: usize>(
     work: &Work,
     from: *const u8,

@@ -29,8 +29,10 @@ mod vector;
 #[expect(unsafe_code, reason = "loads and stores")]
 mod x86;
 
+use ndbridge_dtype::{DType, Element, match_dtype};
+
 use super::level::Level;
-use super::plan::Kernel;
+use super::work::{Convert, Kernel};
 
 /// The kernel of this name for a level.
 macro_rules! at_level {
@@ -49,21 +51,22 @@ macro_rules! at_level {
     };
 }
 
-/// A routine that is compiled with the instructions of levels, and is no kernel.
-macro_rules! at_level_or_portable {
-    ($level:expr, $routine:ident::<$S:ty, $D:ty>) => {
-        match $level {
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Level::Avx2 => super::x86::convert_avx2::<$S, $D>,
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Level::Avx512 => super::x86::convert_avx512::<$S, $D>,
-            _ => $routine::<$S, $D>,
-        }
-    };
-}
-use at_level_or_portable;
+pub(super) use convert::general as convert_general;
 
-pub(super) use convert::{Convert, dense as convert, general as convert_general};
+/// The routine that converts dense elements.
+pub(super) fn convert(level: Level, from: DType, to: DType) -> Convert {
+    match_dtype!(from, S => convert_from::<S>(level, to))
+}
+
+fn convert_from<S: Element>(level: Level, to: DType) -> Convert {
+    match_dtype!(to, D => match level {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        Level::Avx2 => x86::convert_avx2::<S, D> as Convert,
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        Level::Avx512 => x86::convert_avx512::<S, D>,
+        _ => convert::run::<S, D>,
+    })
+}
 
 pub(super) fn cast_run(level: Level) -> Kernel {
     at_level!(level, cast::cast_run)

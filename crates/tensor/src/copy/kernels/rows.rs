@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::ptr;
 
-use super::super::work::Work;
+use super::super::work::{Along, Work};
 use super::stream::stream_bytes;
 use super::vector::Vector;
 
@@ -13,7 +13,7 @@ const SHORTEST_STREAMED: usize = 512;
 /// One block; the range is one of its bytes.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), with bytes that are dense on both sides. The processor
+/// As [`Kernel`](super::super::work::Kernel), with bytes that are dense on both sides. The processor
 /// has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn block<V: Vector>(
@@ -35,7 +35,7 @@ pub(super) unsafe fn block<V: Vector>(
 /// The rows of the range, `row.len` bytes each.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), with bytes that are dense along `row`. The processor
+/// As [`Kernel`](super::super::work::Kernel), with bytes that are dense along `row`. The processor
 /// has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn rows<V: Vector>(

@@ -9,8 +9,9 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::super::pair::Axis;
-use super::super::work::{Stage, Work};
+use ndbridge_layout::WalkAxis;
+
+use super::super::work::{Along, Stage, Work};
 use super::stream::stream_bytes;
 use super::vector::{LINE, Vector};
 
@@ -21,14 +22,14 @@ const BLOCK: usize = 64 << 10;
 const PIECE: usize = 16 * LINE;
 
 #[repr(align(64))]
-struct Block {
+struct Staging {
     _bytes: [u8; BLOCK],
 }
 
 /// The planes of the range of `mid`, each moved by the kernel of the stage.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), for a work with a stage. The processor has the
+/// As [`Kernel`](super::super::work::Kernel), for a work with a stage. The processor has the
 /// instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn staged<V: Vector>(
@@ -38,7 +39,7 @@ pub(super) unsafe fn staged<V: Vector>(
     mids: Range<usize>,
 ) {
     let Some(stage) = work.stage else { return };
-    let mut block = MaybeUninit::<Block>::uninit();
+    let mut block = MaybeUninit::<Staging>::uninit();
     let block = block.as_mut_ptr().cast::<u8>();
     let Stage { row_bytes, mid, .. } = stage;
     let is_one_run = work.col.destination == row_bytes as isize;
@@ -58,7 +59,7 @@ pub(super) unsafe fn staged<V: Vector>(
             } else {
                 (row_bytes, planes * row_bytes)
             };
-            let col = Axis { len: cols, destination: col_step as isize, ..work.col };
+            let col = WalkAxis { len: cols, destination: col_step as isize, ..work.col };
             let inner = Work { stream: false, stage: None, col, ..*work };
             for plane in 0..planes {
                 ask_for::<V>(&inner, stage, mid.at(from, to, plane + 2).0);

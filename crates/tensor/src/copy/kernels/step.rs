@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
 
-use super::super::work::Work;
+use super::super::work::{Along, Work};
 use super::channels::chunk_len;
 use super::stream::stream_bytes;
 use super::vector::{LINE, Vector};
@@ -29,7 +29,7 @@ fn spread<const STEP: usize, const BACK: bool>(at: usize, group: usize, item: u3
 /// `row` for each of the range of `col`, if there is one.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), for a dense destination. What lies between two
+/// As [`Kernel`](super::super::work::Kernel), for a dense destination. What lies between two
 /// elements of the source belongs to its allocation: it is read, and thrown away. The processor has
 /// the instructions of `V`.
 #[inline(always)]
@@ -127,7 +127,7 @@ unsafe fn one_by_one(
 /// One element, to the range of `row`.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel), for a dense destination and a source step of 0. The
+/// As [`Kernel`](super::super::work::Kernel), for a dense destination and a source step of 0. The
 /// processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn repeat<V: Vector>(

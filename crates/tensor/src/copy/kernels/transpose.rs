@@ -45,7 +45,7 @@ const BAND_BYTES: usize = 64 << 10;
 
 /// A part of the plane: its first element on both sides, and the steps between its lines.
 #[derive(Clone, Copy)]
-struct Place {
+struct Plane {
     from: *const u8,
     to: *mut u8,
     /// Between the rows of the source.
@@ -54,7 +54,7 @@ struct Place {
     destination: isize,
 }
 
-impl Place {
+impl Plane {
     #[inline(always)]
     fn at<const B: usize>(self, row: usize, col: usize) -> Self {
         let source = self.source.wrapping_mul(row as isize).wrapping_add((col * B) as isize);
@@ -68,7 +68,7 @@ impl Place {
 /// Turns the columns `cols` of the plane.
 ///
 /// # Safety
-/// As [`Kernel`](super::super::plan::Kernel); items of `B` bytes are dense along `row` in the
+/// As [`Kernel`](super::super::work::Kernel); items of `B` bytes are dense along `row` in the
 /// destination, along `col` in the source. The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn transpose<V: Vector, const B: usize>(
@@ -78,7 +78,7 @@ pub(super) unsafe fn transpose<V: Vector, const B: usize>(
     cols: Range<usize>,
 ) {
     let (source, destination) = (work.row.source, work.col.destination);
-    let plane = Place { from, to, source, destination };
+    let plane = Plane { from, to, source, destination };
     let (rows, side) = (work.row.len, LINE / B);
     let stream = work.stream && rows * B >= SHORT_ROW;
     let first = until_line::<B>(to.cast_const(), destination);
@@ -121,7 +121,7 @@ fn until_line<const B: usize>(start: *const u8, step: isize) -> Option<usize> {
 /// As [`transpose`], for this part; where it streams, destination lines begin with cache lines.
 #[inline(always)]
 unsafe fn tiles<V: Vector, const B: usize, const STREAM: bool>(
-    plane: Place,
+    plane: Plane,
     rows: Range<usize>,
     cols: Range<usize>,
     tile: Tile,
@@ -148,7 +148,7 @@ unsafe fn tiles<V: Vector, const B: usize, const STREAM: bool>(
 /// # Safety
 /// As [`transpose`], for this part.
 #[inline(always)]
-unsafe fn bands<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
+unsafe fn bands<V: Vector, const B: usize>(plane: Plane, rows: Range<usize>, cols: Range<usize>) {
     let side = LINE / B;
     let together = BAND_BYTES / (LINE * side);
     let mut block = MaybeUninit::<[Lines; BAND_BYTES / size_of::<Lines>() + 1]>::uninit();
@@ -159,12 +159,12 @@ unsafe fn bands<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, col
         let read_end = rows.end.min(end + side);
         for col in cols.clone().step_by(side) {
             let place = plane.at::<B>(row, col);
-            let inner = Place { destination: line_step as isize, ..place };
+            let inner = Plane { destination: line_step as isize, ..place };
             for part in (0..read_end - row).step_by(side) {
                 let from = place.at::<B>(part, 0).from;
                 let to = block.wrapping_add(part * B);
                 // SAFETY: a square inside of the part, to its lines of the block.
-                unsafe { square::<V, B, false>(Place { from, to, ..inner }) };
+                unsafe { square::<V, B, false>(Plane { from, to, ..inner }) };
             }
             for line in 0..side {
                 let to = place.at::<B>(0, line).to;
@@ -190,7 +190,7 @@ struct Lines {
 /// # Safety
 /// As [`tiles`], for this square.
 #[inline(always)]
-unsafe fn square<V: Vector, const B: usize, const STREAM: bool>(place: Place) {
+unsafe fn square<V: Vector, const B: usize, const STREAM: bool>(place: Plane) {
     let mut block = MaybeUninit::<Lines>::uninit();
     let block = block.as_mut_ptr().cast::<u8>();
     let rows = 16 / B;
@@ -216,7 +216,7 @@ unsafe fn square<V: Vector, const B: usize, const STREAM: bool>(place: Place) {
     }
     for strip in 0..LINE / 16 {
         let start = if lies_by_strips::<B>() { strip * rows * LINE } else { strip * 16 };
-        let place = Place { from: block.wrapping_add(start), ..place.at::<B>(0, strip * rows) };
+        let place = Plane { from: block.wrapping_add(start), ..place.at::<B>(0, strip * rows) };
         // SAFETY: four strips are the square.
         unsafe { strip_of_square::<V, B, STREAM>(place) };
     }
@@ -233,7 +233,7 @@ const fn lies_by_strips<const B: usize>() -> bool {
 /// # Safety
 /// As [`square`], for this strip.
 #[inline(always)]
-unsafe fn strip_of_square<V: Vector, const B: usize, const STREAM: bool>(place: Place) {
+unsafe fn strip_of_square<V: Vector, const B: usize, const STREAM: bool>(place: Plane) {
     let rows_of_lane = 16 / B * LINE;
     // SAFETY: the strip's first rows.
     let mut parts = [unsafe { turned::<V, B>(place.from, LINE as isize, rows_of_lane) }; 4];
@@ -299,7 +299,7 @@ unsafe fn turned<V: Vector, const B: usize>(from: *const u8, step: isize, lanes:
 /// # Safety
 /// As [`transpose`], for this part.
 #[inline(always)]
-unsafe fn rim<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
+unsafe fn rim<V: Vector, const B: usize>(plane: Plane, rows: Range<usize>, cols: Range<usize>) {
     let side = 16 / B;
     if rows.is_empty() || cols.is_empty() {
         return;
@@ -324,10 +324,10 @@ unsafe fn rim<V: Vector, const B: usize>(plane: Place, rows: Range<usize>, cols:
 /// # Safety
 /// As [`transpose`], for this part.
 #[inline(always)]
-unsafe fn items<const B: usize>(plane: Place, rows: Range<usize>, cols: Range<usize>) {
+unsafe fn items<const B: usize>(plane: Plane, rows: Range<usize>, cols: Range<usize>) {
     for col in cols {
         for row in rows.clone() {
-            let Place { from, to, .. } = plane.at::<B>(row, col);
+            let Plane { from, to, .. } = plane.at::<B>(row, col);
             // SAFETY: one element of the part.
             unsafe { std::ptr::copy_nonoverlapping(from, to, B) };
         }

@@ -263,7 +263,7 @@ level!(avx512, Avx512, "avx512f,avx512bw,avx512vbmi");
 macro_rules! convert {
     ($name:ident, $features:literal, $halves:ident) => {
         /// # Safety
-        /// As [`Convert`](super::Convert); the processor has the level's instructions.
+        /// As [`Convert`](super::super::work::Convert); the processor has the level's instructions.
         #[target_feature(enable = $features)]
         pub(super) unsafe fn $name<S: Element, D: Element>(
             from: *const u8,
@@ -295,7 +295,7 @@ mod halves {
     /// Converts as many elements as whole vectors hold; how many those were.
     ///
     /// # Safety
-    /// As [`Convert`](super::super::Convert) for `f32` to `f16`.
+    /// As [`Convert`](super::super::super::work::Convert) for `f32` to `f16`.
     #[target_feature(enable = "avx,f16c")]
     pub(super) unsafe fn by_eight(from: *const u8, to: *mut u8, len: usize) -> usize {
         let whole = len / 8 * 8;
@@ -310,7 +310,7 @@ mod halves {
     }
 
     /// # Safety
-    /// As [`Convert`](super::super::Convert) for `f32` to `f16`.
+    /// As [`Convert`](super::super::super::work::Convert) for `f32` to `f16`.
     #[target_feature(enable = "avx512f")]
     pub(super) unsafe fn by_sixteen(from: *const u8, to: *mut u8, len: usize) -> usize {
         let whole = len / 16 * 16;

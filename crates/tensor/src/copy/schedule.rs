@@ -1,16 +1,14 @@
-//! Which kernel copies a pair of layouts, and how the copy falls into parts.
+//! Which kernel copies the elements of a walk, and how the copy falls into parts.
 
 use std::ops::Range;
 
-use ndbridge_dtype::DType;
+use ndbridge_layout::{Walk, WalkAxes, WalkAxis, WalkCursor};
 
-use super::Side;
-use super::choose::{Axes, Choice, by_distance, choose, choose_cast, choose_general, stage, widen};
+use super::choose::{Choice, by_distance, choose, choose_cast, choose_general, stage, widen};
 use super::kernels;
 use super::level::Level;
-use super::pair::{Axis, Pair};
-use super::walk::Walk;
-use super::work::Work;
+use super::side::Side;
+use super::work::{Kernel, Work};
 use crate::team;
 
 /// Results from this size on are written past the caches.
@@ -33,14 +31,7 @@ const TURNS: usize = 16;
 /// Parts have about this size: enough to be worth handing to another thread.
 const PART_BYTES: usize = 64 << 10;
 
-/// Does a part of the work: the elements of the range of the axis that the plan splits.
-///
-/// # Safety
-/// With the steps of the axes, both pointers reach live elements of the data types that the kernel
-/// was chosen for; those behind the second may be written, and nobody else reaches them meanwhile.
-pub(super) type Kernel = unsafe fn(&Work, *const u8, *mut u8, Range<usize>);
-
-/// What a plan depends on besides the layouts.
+/// What a schedule depends on besides the layouts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tuning {
     pub(super) level: Level,
@@ -58,51 +49,6 @@ impl Tuning {
     }
 }
 
-/// Copies, or converts, a few elements; the name of the kernel.
-///
-/// # Safety
-/// Both sides have `len` elements without gaps; those of the destination can be written, and have no
-/// byte in common with the source.
-pub(super) unsafe fn copy_dense(
-    source: Side<'_>,
-    destination: Side<'_>,
-    len: usize,
-) -> &'static str {
-    let (from, to) = (source.ptr.cast_const(), destination.ptr);
-    if source.dtype == destination.dtype {
-        // SAFETY: promised by the caller.
-        unsafe { std::ptr::copy_nonoverlapping(from, to, len * source.dtype.item_bytes()) };
-        return "block";
-    }
-    let convert = kernels::convert(Level::best(), source.dtype, destination.dtype);
-    // SAFETY: promised by the caller.
-    unsafe { convert(from, to, len) };
-    "cast"
-}
-
-/// Moves elements one by one; the name of the kernel.
-///
-/// # Safety
-/// With the shape and its steps both sides reach live elements of one data type; those of the
-/// destination can be written, and have no byte in common with the source.
-pub(super) unsafe fn copy_few(
-    shape: &[usize],
-    source: Side<'_>,
-    destination: Side<'_>,
-) -> &'static str {
-    let steps = source.strides.iter().zip(destination.strides);
-    let axis = |(&len, (&source, &destination))| Axis { len, source, destination };
-    let axes: Axes = shape.iter().zip(steps).map(axis).collect();
-    let mut walk = Walk::new(source.ptr, destination.ptr, &axes, 0);
-    for _ in 0..shape.iter().product() {
-        let (from, to) = (walk.source, walk.destination);
-        // SAFETY: one element of each side, promised by the caller.
-        unsafe { std::ptr::copy_nonoverlapping(from, to, source.dtype.item_bytes()) };
-        walk.advance(&axes);
-    }
-    "general"
-}
-
 /// Fewer bytes than this are moved one by one: the other kernels begin with tables of masks.
 const FEW_BYTES: usize = 128;
 
@@ -110,13 +56,13 @@ const FEW_BYTES: usize = 128;
 ///
 /// Each call can be split along one axis. So the whole falls into `parts`, which write different
 /// elements and can run in any order, each on any thread.
-pub(super) struct Plan {
+pub(super) struct Schedule {
     name: &'static str,
     kernel: Kernel,
     work: Work,
     source: *const u8,
     destination: *mut u8,
-    outer: Axes,
+    outer: WalkAxes,
     /// Length of the axis that splits.
     units: usize,
     /// Units of a part.
@@ -125,17 +71,19 @@ pub(super) struct Plan {
     is_shared: bool,
 }
 
-impl Plan {
-    /// The plan for elements of `from`, converted to `to`.
-    pub(super) fn new(pair: Pair, from: DType, to: DType, tuning: Tuning) -> Self {
-        let Pair { mut source, mut destination, mut axes } = pair;
+impl Schedule {
+    /// The schedule for the elements of `walk`, from one side to the other.
+    pub(super) fn new(walk: Walk, from: Side<'_>, to: Side<'_>, tuning: Tuning) -> Self {
+        let mut source = from.ptr.cast_const().wrapping_offset(walk.source_start);
+        let mut destination = to.ptr.wrapping_offset(walk.destination_start);
+        let (mut axes, from, to) = (walk.into_axes(), from.dtype, to.dtype);
         let elements: usize = axes.iter().map(|axis| axis.len).product();
         let bytes = elements * to.item_bytes();
         let mut item_bytes = from.item_bytes();
         let choice = if from == to {
             widen(&mut axes, &mut item_bytes);
             let item = item_bytes as isize;
-            let is_dense = |axis: &Axis| axis.source == item && axis.destination == item;
+            let is_dense = |axis: &WalkAxis| axis.source == item && axis.destination == item;
             if bytes < FEW_BYTES && !axes.iter().all(is_dense) {
                 choose_general(&mut axes, item_bytes)
             } else {
@@ -205,7 +153,7 @@ impl Plan {
         team::run(turns, &move |turn| {
             let parts = parts * turn / turns..parts * (turn + 1) / turns;
             // SAFETY: promised by the caller; turns have no part in common.
-            unsafe { lent.plan().run_parts(parts) };
+            unsafe { lent.schedule().run_parts(parts) };
         });
     }
 
@@ -215,17 +163,21 @@ impl Plan {
     /// As [`run`](Self::run).
     pub(super) unsafe fn run_parts(&self, parts: Range<usize>) {
         let per_call = self.parts_of_call();
-        let mut walk =
-            Walk::new(self.source, self.destination, &self.outer, parts.start / per_call);
+        let mut cursor = WalkCursor::at(&self.outer, parts.start / per_call);
         let mut part = parts.start;
         while part < parts.end {
             let first = part % per_call;
             let count = (per_call - first).min(parts.end - part);
             let units = first * self.grain..self.units.min((first + count) * self.grain);
+            let (source, destination) = cursor.offsets();
+            let (from, to) = (
+                self.source.wrapping_offset(source),
+                self.destination.wrapping_offset(destination),
+            );
             // SAFETY: a part of a call at an index of the outer axes, promised by the caller.
-            unsafe { self.call(walk.source, walk.destination, units) };
+            unsafe { self.call(from, to, units) };
             part += count;
-            walk.advance(&self.outer);
+            cursor.advance(&self.outer);
         }
         self.settle();
     }
@@ -245,18 +197,18 @@ impl Plan {
     }
 }
 
-/// A plan whose parts several threads run.
+/// A schedule whose parts several threads run.
 #[derive(Clone, Copy)]
-struct Lent<'p>(&'p Plan);
+struct Lent<'s>(&'s Schedule);
 
-// SAFETY: a plan is not changed; that its memory may be used by several threads at once, those who
+// SAFETY: a schedule is not changed; that its memory may be used by several threads at once, those who
 // run parts of it promise.
 unsafe impl Send for Lent<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Lent<'_> {}
 
-impl<'p> Lent<'p> {
-    fn plan(self) -> &'p Plan {
+impl<'s> Lent<'s> {
+    fn schedule(self) -> &'s Schedule {
         self.0
     }
 }

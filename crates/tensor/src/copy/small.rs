@@ -1,0 +1,53 @@
+//! Copies of few elements, for which a schedule would cost more than it gains.
+
+use ndbridge_layout::{WalkAxes, WalkAxis, WalkCursor, saturating_len};
+
+use super::kernels;
+use super::level::Level;
+use super::side::Side;
+
+/// Copies, or converts, a few elements; the name of the kernel.
+///
+/// # Safety
+/// Both sides have `len` elements without gaps; those of the destination can be written, and have no
+/// byte in common with the source.
+pub(super) unsafe fn copy_dense(
+    source: Side<'_>,
+    destination: Side<'_>,
+    len: usize,
+) -> &'static str {
+    let (from, to) = (source.ptr.cast_const(), destination.ptr);
+    if source.dtype == destination.dtype {
+        // SAFETY: promised by the caller.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, len * source.dtype.item_bytes()) };
+        return "block";
+    }
+    let convert = kernels::convert(Level::best(), source.dtype, destination.dtype);
+    // SAFETY: promised by the caller.
+    unsafe { convert(from, to, len) };
+    "cast"
+}
+
+/// Moves elements one by one; the name of the kernel.
+///
+/// # Safety
+/// With the shape and its steps both sides reach live elements of one data type; those of the
+/// destination can be written, and have no byte in common with the source.
+pub(super) unsafe fn copy_few(
+    shape: &[usize],
+    source: Side<'_>,
+    destination: Side<'_>,
+) -> &'static str {
+    let steps = source.strides.iter().zip(destination.strides);
+    let axis = |(&len, (&source, &destination))| WalkAxis { len, source, destination };
+    let axes: WalkAxes = shape.iter().zip(steps).map(axis).collect();
+    let mut cursor = WalkCursor::at(&axes, 0);
+    for _ in 0..saturating_len(shape) {
+        let (at, to) = cursor.offsets();
+        let (from, to) = (source.ptr.wrapping_offset(at), destination.ptr.wrapping_offset(to));
+        // SAFETY: one element of each side, promised by the caller.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, source.dtype.item_bytes()) };
+        cursor.advance(&axes);
+    }
+    "general"
+}
