@@ -6,7 +6,7 @@ use std::ops::Range;
 use ndbridge_storage::{
     Backend, BorrowKind, Consumer, Device, DeviceBytes, Notes, OwnedBorrow, Storage, StorageError,
 };
-use ndbridge_tensor::{DeviceEngine, Engine, Place, WalkAxis};
+use ndbridge_tensor::{DeviceElements, DeviceEngine, Engine, Walk};
 
 use super::device::check_exists;
 use super::job::{self, Enqueue, Job};
@@ -189,27 +189,27 @@ unsafe impl Backend for Cuda {
 unsafe impl DeviceEngine for Cuda {
     unsafe fn copy(
         &self,
-        axes: &[WalkAxis],
-        from: Place<'_>,
-        to: Place<'_>,
+        walk: &Walk,
+        from: DeviceElements<'_>,
+        to: DeviceElements<'_>,
     ) -> Result<(), StorageError> {
         let stream = current_stream(ordinal_of(to.storage.device())?)?;
         Job::on(&stream).reads(from.storage).writes(to.storage).run(|enqueue: &Enqueue<'_>| {
             // SAFETY: promised by the caller; both are named by the job.
-            unsafe { launch::copy(enqueue, axes, from, to) }
+            unsafe { launch::copy(enqueue, walk, from, to) }
         })
     }
 
     unsafe fn fill(
         &self,
-        axes: &[WalkAxis],
-        to: Place<'_>,
+        walk: &Walk,
+        to: DeviceElements<'_>,
         value: &[u8],
     ) -> Result<(), StorageError> {
         let stream = current_stream(ordinal_of(to.storage.device())?)?;
         Job::on(&stream).writes(to.storage).run(|enqueue: &Enqueue<'_>| {
             // SAFETY: promised by the caller; named by the job.
-            unsafe { launch::fill(enqueue, axes, to, value) }
+            unsafe { launch::fill(enqueue, walk, to, value) }
         })
     }
 }

@@ -7,7 +7,7 @@ use ndbridge_cuda_kernels::{
 };
 use ndbridge_dtype::DType;
 use ndbridge_storage::StorageError;
-use ndbridge_tensor::{Place as Elements, WalkAxis as Axis};
+use ndbridge_tensor::{DeviceElements, Walk, WalkAxis as Axis};
 use smallvec::SmallVec;
 
 use super::job::{Enqueue, Kernel};
@@ -17,7 +17,7 @@ type Axes = SmallVec<[Axis; 8]>;
 /// An axis shorter than this is not worth a tile.
 const SHORTEST_TILED: usize = 8;
 
-/// Copies, or casts, the elements of `source` to `destination` along `axes`, on the device of the stream.
+/// Copies, or casts, the elements of `source` to `destination` along `walk`, on the device of the stream.
 ///
 /// For a cast, addresses and strides of both sides suit the data types.
 ///
@@ -26,13 +26,16 @@ const SHORTEST_TILED: usize = 8;
 /// writes; no byte of the destination is reached twice.
 pub(super) unsafe fn copy(
     enqueue: &Enqueue<'_>,
-    axes: &[Axis],
-    source: Elements<'_>,
-    destination: Elements<'_>,
+    walk: &Walk,
+    source: DeviceElements<'_>,
+    destination: DeviceElements<'_>,
 ) -> Result<(), StorageError> {
     let (from, to) = (source.dtype, destination.dtype);
-    let mut axes = Axes::from(axes);
-    let at = Place { source: source.address as u64, destination: destination.address as u64 };
+    let mut axes = Axes::from(walk.axes());
+    let at = Place {
+        source: source.address.wrapping_add_signed(walk.source_start) as u64,
+        destination: destination.address.wrapping_add_signed(walk.destination_start) as u64,
+    };
     if from != to {
         // SAFETY: promised by the caller; the pair walks the same elements.
         return unsafe { cast(enqueue, &axes, at, from, to) };
@@ -154,17 +157,18 @@ unsafe fn cast(
     })
 }
 
-/// Writes `value` to every element of `destination` along `axes`.
+/// Writes `value` to every element of `destination` along `walk`.
 ///
 /// # Safety
 /// As [`copy`], for the destination.
 pub(super) unsafe fn fill(
     enqueue: &Enqueue<'_>,
-    axes: &[Axis],
-    destination: Elements<'_>,
+    walk: &Walk,
+    destination: DeviceElements<'_>,
     value: &[u8],
 ) -> Result<(), StorageError> {
-    let (mut axes, address) = (Axes::from(axes), destination.address as u64);
+    let address = destination.address.wrapping_add_signed(walk.destination_start) as u64;
+    let mut axes = Axes::from(walk.axes());
     let start = Place { source: address, destination: address };
     let value = &widened(value, &mut axes, start);
     let steps = axes.iter().fold(0, |all, axis| all | axis.destination);
