@@ -125,12 +125,11 @@ impl Layout {
 #[inline]
 pub fn is_packed(shape: &[usize], strides: &[isize], order: Order, item_bytes: usize) -> bool {
     let axes = shape.iter().zip(strides);
-    shape.contains(&0)
-        || match order {
-            Order::C => packed_bytes(item_bytes, axes.rev()),
-            Order::F => packed_bytes(item_bytes, axes),
-        }
-        .is_some()
+    let packed = match order {
+        Order::C => packed_bytes(item_bytes, axes.rev()),
+        Order::F => packed_bytes(item_bytes, axes),
+    };
+    packed.is_some() || shape.contains(&0)
 }
 
 /// Bytes of elements that lie packed along these axes, the innermost first; `None` if they do not, or
@@ -152,12 +151,6 @@ pub(crate) fn packed_bytes<'a>(
         bytes = bytes.checked_mul(len)?;
     }
     (bytes <= isize::MAX as usize).then_some(bytes)
-}
-
-/// Whether an axis of this stride goes on where `len` steps of the `inner` stride end.
-#[inline]
-pub(crate) fn steps_on(stride: isize, len: usize, inner: isize) -> bool {
-    isize::try_from(len).ok().and_then(|len| inner.checked_mul(len)) == Some(stride)
 }
 
 /// Writes the strides of contiguous elements, one for each length of `shape`; an empty axis counts as

@@ -18,14 +18,43 @@ pub fn extent<S: Borrow<isize>>(
     strides: impl IntoIterator<Item = S>,
     item_bytes: usize,
 ) -> Option<Range<isize>> {
-    if shape.contains(&0) {
-        return Some(0..0);
+    match starts(shape, strides) {
+        Starts::Within(low, high) => {
+            Some(low..high.checked_add(isize::try_from(item_bytes).ok()?)?)
+        }
+        Starts::None => Some(0..0),
+        Starts::Outside => None,
     }
-    let (mut low, mut high) = (0_isize, isize::try_from(item_bytes).ok()?);
+}
+
+/// Where elements begin, in bytes from the first one.
+pub(crate) enum Starts {
+    /// From the lowest, 0 or less, to the highest, 0 or more.
+    Within(isize, isize),
+    /// There are no elements.
+    None,
+    /// Past `isize`.
+    Outside,
+}
+
+#[inline(always)]
+pub(crate) fn starts<S: Borrow<isize>>(
+    shape: &[usize],
+    strides: impl IntoIterator<Item = S>,
+) -> Starts {
+    let (mut low, mut high) = (0_isize, 0_isize);
     for (&len, stride) in shape.iter().zip(strides) {
-        let reach = isize::try_from(len - 1).ok()?.checked_mul(*stride.borrow())?;
-        let side = if reach < 0 { &mut low } else { &mut high };
-        *side = side.checked_add(reach)?;
+        if len == 0 {
+            return Starts::None;
+        }
+        let last = isize::try_from(len - 1).ok();
+        let reach = last.and_then(|last| last.checked_mul(*stride.borrow()));
+        let side = if reach < Some(0) { &mut low } else { &mut high };
+        match reach.and_then(|reach| side.checked_add(reach)) {
+            Some(sum) => *side = sum,
+            None if shape.contains(&0) => return Starts::None,
+            None => return Starts::Outside,
+        }
     }
-    Some(low..high)
+    Starts::Within(low, high)
 }

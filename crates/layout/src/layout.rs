@@ -14,7 +14,7 @@ use core::ops::Range;
 use smallvec::SmallVec;
 
 use crate::error::LayoutError;
-use crate::extent::extent;
+use crate::extent::{Starts, extent, starts};
 use crate::shape::{Shape, Strides};
 use crate::size::check_size;
 
@@ -127,11 +127,14 @@ impl Layout {
     /// Empty, and starting at the offset, if there are no elements.
     #[inline]
     pub fn byte_range(&self, item_bytes: usize) -> Range<usize> {
-        // Cannot fail: the layout was checked with items of no bytes at least.
-        let starts = extent(&self.shape, &self.strides, 0).unwrap_or(0..0);
-        let item_bytes = if self.is_empty() { 0 } else { item_bytes };
-        let last = self.offset.wrapping_add_signed(starts.end);
-        self.offset.wrapping_add_signed(starts.start)..last.saturating_add(item_bytes)
+        match starts(&self.shape, &self.strides) {
+            Starts::Within(low, high) => {
+                let last = self.offset.wrapping_add_signed(high);
+                self.offset.wrapping_add_signed(low)..last.saturating_add(item_bytes)
+            }
+            // Outside no layout is.
+            Starts::None | Starts::Outside => self.offset..self.offset,
+        }
     }
 
     /// Byte offset of the element at `index`, `None` if there is no such element.

@@ -3,11 +3,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::contiguous::{Order, packed_strides, steps_on};
+use crate::contiguous::{Order, packed_strides};
 use crate::error::LayoutError;
 use crate::layout::Layout;
 use crate::shape::{Shape, Strides};
 use crate::size::check_size;
+use crate::walk::steps_on;
 
 impl Layout {
     /// The view with the same elements, in C order, in another shape (`a.reshape(shape)`); one

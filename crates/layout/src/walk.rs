@@ -4,8 +4,6 @@ use core::cmp::Reverse;
 
 use smallvec::SmallVec;
 
-use crate::contiguous::steps_on;
-
 /// An axis along which two sides are walked together, one of them read, the other written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalkAxis {
@@ -145,19 +143,12 @@ impl Walk {
             _ => false,
         }
     }
+}
 
-    /// Whether each step of the destination clears all that the narrower ones reach: no element lies
-    /// between others. Sufficient, not necessary, for no byte to be reached twice.
-    #[inline]
-    #[must_use]
-    pub fn is_nested(&self) -> bool {
-        let mut reach = 0_isize;
-        self.axes.iter().rev().all(|axis| {
-            let clears = axis.destination > reach;
-            reach = reach.saturating_add(axis.offsets(axis.len - 1).1);
-            clears
-        })
-    }
+/// Whether an axis of this stride goes on where `len` steps of the `inner` stride end.
+#[inline]
+pub(crate) fn steps_on(stride: isize, len: usize, inner: isize) -> bool {
+    isize::try_from(len).ok().and_then(|len| inner.checked_mul(len)) == Some(stride)
 }
 
 #[inline]

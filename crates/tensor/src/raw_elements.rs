@@ -7,7 +7,7 @@ use ndarray::{
     StrideShape,
 };
 use ndbridge_dtype::{DType, Element};
-use ndbridge_layout::{Order, Walk, extent, is_packed, saturating_len};
+use ndbridge_layout::{Order, extent, is_nested, is_packed, saturating_len};
 use ndbridge_storage::Region;
 
 use crate::error::TensorError;
@@ -96,9 +96,7 @@ impl<'a> RawElements<'a> {
     /// # Errors
     /// [`TensorError::Interleaved`].
     pub fn check_write(&self, item_bytes: usize) -> Result<(), TensorError> {
-        let is_nested =
-            || Walk::of_one(self.shape, self.strides).is_none_or(|walk| walk.is_nested());
-        if self.is_contiguous(Order::C, item_bytes) || is_nested() {
+        if is_nested(self.shape, self.strides) {
             return Ok(());
         }
         let (shape, strides) = (self.shape.to_vec(), self.strides.to_vec());

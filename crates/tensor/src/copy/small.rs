@@ -1,10 +1,11 @@
 //! Copies of few elements, for which a schedule would cost more than it gains.
 
-use ndbridge_layout::{WalkAxes, WalkAxis, WalkCursor, saturating_len};
+use ndbridge_layout::{WalkAxes, WalkAxis, WalkCursor};
 
 use super::kernels;
 use super::level::Level;
 use super::side::Side;
+use super::work::Along;
 
 /// Copies, or converts, a few elements; the name of the kernel.
 ///
@@ -41,13 +42,18 @@ pub(super) unsafe fn copy_few(
     let steps = source.strides.iter().zip(destination.strides);
     let axis = |(&len, (&source, &destination))| WalkAxis { len, source, destination };
     let axes: WalkAxes = shape.iter().zip(steps).map(axis).collect();
-    let mut cursor = WalkCursor::at(&axes, 0);
-    for _ in 0..saturating_len(shape) {
+    let (row, outer) =
+        axes.split_last().map_or((WalkAxis::ONE, &[][..]), |(&row, rest)| (row, rest));
+    let mut cursor = WalkCursor::at(outer, 0);
+    for _ in 0..outer.iter().map(|axis| axis.len).product() {
         let (at, to) = cursor.offsets();
         let (from, to) = (source.ptr.wrapping_offset(at), destination.ptr.wrapping_offset(to));
-        // SAFETY: one element of each side, promised by the caller.
-        unsafe { std::ptr::copy_nonoverlapping(from, to, source.dtype.item_bytes()) };
-        cursor.advance(&axes);
+        for index in 0..row.len {
+            let (from, to) = row.at(from, to, index);
+            // SAFETY: one element of each side, promised by the caller.
+            unsafe { std::ptr::copy_nonoverlapping(from, to, source.dtype.item_bytes()) };
+        }
+        cursor.advance(outer);
     }
     "general"
 }
