@@ -32,7 +32,7 @@ pub(super) unsafe fn copy(
 ) -> Result<(), StorageError> {
     let (from, to) = (source.dtype, destination.dtype);
     let mut axes = Axes::from(walk.axes());
-    let at = Place {
+    let at = Starts {
         source: source.address.wrapping_add_signed(walk.source_start) as u64,
         destination: destination.address.wrapping_add_signed(walk.destination_start) as u64,
     };
@@ -51,12 +51,12 @@ pub(super) unsafe fn copy(
 
 /// Where both sides begin.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Starts {
     source: u64,
     destination: u64,
 }
 
-impl Place {
+impl Starts {
     fn step(self, axis: Axis, index: usize) -> Self {
         let by = |step: isize| (step as i64).wrapping_mul(index as i64);
         Self {
@@ -77,7 +77,7 @@ fn one_block(axes: &[Axis], item_bytes: usize) -> Option<usize> {
 }
 
 /// Rewrites the axes for the widest elements that the copy can move at once.
-fn widen(axes: &mut Axes, at: Place, item_bytes: usize) -> Width {
+fn widen(axes: &mut Axes, at: Starts, item_bytes: usize) -> Width {
     let item = item_bytes as isize;
     // The bytes that lie together on both sides: an item, or a run of them.
     let together = match axes.last() {
@@ -103,7 +103,7 @@ fn widen(axes: &mut Axes, at: Place, item_bytes: usize) -> Width {
 unsafe fn strided(
     enqueue: &Enqueue<'_>,
     axes: &[Axis],
-    at: Place,
+    at: Starts,
     width: Width,
 ) -> Result<(), StorageError> {
     if let Some((rows, cols)) = tiled(axes, width) {
@@ -145,7 +145,7 @@ fn tiled(axes: &[Axis], width: Width) -> Option<(usize, usize)> {
 unsafe fn cast(
     enqueue: &Enqueue<'_>,
     axes: &[Axis],
-    at: Place,
+    at: Starts,
     from: DType,
     to: DType,
 ) -> Result<(), StorageError> {
@@ -169,14 +169,14 @@ pub(super) unsafe fn fill(
 ) -> Result<(), StorageError> {
     let address = destination.address.wrapping_add_signed(walk.destination_start) as u64;
     let mut axes = Axes::from(walk.axes());
-    let start = Place { source: address, destination: address };
+    let start = Starts { source: address, destination: address };
     let value = &widened(value, &mut axes, start);
     let steps = axes.iter().fold(0, |all, axis| all | axis.destination);
     let width = Width::dividing(value.len() as u64 | steps as u64 | start.destination);
     // Where an item is not aligned to its size it is written in pieces.
     for (piece, bytes) in value.chunks_exact(width.bytes()).enumerate() {
         let offset = (piece * width.bytes()) as u64;
-        let at = Place { destination: start.destination + offset, ..start };
+        let at = Starts { destination: start.destination + offset, ..start };
         let mut wide = [0_u8; 16];
         wide[..bytes.len()].copy_from_slice(bytes);
         in_launches(&axes, at, &mut |dims, at| {
@@ -189,7 +189,7 @@ pub(super) unsafe fn fill(
 
 /// The value, repeated as often as 16 bytes hold and a block without gaps allows; the axes are those
 /// of the wider elements then.
-fn widened(value: &[u8], axes: &mut Axes, start: Place) -> Vec<u8> {
+fn widened(value: &[u8], axes: &mut Axes, start: Starts) -> Vec<u8> {
     let item_bytes = value.len();
     let [run] = axes.as_mut_slice() else { return value.to_vec() };
     if run.destination != item_bytes as isize {
@@ -209,8 +209,8 @@ fn as_dim(axis: Axis) -> Option<Dim> {
 /// Calls `visit` with parts that a launch can do, which together are all elements.
 fn in_launches(
     axes: &[Axis],
-    at: Place,
-    visit: &mut dyn FnMut(Dims, Place) -> Result<(), StorageError>,
+    at: Starts,
+    visit: &mut dyn FnMut(Dims, Starts) -> Result<(), StorageError>,
 ) -> Result<(), StorageError> {
     let whole = axes.iter().map(|&axis| as_dim(axis)).collect::<Option<Axes8>>();
     if let Some(dims) = whole.and_then(|dims| Dims::new(&dims)) {
@@ -242,10 +242,10 @@ type Axes8 = SmallVec<[Dim; MAX_DIMS]>;
 unsafe fn launch<P>(
     enqueue: &Enqueue<'_>,
     launch: &Launch,
-    at: Place,
+    at: Starts,
     parameters: P,
 ) -> Result<(), StorageError> {
-    let Place { mut source, mut destination } = at;
+    let Starts { mut source, mut destination } = at;
     let mut parameters = parameters;
     let pointers: &mut [*mut c_void] = &mut [
         (&raw mut destination).cast(),
@@ -261,7 +261,7 @@ unsafe fn launch<P>(
 unsafe fn launch_fill(
     enqueue: &Enqueue<'_>,
     launch: &Launch,
-    at: Place,
+    at: Starts,
     value: [u8; 16],
     dims: Dims,
 ) -> Result<(), StorageError> {

@@ -22,6 +22,7 @@ mod swap;
 #[cfg(test)]
 #[expect(unsafe_code, reason = "runs schedules on vectors of its own")]
 mod tests;
+#[expect(unsafe_code, reason = "says what kernels ask of their callers, and calls them")]
 mod work;
 
 pub(crate) use fresh::gapless;

@@ -187,7 +187,7 @@ impl Schedule {
     #[inline]
     unsafe fn call(&self, source: *const u8, destination: *mut u8, units: Range<usize>) {
         // SAFETY: promised by the caller.
-        unsafe { (self.kernel)(&self.work, source, destination, units) }
+        unsafe { self.work.by(self.kernel, source, destination, units) }
     }
 
     fn settle(&self) {

@@ -49,6 +49,24 @@ pub(super) struct Work {
     pub(super) stage: Option<Stage>,
 }
 
+impl Work {
+    /// Has `kernel` do the part that the range names.
+    ///
+    /// # Safety
+    /// As [`Kernel`].
+    #[inline(always)]
+    pub(super) unsafe fn by(
+        &self,
+        kernel: Kernel,
+        from: *const u8,
+        to: *mut u8,
+        range: Range<usize>,
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe { kernel(self, from, to, range) }
+    }
+}
+
 /// How planes are put together until the destination has long runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stage {

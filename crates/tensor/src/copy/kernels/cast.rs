@@ -56,7 +56,7 @@ pub(super) unsafe fn cast_run<V: Vector>(
                 let from = cast.units.at(from, gathered, start).0;
                 let inner = Work { stream: false, ..*work };
                 // SAFETY: elements of the range, to a chunk with room for as many.
-                unsafe { gather(&inner, from, gathered, 0..len) };
+                unsafe { inner.by(gather, from, gathered, 0..len) };
                 gathered.cast_const()
             }
         };
@@ -124,7 +124,7 @@ pub(super) unsafe fn cast_plane<V: Vector>(
             (inner.col.len, inner.col.destination) = (cols, (len * work.item_bytes) as isize);
             let units = if cast.gathers_rows { len } else { cols };
             // SAFETY: a tile of the plane, to room for it.
-            unsafe { gather(&inner, from, tile, 0..units) };
+            unsafe { inner.by(gather, from, tile, 0..units) };
             for col in 0..cols {
                 let elements = tile.wrapping_add(col * len * work.item_bytes);
                 let to = work.col.at(from, to, col).1;

@@ -66,7 +66,7 @@ pub(super) unsafe fn staged<V: Vector>(
                 let (from, to) =
                     (mid.at(from, to, plane).0, block.wrapping_add(plane * plane_step));
                 // SAFETY: a part of a plane, to its places in the block.
-                unsafe { (stage.gather)(&inner, from, to, 0..cols) };
+                unsafe { inner.by(stage.gather, from, to, 0..cols) };
             }
             let (runs, run) = if is_one_run { (1, cols) } else { (cols, 1) };
             let run = run * planes * row_bytes;
