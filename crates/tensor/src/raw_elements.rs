@@ -171,12 +171,16 @@ impl<'a> RawElements<'a> {
         if self.is_empty() {
             return (ptr::NonNull::dangling().as_ptr(), shape.into());
         }
-        let mut strides = D::zeros(self.shape.len());
+        let (mut strides, mut is_reversed) = (D::zeros(self.shape.len()), false);
         for (to, (_, stride)) in strides.slice_mut().iter_mut().zip(self.steps()) {
             *to = stride.unsigned_abs() / size_of::<T>();
+            is_reversed |= stride < 0;
         }
-        let bytes = extent(self.shape, self.strides, size_of::<T>()).expect("elements in memory");
-        (self.ptr.wrapping_offset(bytes.start).cast(), shape.strides(strides))
+        let lowest = match is_reversed {
+            true => extent(self.shape, self.strides, 0).expect("elements in memory").start,
+            false => 0,
+        };
+        (self.ptr.wrapping_offset(lowest).cast(), shape.strides(strides))
     }
 
     fn reversed_axes(&self) -> impl Iterator<Item = Axis> {
@@ -185,6 +189,7 @@ impl<'a> RawElements<'a> {
         axes.filter(move |(_, (_, step))| !is_empty && *step < 0).map(|(axis, _)| axis)
     }
 
+    #[inline]
     fn check_strides(&self, item_bytes: usize) -> Result<(), TensorError> {
         let odd = self
             .axes()
