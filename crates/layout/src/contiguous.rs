@@ -1,6 +1,7 @@
 //! Packed layouts: their strides, and whether a layout is one.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::error::LayoutError;
 use crate::layout::Layout;
@@ -64,7 +65,9 @@ impl Layout {
             return Self::contiguous(&self.shape, new_item_bytes, Order::F);
         }
         check_size(&self.shape, new_item_bytes)?;
-        let strides = nested_strides(&self.shape, &self.sorted_axes(), new_item_bytes);
+        let mut axes: Shape = (0..self.ndim()).rev().collect();
+        self.sort_by_stride(&mut axes);
+        let strides = nested_strides(&self.shape, &axes, new_item_bytes);
         Ok(Self { shape: self.shape.clone(), strides, offset: 0 })
     }
 
@@ -103,14 +106,14 @@ impl Layout {
     }
 
     /// Axes from the narrowest stride to the widest; of equal ones the later axis first.
-    pub fn axes_by_stride(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
-        self.sorted_axes().into_iter()
+    pub fn axes_by_stride(&self) -> Vec<usize> {
+        let mut axes = (0..self.ndim()).rev().collect::<Vec<_>>();
+        self.sort_by_stride(&mut axes);
+        axes
     }
 
-    fn sorted_axes(&self) -> Shape {
-        let mut axes: Shape = (0..self.ndim()).rev().collect();
+    fn sort_by_stride(&self, axes: &mut [usize]) {
         axes.sort_by_key(|&axis| self.strides[axis].wrapping_abs());
-        axes
     }
 }
 

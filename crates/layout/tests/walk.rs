@@ -121,7 +121,7 @@ proptest! {
         } else if !one.is_empty() {
             prop_assert!(!one.offsets().eq(other.offsets()));
         }
-        let mut axes: Vec<usize> = one.axes_by_stride().collect();
+        let mut axes = one.axes_by_stride();
         prop_assert!(axes.is_sorted_by_key(|&axis| one.strides()[axis].unsigned_abs()));
         axes.sort_unstable();
         prop_assert!(axes.into_iter().eq(0..one.ndim()));

@@ -200,7 +200,8 @@ impl Gapless {
         if !layout.is_block(item_bytes) || !first_byte.is_multiple_of(item_bytes) {
             return None;
         }
-        let axes: Vec<usize> = layout.axes_by_stride().rev().collect();
+        let mut axes = layout.axes_by_stride();
+        axes.reverse();
         let mut position = vec![0; shape.len()];
         axes.iter().enumerate().for_each(|(sorted, &axis)| position[axis] = sorted);
         Some(Self {
