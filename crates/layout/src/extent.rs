@@ -18,17 +18,15 @@ pub fn extent<S: Borrow<isize>>(
     strides: impl IntoIterator<Item = S>,
     item_bytes: usize,
 ) -> Option<Range<isize>> {
-    match starts(shape, strides) {
-        Starts::Within(low, high) => {
-            Some(low..high.checked_add(isize::try_from(item_bytes).ok()?)?)
-        }
-        Starts::None => Some(0..0),
-        Starts::Outside => None,
+    match reach(shape, strides) {
+        Reach::Within(low, high) => Some(low..high.checked_add(isize::try_from(item_bytes).ok()?)?),
+        Reach::None => Some(0..0),
+        Reach::Outside => None,
     }
 }
 
 /// Where elements begin, in bytes from the first one.
-pub(crate) enum Starts {
+pub(crate) enum Reach {
     /// From the lowest, 0 or less, to the highest, 0 or more.
     Within(isize, isize),
     /// There are no elements.
@@ -38,23 +36,23 @@ pub(crate) enum Starts {
 }
 
 #[inline(always)]
-pub(crate) fn starts<S: Borrow<isize>>(
+pub(crate) fn reach<S: Borrow<isize>>(
     shape: &[usize],
     strides: impl IntoIterator<Item = S>,
-) -> Starts {
+) -> Reach {
     let (mut low, mut high) = (0_isize, 0_isize);
     for (&len, stride) in shape.iter().zip(strides) {
         if len == 0 {
-            return Starts::None;
+            return Reach::None;
         }
         let last = isize::try_from(len - 1).ok();
-        let reach = last.and_then(|last| last.checked_mul(*stride.borrow()));
-        let side = if reach < Some(0) { &mut low } else { &mut high };
-        match reach.and_then(|reach| side.checked_add(reach)) {
+        let far = last.and_then(|last| last.checked_mul(*stride.borrow()));
+        let side = if far < Some(0) { &mut low } else { &mut high };
+        match far.and_then(|far| side.checked_add(far)) {
             Some(sum) => *side = sum,
-            None if shape.contains(&0) => return Starts::None,
-            None => return Starts::Outside,
+            None if shape.contains(&0) => return Reach::None,
+            None => return Reach::Outside,
         }
     }
-    Starts::Within(low, high)
+    Reach::Within(low, high)
 }

@@ -14,7 +14,7 @@ use core::ops::Range;
 use smallvec::SmallVec;
 
 use crate::error::LayoutError;
-use crate::extent::{Starts, extent, starts};
+use crate::extent::{Reach, extent, reach};
 use crate::shape::{Shape, Strides};
 use crate::size::check_size;
 
@@ -127,13 +127,13 @@ impl Layout {
     /// Empty, and starting at the offset, if there are no elements.
     #[inline]
     pub fn byte_range(&self, item_bytes: usize) -> Range<usize> {
-        match starts(&self.shape, &self.strides) {
-            Starts::Within(low, high) => {
+        match reach(&self.shape, &self.strides) {
+            Reach::Within(low, high) => {
                 let last = self.offset.wrapping_add_signed(high);
                 self.offset.wrapping_add_signed(low)..last.saturating_add(item_bytes)
             }
             // Outside no layout is.
-            Starts::None | Starts::Outside => self.offset..self.offset,
+            Reach::None | Reach::Outside => self.offset..self.offset,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Memory from outside, as its producer describes it: the one way in.
 
 use ndbridge_dtype::{ByteOrder, DType};
-use ndbridge_layout::{Layout, Order};
+use ndbridge_layout::{Layout, Order, extent, saturating_len};
 use ndbridge_storage::{Device, Foreign, ForeignAccess, Mutability, Region, Storage, StorageError};
 use smallvec::SmallVec;
 
@@ -11,7 +11,8 @@ use crate::raw_elements::RawElements;
 use crate::tensor::Tensor;
 
 /// Pointer, shape, byte strides and data type of elements that somebody else owns, whatever protocol
-/// told of them: a NumPy array, a DLPack structure, a buffer.
+/// told of them: a NumPy array, a DLPack structure, a buffer. Why it is no
+/// [`Layout`]: it has a pointer, and shape and strides that nobody has checked.
 ///
 /// Nothing is believed yet: whoever fills it in says what the producer said.
 /// [`check`](Self::check) refuses what no memory can be, and [`into_tensor`](Self::into_tensor) makes a
@@ -69,23 +70,14 @@ impl Outside {
     /// Number of elements; at the most `usize::MAX`.
     #[inline]
     pub fn len(&self) -> usize {
-        self.shape.iter().fold(1, |len: usize, &axis| len.saturating_mul(axis))
+        saturating_len(&self.shape)
     }
 
-    /// Bytes below element `[0, .., 0]`, and bytes in all, that the elements span.
+    /// Bytes below element `[0, .., 0]`, and bytes in all, that the elements span; `None` past `isize`.
     #[inline]
-    fn extent(&self) -> (usize, usize) {
-        if self.is_empty() {
-            return (0, 0);
-        }
-        let (mut below, mut above) = (0_usize, self.dtype.item_bytes());
-        for (&len, &stride) in self.shape.iter().zip(&self.strides) {
-            // What overflows here, `Layout::new` refuses.
-            let reach = stride.unsigned_abs().saturating_mul(len - 1);
-            let side = if stride < 0 { &mut below } else { &mut above };
-            *side = side.saturating_add(reach);
-        }
-        (below, below.saturating_add(above))
+    fn extent(&self) -> Option<(usize, usize)> {
+        let bytes = extent(&self.shape, &self.strides, self.dtype.item_bytes())?;
+        Some((bytes.start.unsigned_abs(), bytes.end.abs_diff(bytes.start)))
     }
 
     /// Whether any memory can be as described. Nothing is read.
@@ -100,7 +92,8 @@ impl Outside {
     // Inlined, as what is just written is moved slowly.
     #[inline(always)]
     fn span(&self) -> Result<(*mut u8, usize, Layout), TensorError> {
-        let (below, len_bytes) = self.extent();
+        // What has no extent, `Layout::new` refuses.
+        let (below, len_bytes) = self.extent().unwrap_or_default();
         let layout = Layout::new(&self.shape, &self.strides, below, self.dtype.item_bytes())?;
         let address = self.ptr.addr();
         if below > address {
@@ -113,7 +106,7 @@ impl Outside {
     /// First and past-the-last address of the elements; `None` if there are none.
     #[inline]
     pub fn addresses(&self) -> Option<(usize, usize)> {
-        let (below, len_bytes) = self.extent();
+        let (below, len_bytes) = self.extent()?;
         let start = self.ptr.addr().checked_sub(below)?;
         (len_bytes > 0).then_some((start, start.checked_add(len_bytes)?))
     }
