@@ -384,6 +384,21 @@ fn mut_5_plain_copies_keep_the_byte_and_good_parts_are_read() {
     assert_eq!(tensor.to_vec::<bool>().unwrap(), [false; 4]);
 }
 
+/// Whichever way its axes run, a block is looked at from its lowest byte on, and no byte around it.
+#[test]
+fn mut_5_a_block_is_looked_at_where_it_lies() {
+    let all = Tensor::from_vec(vec![2_u8, 1, 0, 0, 1, 2]).reinterpret(DType::Bool).unwrap();
+    for (part, is_good) in [(s![1..5], true), (s![..4], false), (s![2..], false)] {
+        let block = all.slice(part).unwrap().reshape(&[2, 2]).unwrap();
+        for axes in [&[][..], &[0], &[1], &[0, 1]] {
+            let flipped = block.flip(axes).unwrap();
+            for view in [flipped.transpose().unwrap(), flipped] {
+                assert_eq!(view.read::<bool>().is_ok(), is_good, "{part:?} {axes:?}");
+            }
+        }
+    }
+}
+
 /// A broadcast axis longer than any walk is looked at once.
 #[test]
 fn mut_5_the_check_of_a_huge_broadcast_ends() {
