@@ -166,21 +166,19 @@ fn join(axes: &mut WalkAxes) {
     axes.truncate(joined + 1);
 }
 
-/// A place on a walk: the offsets of both sides at one index of some axes.
+/// A place on a walk: one index of some axes.
 ///
 /// ```
 /// use ndbridge_layout::{WalkAxis, WalkCursor};
 /// let axis = |len, source, destination| WalkAxis { len, source, destination };
 /// let axes = [axis(2, 4, 12), axis(3, 8, 4)];
 /// let mut cursor = WalkCursor::at(&axes, 2); // index [0, 2]
-/// assert_eq!(cursor.offsets(), (16, 8));
-/// cursor.advance(&axes); // index [1, 0]
-/// assert_eq!(cursor.offsets(), (4, 12));
+/// assert_eq!(cursor.offsets(&axes), (16, 8));
+/// assert_eq!(cursor.advance(&axes), (-12, 4)); // to index [1, 0]
+/// assert_eq!(cursor.offsets(&axes), (4, 12));
 /// ```
 #[derive(Clone, Debug)]
 pub struct WalkCursor {
-    source: isize,
-    destination: isize,
     index: SmallVec<[usize; 4]>,
 }
 
@@ -189,39 +187,40 @@ impl WalkCursor {
     #[must_use]
     pub fn at(axes: &[WalkAxis], number: usize) -> Self {
         let mut rest = number;
-        let index = SmallVec::from_elem(0, axes.len());
-        let mut cursor = Self { source: 0, destination: 0, index };
-        for (index, axis) in cursor.index.iter_mut().zip(axes).rev() {
+        let mut index = SmallVec::from_elem(0, axes.len());
+        for (index, axis) in index.iter_mut().zip(axes).rev() {
             *index = rest % axis.len;
             rest /= axis.len;
-            let (source, destination) = axis.offsets(*index);
-            cursor.source = cursor.source.wrapping_add(source);
-            cursor.destination = cursor.destination.wrapping_add(destination);
         }
-        cursor
+        Self { index }
     }
 
-    /// Bytes from where the walk begins: of the source, of the destination.
-    #[inline(always)]
-    #[must_use]
-    pub fn offsets(&self) -> (isize, isize) {
-        (self.source, self.destination)
-    }
-
-    /// To the next index of the axes it was made for; from the last one to the first.
+    /// Bytes from where the axes begin to here: of the source, of the destination.
     #[inline]
-    pub fn advance(&mut self, axes: &[WalkAxis]) {
+    #[must_use]
+    pub fn offsets(&self, axes: &[WalkAxis]) -> (isize, isize) {
+        let offsets = self.index.iter().zip(axes).map(|(&index, axis)| axis.offsets(index));
+        offsets.fold((0, 0), |all, one| (all.0.wrapping_add(one.0), all.1.wrapping_add(one.1)))
+    }
+
+    /// To the next index of the axes it was made for, from the last one to the first: how many bytes
+    /// further that is on both sides.
+    #[inline(always)]
+    pub fn advance(&mut self, axes: &[WalkAxis]) -> (isize, isize) {
+        let (mut source, mut destination) = (0_isize, 0_isize);
         for (index, axis) in self.index.iter_mut().zip(axes).rev() {
             *index += 1;
             if *index < axis.len {
-                self.source = self.source.wrapping_add(axis.source);
-                self.destination = self.destination.wrapping_add(axis.destination);
-                return;
+                return (
+                    source.wrapping_add(axis.source),
+                    destination.wrapping_add(axis.destination),
+                );
             }
             *index = 0;
-            let (source, destination) = axis.offsets(axis.len - 1);
-            self.source = self.source.wrapping_sub(source);
-            self.destination = self.destination.wrapping_sub(destination);
+            let back = axis.offsets(axis.len - 1);
+            source = source.wrapping_sub(back.0);
+            destination = destination.wrapping_sub(back.1);
         }
+        (source, destination)
     }
 }

@@ -23,14 +23,17 @@ fn pairs(shape: &[usize], source: &[isize], destination: &[isize]) -> Vec<(isize
 fn walked(walk: &Walk) -> Vec<(isize, isize)> {
     let len = walk.axes().iter().map(|axis| axis.len).product();
     let mut cursor = WalkCursor::at(walk.axes(), 0);
+    let (mut source, mut destination) = (0, 0);
     let next = |number: usize| {
-        let (source, destination) = cursor.offsets();
-        assert_eq!(WalkCursor::at(walk.axes(), number).offsets(), cursor.offsets());
-        cursor.advance(walk.axes());
-        (walk.source_start + source, walk.destination_start + destination)
+        let here = (source, destination);
+        assert_eq!(WalkCursor::at(walk.axes(), number).offsets(walk.axes()), here);
+        assert_eq!(cursor.offsets(walk.axes()), here);
+        let step = cursor.advance(walk.axes());
+        (source, destination) = (source + step.0, destination + step.1);
+        (walk.source_start + here.0, walk.destination_start + here.1)
     };
     let all = (0..len).map(next).collect();
-    assert_eq!(cursor.offsets(), (0, 0), "from the last index to the first");
+    assert_eq!((source, destination), (0, 0), "from the last index to the first");
     all
 }
 

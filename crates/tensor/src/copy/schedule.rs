@@ -164,20 +164,19 @@ impl Schedule {
     pub(super) unsafe fn run_parts(&self, parts: Range<usize>) {
         let per_call = self.parts_of_call();
         let mut cursor = WalkCursor::at(&self.outer, parts.start / per_call);
+        let start = cursor.offsets(&self.outer);
+        let mut from = self.source.wrapping_offset(start.0);
+        let mut to = self.destination.wrapping_offset(start.1);
         let mut part = parts.start;
         while part < parts.end {
             let first = part % per_call;
             let count = (per_call - first).min(parts.end - part);
             let units = first * self.grain..self.units.min((first + count) * self.grain);
-            let (source, destination) = cursor.offsets();
-            let (from, to) = (
-                self.source.wrapping_offset(source),
-                self.destination.wrapping_offset(destination),
-            );
             // SAFETY: a part of a call at an index of the outer axes, promised by the caller.
             unsafe { self.call(from, to, units) };
             part += count;
-            cursor.advance(&self.outer);
+            let step = cursor.advance(&self.outer);
+            (from, to) = (from.wrapping_offset(step.0), to.wrapping_offset(step.1));
         }
         self.settle();
     }

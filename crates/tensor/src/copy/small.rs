@@ -45,15 +45,15 @@ pub(super) unsafe fn copy_few(
     let (row, outer) =
         axes.split_last().map_or((WalkAxis::ONE, &[][..]), |(&row, rest)| (row, rest));
     let mut cursor = WalkCursor::at(outer, 0);
+    let (mut from, mut to) = (source.ptr.cast_const(), destination.ptr);
     for _ in 0..outer.iter().map(|axis| axis.len).product() {
-        let (at, to) = cursor.offsets();
-        let (from, to) = (source.ptr.wrapping_offset(at), destination.ptr.wrapping_offset(to));
         for index in 0..row.len {
             let (from, to) = row.at(from, to, index);
             // SAFETY: one element of each side, promised by the caller.
             unsafe { std::ptr::copy_nonoverlapping(from, to, source.dtype.item_bytes()) };
         }
-        cursor.advance(outer);
+        let step = cursor.advance(outer);
+        (from, to) = (from.wrapping_offset(step.0), to.wrapping_offset(step.1));
     }
     "general"
 }
