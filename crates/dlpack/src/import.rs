@@ -4,6 +4,7 @@ use std::mem::offset_of;
 use std::ptr::NonNull;
 
 use ndbridge_dtype::{ByteOrder, DType};
+use ndbridge_layout::{Order, fill_contiguous_strides};
 use ndbridge_storage::{Device, ForeignAccess, Mutability};
 use ndbridge_tensor::{MAX_NDIM, Outside, Receipt, Tensor, TensorError};
 use smallvec::SmallVec;
@@ -329,7 +330,9 @@ fn strides_of(
         if version.is_some_and(|version| version.minor >= 2) {
             return Err(DlpackError::NullStrides { ndim: tensor.ndim });
         }
-        return contiguous_strides(shape, item_bytes as isize).ok_or(DlpackError::Overflow);
+        let mut strides = SmallVec::from_elem(0, shape.len());
+        let filled = fill_contiguous_strides(&mut strides, shape, item_bytes as usize, Order::C);
+        return filled.map(|()| strides).map_err(|_| DlpackError::Overflow);
     }
     let strides = counts("strides", tensor.strides, shape.len())?;
     let bytes = strides.into_iter().zip(shape).map(|(stride, &len)| {
@@ -342,16 +345,6 @@ fn strides_of(
         stride.and_then(|bytes| isize::try_from(bytes).ok()).ok_or(DlpackError::Overflow)
     });
     bytes.collect()
-}
-
-fn contiguous_strides(shape: &[usize], item_bytes: isize) -> Option<SmallVec<[isize; 4]>> {
-    let mut step = item_bytes;
-    let mut strides = SmallVec::from_elem(0, shape.len());
-    for (stride, &len) in strides.iter_mut().zip(shape).rev() {
-        *stride = step;
-        step = step.checked_mul(isize::try_from(len.max(1)).ok()?)?;
-    }
-    Some(strides)
 }
 
 /// The device that DLPack means by its numbers.

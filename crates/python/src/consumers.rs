@@ -210,17 +210,10 @@ fn walks(tensor: &Tensor) -> impl Iterator<Item = (usize, isize)> {
     tensor.shape().iter().copied().zip(tensor.strides().iter().copied())
 }
 
-/// Whether the elements fill one block, in whatever order of axes.
+/// Whether the elements fill one block, in whatever order of axes, none of which runs backwards.
 fn is_compact(tensor: &Tensor) -> bool {
-    let mut axes: Vec<(usize, isize)> = walks(tensor).filter(|&(len, _)| len > 1).collect();
-    axes.sort_unstable_by_key(|&(_, stride)| stride);
-    let mut step = tensor.dtype().item_bytes() as isize;
-    tensor.is_empty()
-        || axes.into_iter().all(|(len, stride)| {
-            let follows = stride == step;
-            step = step.wrapping_mul(len as isize);
-            follows
-        })
+    let is_upward = walks(tensor).all(|(len, stride)| len <= 1 || stride > 0);
+    tensor.is_empty() || is_upward && tensor.layout().is_block(tensor.dtype().item_bytes())
 }
 
 /// The same elements with the strides that contiguous ones have, also on axes of one element.

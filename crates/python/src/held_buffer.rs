@@ -9,7 +9,8 @@ use ndbridge_dtype::{ByteOrder, DType, Kind};
 use ndbridge_interpreter::{raised, to_py_err};
 use ndbridge_numpy::python::NdarrayError;
 use ndbridge_storage::{Device, Mutability};
-use ndbridge_tensor::{MAX_NDIM, Outside};
+use ndbridge_tensor::layout::fill_contiguous_strides;
+use ndbridge_tensor::{MAX_NDIM, Order, Outside};
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -104,12 +105,12 @@ impl<'py> HeldBuffer<'py> {
             // SAFETY: not null, so there is a stride for each axis while the view is held.
             return unsafe { counts(view.strides, view.ndim as usize) };
         }
-        let mut strides = self.shape();
-        let mut step = view.itemsize;
-        for stride in strides.iter_mut().rev() {
-            let len = std::mem::replace(stride, step);
-            step = step.wrapping_mul(len);
-        }
+        let lens: SmallVec<[usize; 4]> =
+            self.shape().iter().map(|&len| len.unsigned_abs()).collect();
+        let mut strides = SmallVec::from_elem(0, lens.len());
+        let item_bytes = view.itemsize.unsigned_abs();
+        // Past the address space only where there are no elements, and any stride will do.
+        let _ = fill_contiguous_strides(&mut strides, &lens, item_bytes, Order::C);
         strides
     }
 

@@ -152,7 +152,7 @@ fn format_asked(tensor: &Tensor, asked: Asked) -> PyResult<Option<&'static CStr>
 
 /// The strides to lend: those that contiguous elements usually have, also on axes of length 1, and
 /// without elements, where any stride would do. NumPy lends the same, for consumers that look at
-/// every stride.
+/// every stride. Not `layout`'s rule: past an axis of length 0 NumPy's are 0.
 fn lent_strides(tensor: &Tensor, asked: Asked) -> Vec<isize> {
     let (c, f) = (tensor.is_contiguous(Order::C), tensor.is_contiguous(Order::F));
     let mut strides = tensor.strides().to_vec();

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::Read;
 
 use ndbridge_dtype::{ByteOrder, DType, DTypeError, Refused, parse_type_string};
-use ndbridge_tensor::{MAX_NDIM, Order};
+use ndbridge_tensor::{Layout, MAX_NDIM, Order};
 
 use crate::error::NumpyError;
 use crate::npy::literal::{self, Fields};
@@ -234,12 +234,7 @@ impl std::fmt::Display for Tuple<'_> {
 /// Size of an array of that shape; `None` past `isize::MAX`. An axis of length 0 makes it 0, but
 /// the other axes still have to fit, as in NumPy.
 fn size_bytes(shape: &[usize], item_bytes: usize) -> Option<usize> {
-    let nonzero = shape.iter().filter(|&&length| length != 0);
-    let size = nonzero.copied().try_fold(item_bytes, usize::checked_mul)?;
-    if size > isize::MAX as usize {
-        return None;
-    }
-    Some(if shape.contains(&0) { 0 } else { size })
+    Layout::contiguous(shape, item_bytes, Order::C).ok()?.size_bytes(item_bytes).ok()
 }
 
 /// Whether the length after the prefix takes four bytes instead of two.

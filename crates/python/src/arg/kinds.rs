@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use ndarray::{ArrayView, ArrayViewMut, Dimension};
 use ndbridge_dtype::{DType, Element};
-use ndbridge_tensor::{RawElements, TensorError};
+use ndbridge_tensor::layout::{extent, fill_contiguous_strides};
+use ndbridge_tensor::{Order, RawElements, TensorError};
 
 use super::sealed;
 
@@ -131,16 +132,9 @@ fn addresses(
     strides: impl Iterator<Item = isize>,
     item_bytes: usize,
 ) -> Range<usize> {
-    if shape.contains(&0) {
-        return first..first;
-    }
-    let (mut start, mut end) = (first, first + item_bytes);
-    for (&len, stride) in shape.iter().zip(strides) {
-        // The elements lie in memory: nothing overflows.
-        let reach = stride.unsigned_abs() * (len - 1);
-        if stride < 0 { start -= reach } else { end += reach }
-    }
-    start..end
+    // The elements lie in memory: nothing overflows.
+    let bytes = extent(shape, strides, item_bytes).unwrap_or(0..0);
+    first.wrapping_add_signed(bytes.start)..first.wrapping_add_signed(bytes.end)
 }
 
 /// Elements of a type that is known only when the program runs.
@@ -172,11 +166,10 @@ impl<D: Dimension> Untyped<D> {
     }
 
     fn contiguous(ptr: *mut u8, shape: D, item_bytes: usize) -> Self {
-        let (mut strides, mut step) = (shape.clone(), item_bytes);
-        for (stride, &len) in strides.slice_mut().iter_mut().zip(shape.slice()).rev() {
-            *stride = step;
-            step *= len;
-        }
+        let mut strides = D::zeros(shape.ndim());
+        let steps = bytemuck::cast_slice_mut(strides.slice_mut());
+        let filled = fill_contiguous_strides(steps, shape.slice(), item_bytes, Order::C);
+        debug_assert!(filled.is_ok(), "the elements lie in memory");
         Self { ptr, shape, strides }
     }
 
