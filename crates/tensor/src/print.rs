@@ -34,7 +34,7 @@ use crate::tensor::Tensor;
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (shape, dtype) = (self.shape(), self.dtype());
-        match self.text() {
+        match self.printed() {
             Ok(text) => f.write_str(&text),
             Err(error) => write!(f, "tensor(<{error}>, shape={shape:?}, dtype={dtype})"),
         }
@@ -42,7 +42,24 @@ impl fmt::Display for Tensor {
 }
 
 impl Tensor {
-    fn text(&self) -> Result<String, TensorError> {
+    /// The values with shape and data type, as `Display` shows them; long axes are shortened.
+    ///
+    /// `Display` cannot fail, and says an error's text in place of the values; who has better words for
+    /// it asks here.
+    ///
+    /// ```
+    /// use ndbridge_tensor::Tensor;
+    /// let tensor = Tensor::from_vec(vec![1_i16, 2]);
+    /// assert_eq!(tensor.printed()?, "tensor([1, 2], dtype=int16)");
+    /// let guard = tensor.write::<i16>()?;
+    /// assert!(tensor.printed().is_err());
+    /// # drop(guard);
+    /// # Ok::<(), ndbridge_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// While the elements are borrowed for writing, for a `bool` that is none, and the driver's.
+    pub fn printed(&self) -> Result<String, TensorError> {
         let (shape, dtype) = (self.shape(), self.dtype());
         if self.device().is_host() {
             let elements = Elements::of(self)?;

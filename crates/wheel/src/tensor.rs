@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
-use ndbridge::python::{in_python_words, python_owner, to_numpy_with_base, to_py_err};
+use ndbridge::python::{python_owner, to_numpy_with_base, to_py_err};
 use ndbridge::storage::{Access, find_backend};
 use ndbridge::{Casting, CopyRule, Device, Order, Request, Scalar, Tensor, TensorError};
 use pyo3::exceptions::{PyBufferError, PyOverflowError, PyTypeError, PyValueError};
@@ -306,9 +306,13 @@ impl PyTensor {
         Ok(PyBool::new(py, is_equal).to_owned().into_any())
     }
 
-    fn __repr__(&self) -> String {
-        // A bool tensor with a byte other than 0 and 1 says so, and what to call.
-        in_python_words(self.tensor.to_string())
+    fn __repr__(&self, py: Python<'_>) -> String {
+        // Values that cannot be had now, and a bool that is none, say so in Python's words.
+        self.tensor.printed().unwrap_or_else(|error| {
+            let reason = to_py_err(error).into_value(py);
+            let (shape, dtype) = (self.tensor.shape(), self.tensor.dtype());
+            format!("tensor(<{reason}>, shape={shape:?}, dtype={dtype})")
+        })
     }
 }
 
