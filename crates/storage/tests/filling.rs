@@ -78,6 +78,18 @@ fn a_reader_that_lies_reads_zeros() {
 }
 
 #[test]
+#[cfg(unix)]
+#[cfg_attr(miri, ignore = "opens a folder")]
+fn the_error_of_the_system_is_given_and_what_was_read_stays() {
+    let mut folder = std::fs::File::open(std::env::temp_dir()).unwrap();
+    let mut filling = Storage::filling(8).unwrap();
+    filling.read_from(&mut &b"0123"[..]).unwrap();
+    let error = filling.read_from_file(&mut folder).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+    assert_eq!(filling.filled_bytes(), 4);
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "reads a file by calls of the system")]
 fn files_are_read_from_where_they_are() {
     let pattern = pattern(LEN_BYTES);
