@@ -1,8 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 #[cfg(feature = "npy")]
-mod atomic;
-#[cfg(feature = "npy")]
 mod error;
 #[cfg(all(feature = "npy", feature = "python"))]
 mod exceptions;

@@ -16,6 +16,7 @@ mod lent_borrow;
 #[expect(unsafe_code, reason = "a file mapping is memory that the file system can change")]
 mod map;
 mod owner;
+mod replace;
 #[expect(unsafe_code, reason = "holds the pointer: shares it between threads, looks at its bytes")]
 mod storage;
 
@@ -32,6 +33,7 @@ pub use error::to_host;
 pub use error::{BorrowError, StorageError};
 pub use foreign::{Foreign, ForeignAccess};
 pub use lent_borrow::LentBorrow;
+pub use replace::replace_file;
 pub use storage::{Storage, WeakStorage};
 
 pub use ndbridge_ledger::{self as ledger, BorrowKind, Gate, GateError, MapMode, fork, gate};

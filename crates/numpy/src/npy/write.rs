@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
+use ndbridge_storage::replace_file;
 use ndbridge_tensor::{CopyOrder, Index, Order, Tensor};
 
-use crate::atomic;
-use crate::error::NumpyError;
+use crate::error::{NumpyError, Place};
 use crate::npy::header::Header;
 use crate::reason::FormatError;
 
@@ -25,7 +25,8 @@ const PIECE_BYTES: usize = 1 << 20;
 /// The system refuses; the tensor cannot be read; its dtype has no NumPy type code. In all these
 /// cases the old file is as it was.
 pub fn save(path: impl AsRef<Path>, tensor: &Tensor) -> Result<(), NumpyError> {
-    atomic::save(path.as_ref(), |file| write(file, tensor))
+    let path = path.as_ref();
+    replace_file(path, |file| write(file, tensor)).map_err(|error| error.at(&Place::file(path)))
 }
 
 /// Writes a tensor to a stream, byte for byte as `np.save` writes it.

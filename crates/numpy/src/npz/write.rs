@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use ndbridge_storage::replace_file;
 use ndbridge_tensor::Tensor;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::atomic;
-use crate::error::NumpyError;
+use crate::error::{NumpyError, Place};
 use crate::npy;
 use crate::room;
 
@@ -35,7 +35,9 @@ pub fn save<'a, N: AsRef<str>>(
     path: impl AsRef<Path>,
     arrays: impl IntoIterator<Item = (N, &'a Tensor)>,
 ) -> Result<(), NumpyError> {
-    atomic::save(path.as_ref(), |file| write(BufWriter::new(file), arrays))
+    let path = path.as_ref();
+    replace_file(path, |file| write(BufWriter::new(file), arrays))
+        .map_err(|error| error.at(&Place::file(path)))
 }
 
 /// As [`save`], deflated. Smaller, but each array has to be unpacked to be read.
@@ -46,7 +48,9 @@ pub fn save_compressed<'a, N: AsRef<str>>(
     path: impl AsRef<Path>,
     arrays: impl IntoIterator<Item = (N, &'a Tensor)>,
 ) -> Result<(), NumpyError> {
-    atomic::save(path.as_ref(), |file| write_compressed(BufWriter::new(file), arrays))
+    let path = path.as_ref();
+    replace_file(path, |file| write_compressed(BufWriter::new(file), arrays))
+        .map_err(|error| error.at(&Place::file(path)))
 }
 
 /// Writes an archive as [`save`] does to a stream, which has to be at its start.

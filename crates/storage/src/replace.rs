@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::error::{NumpyError, Place};
-
 /// Longest chain of symbolic links that is followed, as in Linux.
 const MAX_LINKS: usize = 40;
 
@@ -16,17 +14,13 @@ const MAX_LINKS: usize = 40;
 /// A symbolic link stays and what it points to is replaced. The permissions of a replaced file
 /// are kept; a new file gets what the process gives its files. What is no regular file (a pipe,
 /// `/dev/null`) cannot be replaced and is written directly.
-pub(crate) fn save(
+///
+/// # Errors
+/// The system's, or what `write` gives; the old file is as it was, and no temporary one is left.
+pub fn replace_file<E: From<io::Error>>(
     path: &Path,
-    write: impl FnOnce(&mut File) -> Result<(), NumpyError>,
-) -> Result<(), NumpyError> {
-    save_at(path, write).map_err(|error| error.at(&Place::file(path)))
-}
-
-fn save_at(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> Result<(), NumpyError>,
-) -> Result<(), NumpyError> {
+    write: impl FnOnce(&mut File) -> Result<(), E>,
+) -> Result<(), E> {
     let old = match fs::metadata(path) {
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
