@@ -1,19 +1,39 @@
-//! Saving so that the old file or the new one is there, never half of one.
+//! Atomic replacement of files: the old file or the new one is there, never half of one.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
+use std::path::{Path, PathBuf, absolute};
 
 /// Longest chain of symbolic links that is followed, as in Linux.
 const MAX_LINKS: usize = 40;
 
+/// Names that are tried for a temporary file; each is 64 random bits.
+const MAX_NAMES: usize = 100;
+
 /// Writes a file by `write` into a temporary file beside `path`, then moves it to `path`.
 ///
 /// A symbolic link stays and what it points to is replaced. The permissions of a replaced file
-/// are kept; a new file gets what the process gives its files. What is no regular file (a pipe,
-/// `/dev/null`) cannot be replaced and is written directly.
+/// are kept; a new file gets what the process gives its files. Who has the old file open or mapped
+/// keeps the old file. What is no regular file (a pipe, `/dev/null`) cannot be replaced and is
+/// written directly. A process that is killed meanwhile leaves a file `.ndbridge-*` behind.
+///
+/// ```
+/// use std::io::{self, Write as _};
+///
+/// use ndbridge_storage::replace_file;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = &folder.path().join("numbers");
+/// replace_file(path, |file| file.write_all(b"1 2 3"))?;
+///
+/// let failed = replace_file(path, |file| {
+///     file.write_all(b"4 5")?;
+///     Err(io::Error::other("no more numbers"))
+/// });
+/// assert_eq!(failed.unwrap_err().to_string(), "no more numbers");
+/// assert_eq!(std::fs::read(path)?, b"1 2 3"); // not "4 5"
+/// # io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// The system's, or what `write` gives; the old file is as it was, and no temporary one is left.
@@ -33,41 +53,56 @@ pub fn replace_file<E: From<io::Error>>(
             return write(&mut file);
         }
     }
-    let target = follow_links(path)?;
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = temporary_file(folder)?;
-    write(file.as_file_mut())?;
+    // Another thread may change the current folder meanwhile.
+    let target = absolute(follow_links(path)?)?;
+    let folder = target.parent().ok_or(io::ErrorKind::IsADirectory).map_err(io::Error::from)?;
+    let mut temporary = Temporary::create(folder)?;
+    write(&mut temporary.file)?;
     if let Some(old) = old {
-        file.as_file().set_permissions(old.permissions())?;
+        temporary.file.set_permissions(old.permissions())?;
     }
-    file.as_file().sync_all()?;
-    file.persist(&target).map_err(|error| error.error)?;
+    temporary.file.sync_all()?;
+    temporary.move_to(&target)?;
     sync_folder(folder);
     Ok(())
 }
 
-fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ndbridge-");
-    if let Some(permissions) = usual_permissions() {
-        builder.permissions(permissions);
+/// A new file that is removed when dropped, unless it was moved.
+struct Temporary {
+    file: File,
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn create(folder: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        for _ in 0..MAX_NAMES {
+            // A forked child has the random state of its parent, and another number.
+            let random = RandomState::new().hash_one(std::process::id());
+            let path = folder.join(format!(".ndbridge-{random:016x}"));
+            match options.open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                opened => return Ok(Self { file: opened?, path }),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
-    builder.tempfile_in(folder)
+
+    fn move_to(mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        // Nothing is left to be removed.
+        self.path.clear();
+        Ok(())
+    }
 }
 
-/// What every program asks for a new file; the process's umask takes away from it.
-#[cfg(unix)]
-fn usual_permissions() -> Option<Permissions> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Some(Permissions::from_mode(0o666))
-}
-
-#[cfg(not(unix))]
-fn usual_permissions() -> Option<Permissions> {
-    None
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Where `path` leads, also if nothing is there yet.
