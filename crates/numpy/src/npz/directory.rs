@@ -1,9 +1,8 @@
 //! The directory of a zip archive: which member lies where.
 //!
-//! Read here and not by crate `zip`, which makes room for as many members as the end record
-//! claims. Here an entry is kept only after its bytes were read, no two members share bytes, and
-//! each knows where it has to end, so that no later step can be sent outside its own part of the
-//! file.
+//! An entry is kept only after its bytes were read, whatever count the end record claims. No two
+//! members share bytes, and each knows where it has to end, so that no later step can be sent
+//! outside its own part of the file.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -11,7 +10,7 @@ use crate::error::NumpyError;
 use crate::npz::cp437;
 use crate::npz::end::{self, Extent};
 use crate::npz::record::{
-    CENTRAL, CENTRAL_BYTES, ENCRYPTED, FieldsAt as _, IN_ZIP64, LOCAL_BYTES, NAME_IS_UTF8,
+    CENTRAL, CENTRAL_BYTES, ENCRYPTED, FieldsAt as _, IN_ZIP64, LOCAL_BYTES, NAME_IS_UTF8, SIZES64,
 };
 use crate::reason::FormatError;
 use crate::room;
@@ -173,7 +172,7 @@ fn zip64_values(mut extra: &[u8]) -> Result<&[u8], FormatError> {
     while extra.len() >= 4 {
         let (id, len) = (extra.u16_at(0), usize::from(extra.u16_at(2)));
         let values = extra.get(4..4 + len).ok_or(FormatError::Record { record: "extra field" })?;
-        if id == 1 {
+        if id == SIZES64 {
             return Ok(values);
         }
         extra = &extra[4 + len..];

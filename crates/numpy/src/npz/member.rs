@@ -1,8 +1,9 @@
 //! One member of an archive: found, checked, unpacked.
 
-use std::io::{self, BufReader, Chain, Read, Seek, SeekFrom, Take};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Take};
 
-use zip::read::{ZipFile, ZipReadOptions, read_zipfile_from_stream_with_options};
+use flate2::Crc;
+use flate2::bufread::DeflateDecoder;
 
 use crate::error::NumpyError;
 use crate::npy::Header;
@@ -17,19 +18,19 @@ use crate::room;
 /// Enough to read a member's headers and the header of its array at once.
 const READ_BYTES: usize = 4096;
 
+/// Piece in which packed bytes are read.
+const PACKED_BYTES: usize = 1 << 15;
+
 /// A deflated byte unpacks to at most this many: 258 bytes take two bits.
 const MAX_RATIO: u64 = 1032;
 
 /// A member whose headers were read and agree with the directory.
-pub(super) struct Member<'r, R: Read> {
+pub(super) struct Member<'r, R> {
     entry: &'r Entry,
     /// Where its data begins in the file.
     data_at: u64,
     rest: BufReader<&'r mut R>,
 }
-
-/// The bytes from which crate `zip` unpacks a member.
-type Packed<'r, R> = Chain<io::Cursor<[u8; LOCAL_BYTES]>, Take<BufReader<&'r mut R>>>;
 
 impl<'r, R: Read + Seek> Member<'r, R> {
     /// Goes to a member and checks its own header.
@@ -52,39 +53,45 @@ impl<'r, R: Read + Seek> Member<'r, R> {
     /// they end.
     pub(super) fn unpack<T>(
         self,
-        use_bytes: impl FnOnce(&mut Unpacked<'_, '_, R>) -> Result<T, NumpyError>,
+        use_bytes: impl FnOnce(&mut Unpacked<'_, R>) -> Result<T, NumpyError>,
     ) -> Result<T, NumpyError> {
         let Self { entry, data_at, rest } = self;
-        if entry.method == DEFLATED {
+        let packed = rest.take(entry.packed_bytes);
+        let data = if entry.method == DEFLATED {
             room::for_compressor()?;
-        }
-        let unpack_error = |error| unpack_error(error, data_at);
-        let head = io::Cursor::new(plain_header(entry.method));
-        let mut packed: Packed<'_, R> = head.chain(rest.take(entry.packed_bytes));
-        let options = ZipReadOptions::new()
-            .override_compressed_size(entry.packed_bytes)
-            .override_uncompressed_size(entry.unpacked_bytes)
-            .override_crc(entry.crc);
-        let file = read_zipfile_from_stream_with_options(&mut packed, options)
-            .map_err(|error| unpack_error(error.into()))?;
-        let Some(file) = file else {
-            return Err(unpack_error(io::ErrorKind::InvalidData.into()));
+            let packed = BufReader::with_capacity(PACKED_BYTES, packed);
+            Data::Deflated(DeflateDecoder::new(packed))
+        } else {
+            Data::Stored(packed)
         };
-        use_bytes(&mut Unpacked { file, data_at })
+        let left = entry.unpacked_bytes;
+        use_bytes(&mut Unpacked { data, left, crc: Crc::new(), expected: entry.crc, data_at })
     }
 }
 
 /// Reads what a member unpacks to.
-pub(super) struct Unpacked<'f, 'r, R: Read> {
-    file: ZipFile<'f, Packed<'r, R>>,
+pub(super) struct Unpacked<'r, R> {
+    data: Data<'r, R>,
+    /// Bytes that are still to come, as the directory says.
+    left: u64,
+    /// Of the bytes that came.
+    crc: Crc,
+    /// The checksum of all of them, as the directory says.
+    expected: u32,
     data_at: u64,
 }
 
-impl<R: Read> Unpacked<'_, '_, R> {
+/// The bytes of a member in the file, and what they are.
+enum Data<'r, R> {
+    Stored(Take<BufReader<&'r mut R>>),
+    Deflated(DeflateDecoder<BufReader<Take<BufReader<&'r mut R>>>>),
+}
+
+impl<R: Read> Unpacked<'_, R> {
     /// Checks that the member ends here and that its checksum is right.
     pub(super) fn finish(&mut self) -> Result<(), NumpyError> {
         let at = self.data_at;
-        match self.file.read(&mut [0]) {
+        match self.read(&mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(unpack_error(io::ErrorKind::InvalidData.into(), at)),
             Err(error) => Err(unpack_error(error, at)),
@@ -100,9 +107,23 @@ impl<R: Read> Unpacked<'_, '_, R> {
     }
 }
 
-impl<R: Read> Read for Unpacked<'_, '_, R> {
+impl<R: Read> Read for Unpacked<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        let found = match &mut self.data {
+            Data::Stored(data) => data.read(buffer)?,
+            Data::Deflated(data) => data.read(buffer)?,
+        };
+        self.crc.update(&buffer[..found]);
+        let broken = |message: String| Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        let Some(left) = self.left.checked_sub(found as u64) else {
+            return broken("more bytes than the directory says".into());
+        };
+        self.left = left;
+        let (expected, sum) = (self.expected, self.crc.sum());
+        if found == 0 && !buffer.is_empty() && sum != expected {
+            return broken(format!("expected checksum {expected:#010x}, found {sum:#010x}"));
+        }
+        Ok(found)
     }
 }
 
@@ -180,14 +201,4 @@ fn check_agreement(entry: &Entry, record: &[u8], name: &[u8]) -> Result<(), Form
         () if decode_name(name, flags)? != *entry.name => contradiction("name"),
         () => Ok(()),
     }
-}
-
-/// A header that tells crate `zip` the method and nothing else: the member's own one was checked
-/// here, and the sizes come from the directory.
-fn plain_header(method: u16) -> [u8; LOCAL_BYTES] {
-    let mut header = [0; LOCAL_BYTES];
-    header[..4].copy_from_slice(&LOCAL);
-    header[6..8].copy_from_slice(&SIZES_FOLLOW.to_le_bytes());
-    header[8..10].copy_from_slice(&method.to_le_bytes());
-    header
 }

@@ -19,6 +19,7 @@
 //! Members that are encrypted or compressed by a method other than deflate are refused. The
 //! checksum of a stored member is not checked when it is mapped, which would mean to read it.
 
+mod archive;
 mod cp437;
 mod directory;
 mod end;

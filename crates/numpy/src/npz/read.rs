@@ -206,7 +206,7 @@ fn unpack<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<Tensor, Numpy
 
 /// The data of a member behind its array's header.
 fn unpack_data<R: Read>(
-    unpacked: &mut Unpacked<'_, '_, R>,
+    unpacked: &mut Unpacked<'_, R>,
     header: &Header,
 ) -> Result<Storage, NumpyError> {
     let storage = npy::read_storage(&mut npy::Stream(&mut *unpacked), header);
@@ -265,7 +265,7 @@ fn check<R: Read + Seek>(reader: &mut R, entry: &Entry) -> Result<(), NumpyError
 
 /// Reads the header of a member's array and checks that the array is all the member holds.
 pub(super) fn read_header<R: Read>(
-    unpacked: &mut Unpacked<'_, '_, R>,
+    unpacked: &mut Unpacked<'_, R>,
     entry: &Entry,
 ) -> Result<Header, NumpyError> {
     let header = Header::read(unpacked, Some(entry.unpacked_bytes));

@@ -27,6 +27,9 @@ pub(super) const LOCATOR64_BYTES: usize = 20;
 /// Stands in a 32-bit field whose value is in the zip64 extra field.
 pub(super) const IN_ZIP64: u32 = u32::MAX;
 
+/// Marks the zip64 extra field.
+pub(super) const SIZES64: u16 = 1;
+
 /// Sizes follow the data instead of standing in the member's header.
 pub(super) const SIZES_FOLLOW: u16 = 1 << 3;
 /// The name is UTF-8.
@@ -58,5 +61,40 @@ impl FieldsAt for [u8] {
 
     fn u64_at(&self, place: usize) -> u64 {
         u64::from(self.u32_at(place)) | u64::from(self.u32_at(place + 4)) << 32
+    }
+}
+
+/// A record that is being written, field by field.
+#[derive(Default)]
+pub(super) struct Record(Vec<u8>);
+
+impl Record {
+    pub(super) fn of(mark: [u8; 4]) -> Self {
+        Self(mark.to_vec())
+    }
+
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    pub(super) fn u16(self, value: u16) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    pub(super) fn u32(self, value: u32) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    pub(super) fn u64(self, value: u64) -> Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn done(self) -> Vec<u8> {
+        self.0
     }
 }

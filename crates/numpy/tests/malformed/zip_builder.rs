@@ -1,5 +1,9 @@
 //! Zip archives whose every field can lie.
 
+use std::io::Write as _;
+
+use flate2::write::DeflateEncoder;
+
 /// One member, and what its two headers say of it.
 #[derive(Clone)]
 pub struct Part {
@@ -36,19 +40,18 @@ pub fn part(name: &str, data: &[u8]) -> Part {
 
 /// A deflated member.
 pub fn deflated(name: &str, data: &[u8]) -> Part {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default()
-        .compression_method(zip::CompressionMethod::Deflated);
-    zip.start_file("x", options).unwrap();
-    std::io::Write::write_all(&mut zip, data).unwrap();
-    let archive = zip.finish().unwrap().into_inner();
-    let field = |at: usize| u32::from_le_bytes(archive[at..at + 4].try_into().unwrap());
-    let (crc, packed) = (field(14), field(18));
-    let data_at = 30 + usize::from(u16::from_le_bytes([archive[26], archive[27]]));
-    let data_at = data_at + usize::from(u16::from_le_bytes([archive[28], archive[29]]));
-    let packed_data = archive[data_at..][..packed as usize].to_vec();
-    let unpacked = data.len() as u32;
-    Part { data: packed_data, method: 8, crc, packed, unpacked, ..part(name, &[]) }
+    let mut encoder = DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(data).unwrap();
+    let packed_data = encoder.finish().unwrap();
+    let packed = packed_data.len() as u32;
+    Part {
+        data: packed_data,
+        method: 8,
+        packed,
+        crc: crc32(data),
+        unpacked: data.len() as u32,
+        ..part(name, &[])
+    }
 }
 
 fn crc32(data: &[u8]) -> u32 {
