@@ -123,3 +123,16 @@ def test_fil_3_members_outlive_the_archive(tmp_path):
     (tmp_path / "m.npz").unlink()
     gc.collect()
     assert t.numpy().sum() == 499500.0
+
+
+def test_fil_1_npz_of_many_members(tmp_path):
+    # More than 16 bits can count.
+    path = tmp_path / "many.npz"
+    count = 65_537
+    nd.savez(path, **{f"n{i}": np.uint8(i % 256) for i in range(count)})
+    with zipfile.ZipFile(path) as archive:
+        assert len(archive.namelist()) == count
+        assert archive.testzip() is None
+    with np.load(path) as archive:
+        assert (archive["n0"], archive[f"n{count - 1}"]) == (0, (count - 1) % 256)
+    assert nd.load_npz(path, mmap=True)[f"n{count - 1}"].item() == (count - 1) % 256

@@ -29,9 +29,6 @@ const DATE: u16 = 1 << 5 | 1;
 const UNIX: u16 = 3 << 8;
 const ATTRIBUTES: u32 = 0o100_644 << 16;
 
-/// The format's versions, which a reader has to know.
-const VERSION_STORED: u16 = 10;
-const VERSION_DEFLATED: u16 = 20;
 const VERSION_ZIP64: u16 = 45;
 
 /// Members are written one after the other, the directory when all are.
@@ -107,28 +104,24 @@ struct Member<'n> {
 impl Member<'_> {
     /// Its own header, of the same length before and after its data is written.
     fn local(&self) -> Vec<u8> {
-        let mut extra = if self.is_wide { self.wide(&[]) } else { Record::default() };
-        let end = self.header_at + (LOCAL_BYTES + self.name.len() + extra.len()) as u64;
+        let mut extra = wide(&self.lengths());
         if self.method == STORED {
+            let end = self.header_at + (LOCAL_BYTES + self.name.len() + extra.0.len()) as u64;
             extra = padded(extra, end);
         }
-        let record = self.fields(Record::of(LOCAL)).u16(extra.len() as u16);
-        record.bytes(self.name.as_bytes()).bytes(&extra.done()).done()
+        let record = self.fields(Record::default().bytes(&LOCAL)).u16(extra.0.len() as u16);
+        record.bytes(self.name.as_bytes()).bytes(&extra.0).0
     }
 
     /// Its entry in the directory.
     fn central(&self) -> Vec<u8> {
-        let is_far = self.header_at >= IN_ZIP64.into();
-        let extra = match (self.is_wide, is_far) {
-            (true, true) => self.wide(&[self.header_at]),
-            (true, false) => self.wide(&[]),
-            (false, true) => wide(&[self.header_at]),
-            (false, false) => Record::default(),
-        };
-        let record = self.fields(Record::of(CENTRAL).u16(UNIX | self.version()));
+        let mut values = self.lengths();
+        values.extend((self.header_at >= IN_ZIP64.into()).then_some(self.header_at));
+        let extra = wide(&values).0;
+        let record = self.fields(Record::default().bytes(&CENTRAL).u16(UNIX | self.version()));
         let record = record.u16(extra.len() as u16).u16(0).u16(0).u16(0).u32(ATTRIBUTES);
         let record = record.u32(narrow(self.header_at)).bytes(self.name.as_bytes());
-        record.bytes(&extra.done()).done()
+        record.bytes(&extra).0
     }
 
     /// What both say.
@@ -140,22 +133,26 @@ impl Member<'_> {
         record.u16(self.name.len() as u16)
     }
 
+    /// The version of the format that a reader has to know, times ten.
     fn version(&self) -> u16 {
         match self.method {
             _ if self.is_wide => VERSION_ZIP64,
-            DEFLATED => VERSION_DEFLATED,
-            _ => VERSION_STORED,
+            DEFLATED => 20,
+            _ => 10,
         }
     }
 
-    /// The lengths in 64 bits, and more.
-    fn wide(&self, more: &[u64]) -> Record {
-        wide(&[&[self.unpacked, self.packed], more].concat())
+    /// The lengths that take 64 bits.
+    fn lengths(&self) -> Vec<u64> {
+        if self.is_wide { vec![self.unpacked, self.packed] } else { Vec::new() }
     }
 }
 
-/// The extra field of values that take 64 bits.
+/// The extra field of values that take 64 bits, if there are any.
 fn wide(values: &[u64]) -> Record {
+    if values.is_empty() {
+        return Record::default();
+    }
     let record = Record::default().u16(SIZES64).u16(8 * values.len() as u16);
     values.iter().fold(record, |record, &value| record.u64(value))
 }
@@ -188,7 +185,7 @@ fn end(start: u64, len_bytes: u64, count: u64) -> Vec<u8> {
     }
     let count = u16::try_from(count).unwrap_or(u16::MAX);
     record = record.bytes(&END).u16(0).u16(0).u16(count).u16(count);
-    record.u32(narrow(len_bytes)).u32(narrow(start)).u16(0).done()
+    record.u32(narrow(len_bytes)).u32(narrow(start)).u16(0).0
 }
 
 /// A stream that keeps nothing once it has failed: a compressor that is dropped gives the rest of
@@ -223,5 +220,97 @@ impl<W: Write> Write for Stream<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+mod tests {
+    use std::io::{Cursor, Read};
+
+    use super::*;
+    use crate::npz::directory::Directory;
+    use crate::npz::member;
+
+    /// A stream that begins behind what 32 bits can say.
+    #[derive(Default)]
+    struct Far(Cursor<Vec<u8>>);
+
+    const START: u64 = 5 << 30;
+
+    impl Read for Far {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for Far {
+        fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+            self.0.write(from)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Far {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            let to = match to {
+                SeekFrom::Start(at) => SeekFrom::Start(at.checked_sub(START).unwrap()),
+                other => other,
+            };
+            Ok(START + self.0.seek(to)?)
+        }
+    }
+
+    /// Writes members of those bytes, each said to be of so many, and reads them again; gives where
+    /// the directory says that they are.
+    fn check<S: Read + Write + Seek>(
+        stream: &mut S,
+        method: u16,
+        members: &[(&str, usize, &[u8])],
+    ) -> Vec<u64> {
+        let mut archive = Archive::new(&mut *stream, method).unwrap();
+        for (name, data_bytes, bytes) in members {
+            archive.add(name, *data_bytes, |data| Ok(data.write_all(bytes)?)).unwrap();
+        }
+        archive.finish().unwrap();
+        let len_bytes = stream.stream_position().unwrap();
+        let entries = Directory::read(stream, len_bytes).unwrap().entries;
+        assert_eq!(entries.len(), members.len());
+        for (entry, (name, _, bytes)) in entries.iter().zip(members) {
+            assert_eq!((&*entry.name, entry.unpacked_bytes), (*name, bytes.len() as u64));
+            // Compares the member's own header with the directory.
+            let member = member::Member::locate(stream, entry).unwrap();
+            let mut found = Vec::new();
+            member.unpack(|data| Ok(data.read_to_end(&mut found)?)).unwrap();
+            assert!(found == *bytes, "{name}");
+        }
+        entries.iter().map(|entry| entry.header_at).collect()
+    }
+
+    #[test]
+    fn members_and_places_past_4_gib_take_64_bits() {
+        // Such as deflate cannot pack: the end record is looked for in the last 64 KiB.
+        let random =
+            |number: u64| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_pow(3) >> 40) as u8;
+        let long: Vec<u8> = (0..80_000).map(random).collect();
+        let huge = u32::MAX as usize;
+        let members = [("long", long.len(), &long[..]), ("größe", huge, b"12345"), ("c", 2, b"12")];
+        for method in [STORED, DEFLATED] {
+            let near = check(&mut Cursor::<Vec<u8>>::default(), method, &members);
+            let far = check(&mut Far::default(), method, &members);
+            assert_eq!(far, near.iter().map(|at| at + START).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn more_members_than_16_bits_can_say_are_counted_in_64() {
+        let names: Vec<String> = (0..65_536).map(|number| format!("{number}")).collect();
+        for count in [65_534, 65_535, 65_536] {
+            let members: Vec<_> = names[..count].iter().map(|name| (&**name, 0, &[][..])).collect();
+            check(&mut Cursor::<Vec<u8>>::default(), STORED, &members);
+        }
     }
 }

@@ -66,13 +66,9 @@ impl FieldsAt for [u8] {
 
 /// A record that is being written, field by field.
 #[derive(Default)]
-pub(super) struct Record(Vec<u8>);
+pub(super) struct Record(pub Vec<u8>);
 
 impl Record {
-    pub(super) fn of(mark: [u8; 4]) -> Self {
-        Self(mark.to_vec())
-    }
-
     pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
@@ -88,13 +84,5 @@ impl Record {
 
     pub(super) fn u64(self, value: u64) -> Self {
         self.bytes(&value.to_le_bytes())
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn done(self) -> Vec<u8> {
-        self.0
     }
 }

@@ -1,7 +1,8 @@
 //! Archives written by this crate.
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 
+use ndbridge_numpy::NumpyError;
 use ndbridge_numpy::npz::{self, Npz};
 use ndbridge_tensor::{DType, Tensor, array_equal};
 
@@ -109,19 +110,19 @@ fn honest_members_unpack_a_thousandfold() {
 struct Full {
     taken: Cursor<Vec<u8>>,
     room: usize,
-    late: std::rc::Rc<std::cell::Cell<usize>>,
+    late: usize,
     has_failed: bool,
 }
 
 impl std::io::Write for Full {
     fn write(&mut self, from: &[u8]) -> std::io::Result<usize> {
         if self.has_failed {
-            self.late.set(self.late.get() + 1);
+            self.late += 1;
         }
         let end = self.taken.position() as usize + from.len();
         if end > self.room {
             self.has_failed = true;
-            return Err(std::io::ErrorKind::StorageFull.into());
+            return Err(ErrorKind::StorageFull.into());
         }
         self.taken.write(from)
     }
@@ -141,18 +142,36 @@ impl std::io::Seek for Full {
 fn a_stream_that_failed_is_left_alone() {
     let array = Tensor::from_vec((0..100_i32).collect());
     let members = [("a", &array), ("b", &array)];
-    let mut whole = Cursor::new(Vec::new());
-    npz::write(&mut whole, members).unwrap();
-    for room in 0..whole.get_ref().len() {
-        let late = std::rc::Rc::new(std::cell::Cell::new(0));
-        let taken = Cursor::new(Vec::new());
-        let full = Full { taken, room, late: late.clone(), has_failed: false };
-        let error = npz::write(full, members).unwrap_err();
-        let is_full = |error: &std::io::Error| error.kind() == std::io::ErrorKind::StorageFull;
-        assert!(
-            matches!(&error, ndbridge_numpy::NumpyError::Io { source, .. } if is_full(source)),
-            "room for {room}: {error}"
-        );
-        assert_eq!(late.get(), 0, "room for {room}");
+    let write = |to: &mut Full, deflate: bool| match deflate {
+        true => npz::write_compressed(to, members),
+        false => npz::write(to, members),
+    };
+    for deflate in [false, true] {
+        let full = |room| Full { taken: Cursor::default(), room, late: 0, has_failed: false };
+        let mut whole = full(usize::MAX);
+        write(&mut whole, deflate).unwrap();
+        for room in 0..whole.taken.get_ref().len() {
+            let mut full = full(room);
+            let error = write(&mut full, deflate).unwrap_err();
+            let is_full = |error: &std::io::Error| error.kind() == ErrorKind::StorageFull;
+            assert!(
+                matches!(&error, NumpyError::Io { source, .. } if is_full(source)),
+                "room for {room}: {error}"
+            );
+            assert_eq!(full.late, 0, "room for {room}");
+        }
     }
+}
+
+#[test]
+fn an_archive_over_a_longer_one_is_whole() {
+    let (long, short) = (Tensor::ones(&[70_000], DType::U8), Tensor::ones(&[2], DType::F32));
+    let (long, short) = (long.unwrap(), short.unwrap());
+    let mut stream = Cursor::new(Vec::new());
+    npz::write(&mut stream, [("long", &long), ("last", &short)]).unwrap();
+    stream.set_position(0);
+    npz::write(&mut stream, [("short", &short)]).unwrap();
+    let mut archive = Npz::new(stream).unwrap();
+    assert_eq!(archive.names().collect::<Vec<_>>(), ["short"]);
+    assert!(array_equal(&archive.get("short").unwrap(), &short).unwrap());
 }
