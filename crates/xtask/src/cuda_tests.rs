@@ -103,6 +103,7 @@ mod tests {
     fn executables_are_named_by_package_and_test() {
         let package = Package {
             name: "ndbridge-cuda".to_owned(),
+            is_published: false,
             folder: "t".into(),
             dependencies: Vec::new(),
             tests: vec!["rules".to_owned(), "cuda".to_owned(), "cuda_order".to_owned()],

@@ -88,7 +88,7 @@ const SUBJECTS: [(&str, &[&str]); 6] = [
             "example-extension",
         ],
     ),
-    ("zip", &["ndbridge-numpy"]),
+    ("flate2", &["ndbridge-numpy", "ndbridge-cuda-kernels", "xtask"]),
     ("memmap2", &["ndbridge-storage"]),
     (
         "cust",
@@ -161,6 +161,7 @@ mod tests {
         Package {
             name: name.to_owned(),
             folder: "".into(),
+            is_published: true,
             dependencies: dependencies.collect(),
             tests: Vec::new(),
         }

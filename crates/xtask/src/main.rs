@@ -11,6 +11,7 @@ mod interpreters;
 mod layers;
 mod lint;
 mod nightly;
+mod package;
 mod ptx;
 mod python;
 mod python_abi;
@@ -21,6 +22,7 @@ mod steps;
 mod suite;
 mod tokens;
 mod typing;
+mod weight;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,6 +47,7 @@ cargo xtask TASK
                              them without Rust or a network; in target/gpu-kit unless said
   lint                       formatting, clippy, docs, the stable ABI of the wheels
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
+  package                    pack every crate that is published, and build each from its package
   ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx.z
   ci                         lint, test --peers, demo, sanitize --quick
   layers | rules | safety | hygiene
@@ -95,9 +98,10 @@ fn run(words: &[&str]) -> Result<(), Error> {
         ["lint"] => lint::run(&workspace, &mut steps),
         ["sanitize"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Full),
         ["sanitize", "--quick"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Quick),
+        ["package"] => package::run(&workspace, &mut steps),
         ["ptx"] => ptx::run(&workspace, &mut steps),
         ["ci"] => everything(&workspace, &mut steps),
-        ["layers"] => return layers::check(&workspace),
+        ["layers"] => return layers::check(&workspace).and_then(|()| weight::check(&workspace)),
         ["rules"] => return rules::check(&workspace),
         ["safety"] => return safety::check(&workspace),
         ["hygiene"] => return hygiene::check(&workspace),

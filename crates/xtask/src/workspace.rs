@@ -21,6 +21,8 @@ pub struct Workspace {
 pub struct Package {
     pub name: String,
     pub folder: PathBuf,
+    /// Whether it may go to a registry.
+    pub is_published: bool,
     pub dependencies: Vec<Dependency>,
     /// Names of the integration tests.
     pub tests: Vec<String>,
@@ -111,6 +113,8 @@ impl Package {
         Ok(Self {
             name: text(package, "name")?.to_owned(),
             folder: folder.to_owned(),
+            // Without a word about it, to any of them.
+            is_published: package["publish"].as_array().is_none_or(|to| !to.is_empty()),
             dependencies: each(package, "dependencies", Dependency::from_metadata)?,
             tests: each(package, "targets", test_name)?.into_iter().flatten().collect(),
         })
