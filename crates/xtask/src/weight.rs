@@ -16,10 +16,10 @@ struct Form {
 }
 
 /// What archives and replaced files could bring.
-const FILES: [&str; 4] = ["flate2", "tempfile", "zip", "zlib-rs"];
+const FILES: [&str; 5] = ["crc32fast", "flate2", "tempfile", "zip", "zlib-rs"];
 
 const FORMS: [Form; 3] = [
-    Form { features: &[], most: 28, without: &["tempfile", "zip"] },
+    Form { features: &[], most: 29, without: &["tempfile", "zip"] },
     Form { features: &["--no-default-features"], most: 26, without: &FILES },
     Form {
         features: &["--no-default-features", "--features", "python"],

@@ -2,8 +2,9 @@
 
 use std::io::{self, Seek, SeekFrom, Write};
 
+use crc32fast::Hasher;
+use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use flate2::{Compression, CrcWriter};
 
 use crate::error::NumpyError;
 use crate::npz::record::{
@@ -62,14 +63,14 @@ impl<W: Write + Seek> Archive<W> {
         let data_at = self.stream.at;
         if method == DEFLATED {
             let encoder = DeflateEncoder::new(&mut self.stream, Compression::default());
-            let mut data = CrcWriter::new(encoder);
+            let mut data = Summed { inner: encoder, crc: Hasher::new() };
             write(&mut data)?;
-            (member.crc, member.unpacked) = (data.crc().sum(), data.get_ref().total_in());
-            data.into_inner().finish()?;
+            (member.crc, member.unpacked) = (data.crc.finalize(), data.inner.total_in());
+            data.inner.finish()?;
         } else {
-            let mut data = CrcWriter::new(&mut self.stream);
+            let mut data = Summed { inner: &mut self.stream, crc: Hasher::new() };
             write(&mut data)?;
-            member.crc = data.crc().sum();
+            member.crc = data.crc.finalize();
             member.unpacked = self.stream.at - data_at;
         }
         member.packed = self.stream.at - data_at;
@@ -186,6 +187,24 @@ fn end(start: u64, len_bytes: u64, count: u64) -> Vec<u8> {
     let count = u16::try_from(count).unwrap_or(u16::MAX);
     record = record.bytes(&END).u16(0).u16(0).u16(count).u16(count);
     record.u32(narrow(len_bytes)).u32(narrow(start)).u16(0).0
+}
+
+/// Writes on, and keeps the checksum of what was written.
+struct Summed<W> {
+    inner: W,
+    crc: Hasher,
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(from)?;
+        self.crc.update(&from[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// A stream that keeps nothing once it has failed: a compressor that is dropped gives the rest of
