@@ -49,7 +49,7 @@ cargo xtask TASK
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
   package                    pack every crate that is published, and build each from its package
   ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx.z
-  ci                         lint, test --peers, demo, sanitize --quick
+  ci                         lint, test --peers, package, demo, sanitize --quick
   layers | rules | safety | hygiene
                              one structure check (`test` runs all four)";
 
@@ -113,6 +113,7 @@ fn run(words: &[&str]) -> Result<(), Error> {
 fn everything(workspace: &Workspace, steps: &mut Steps) {
     lint::run(workspace, steps);
     suite::run(workspace, steps, Half::Both, Peers::All);
+    package::run(workspace, steps);
     demo::run(workspace, steps);
     sanitize::run(workspace, steps, sanitize::Form::Quick);
 }

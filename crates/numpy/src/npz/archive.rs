@@ -243,7 +243,6 @@ impl<W: Write> Write for Stream<W> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 mod tests {
     use std::io::{Cursor, Read};
 
