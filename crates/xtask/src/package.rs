@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, no_findings};
 use crate::steps::{self, Steps};
@@ -20,10 +21,20 @@ const PATHS: [&str; 4] = ["include_str!(\"", "include_bytes!(\"", "#[path = \"",
 /// package alone, with all features.
 pub fn run(workspace: &Workspace, steps: &mut Steps) {
     steps.run("what the packages hold", || check(workspace));
+    steps.run("packages, built alone", || build(workspace));
+}
+
+fn build(workspace: &Workspace) -> Result<(), Error> {
+    // What cargo unpacks of a place it takes for the same ever after, whatever was packed there since:
+    // no two runs share one.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let path = workspace.target.join(format!("package-{now}"));
     let mut package = workspace.cargo(["package", "--locked", "--all-features", "--allow-dirty"]);
     // Cargo puts them in their order.
     package.args(published(workspace).flat_map(|package| ["--package", &package.name]));
-    steps.command("packages, built alone", &mut package);
+    let built = steps::execute(package.arg("--target-dir").arg(&path));
+    std::fs::remove_dir_all(&path).map_err(|source| Error::File { path, source })?;
+    built
 }
 
 fn published(workspace: &Workspace) -> impl Iterator<Item = &Package> {
