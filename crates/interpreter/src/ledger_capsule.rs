@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyBufferError, PyImportError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
-use crate::error::holder;
+use crate::error::{holder, type_name};
 use crate::interpreter::{Admitted, is_any_served, is_served, is_somewhere};
 
 /// Name of the capsule, and of the attribute of `sys` that holds it. A table of another meaning
@@ -89,7 +89,9 @@ fn published_table(py: Python<'_>) -> PyResult<NonNull<LedgerTable>> {
     let own = unsafe { PyCapsule::new_with_pointer(py, own.cast::<c_void>(), NAME)? };
     let attributes = py.import("sys")?.dict();
     let found = set_default(&attributes, NAME, own.into_any())?;
-    Ok(found.cast_into::<PyCapsule>()?.pointer_checked(Some(NAME))?.cast())
+    let table =
+        found.cast::<PyCapsule>().ok().and_then(|found| found.pointer_checked(Some(NAME)).ok());
+    Ok(table.ok_or_else(|| no_capsule(&found))?.cast())
 }
 
 /// `dict.setdefault`: nobody comes between looking and setting.
@@ -99,6 +101,14 @@ pub fn set_default<'py>(
     default: Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     attributes.call_method1("setdefault", (name.to_string_lossy(), default))
+}
+
+#[cold]
+fn no_capsule(found: &Bound<'_, PyAny>) -> PyErr {
+    let found = type_name(found);
+    PyImportError::new_err(format!(
+        "sys has another {NAME:?}, of type {found}, expected a capsule of that name: remove it"
+    ))
 }
 
 fn adopt_error(error: AdoptError) -> PyErr {
