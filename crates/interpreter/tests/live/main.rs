@@ -12,27 +12,14 @@ mod joining;
 mod known;
 #[expect(unsafe_code, reason = "counts references")]
 mod owners;
+mod snippets;
 #[expect(unsafe_code, reason = "starts and ends subinterpreters")]
 mod subinterpreters;
 
-use std::ffi::CStr;
-
 use ndbridge_storage::BorrowError;
 use ndbridge_tensor::{Tensor, TensorError};
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-/// The names that Python code leaves.
-fn names<'py>(py: Python<'py>, code: &CStr) -> Bound<'py, PyDict> {
-    let names = PyDict::new(py);
-    py.run(code, Some(&names), None).unwrap();
-    names
-}
-
-/// The class of an exception, and what it says.
-fn said(py: Python<'_>, error: &PyErr) -> (String, String) {
-    (error.get_type(py).name().unwrap().to_string(), error.value(py).to_string())
-}
+use snippets::{names, said};
 
 /// Why the gate refuses this thread; `None` if it lets it in.
 fn refusal(tensor: &Tensor) -> Option<&'static str> {
