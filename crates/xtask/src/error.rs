@@ -25,6 +25,13 @@ pub enum Error {
         if tried.is_empty() { "none on PATH".to_owned() } else { tried.join("; ") }
     )]
     NoPython { tried: Vec<String> },
+    #[error(
+        "{}: expected the shared library of Python, which tests with an interpreter in them link: \
+         install it (Debian: libpython3-dev; pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared), or name another \
+         Python by PYTHON=/path/to/python3",
+        library.display()
+    )]
+    NoLibrary { library: PathBuf },
     #[error("expected a folder for the cache: name it by NDBRIDGE_CACHE=/path/to/folder")]
     NoCache,
     #[error(

@@ -66,17 +66,17 @@ impl Environment {
     }
 
     /// Has what `command` builds and runs link this environment's interpreter, and find its packages.
+    ///
+    /// # Errors
+    /// [`Error::NoLibrary`] if the interpreter has no library to link.
     pub fn embed(&self, command: &mut Command) -> Result<(), Error> {
-        let code = "import sys, sysconfig; \
-            print(sys.base_prefix, sysconfig.get_config_var('LIBDIR'), sep='\\n')";
-        let answer = output(self.python().args(["-c", code]))?;
-        let answer = String::from_utf8_lossy(&answer);
-        let (home, libraries) = answer.trim_end().split_once('\n').unwrap_or((&answer, ""));
+        let answer = output(self.python().args(["-c", Linked::PROBE]))?;
+        let found = Linked::read(&String::from_utf8_lossy(&answer))?;
         command.env("PYO3_PYTHON", Interpreter::find()?.program);
-        command.env("PYTHONHOME", home).env("PYTHONPATH", self.packages()?);
+        command.env("PYTHONHOME", found.home).env("PYTHONPATH", found.packages);
         let path = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
         let others = std::env::var_os(path).unwrap_or_default();
-        let paths = std::iter::once(PathBuf::from(libraries)).chain(std::env::split_paths(&others));
+        let paths = std::iter::once(found.libraries).chain(std::env::split_paths(&others));
         if let Ok(paths) = std::env::join_paths(paths) {
             command.env(path, paths);
         }
@@ -169,6 +169,40 @@ impl Environment {
     }
 }
 
+/// What a program needs that is an interpreter itself.
+#[derive(Debug, PartialEq)]
+struct Linked {
+    home: String,
+    /// The folder of the shared library.
+    libraries: PathBuf,
+    /// Where packages are found, as PYTHONPATH has it: also those of an environment below this one.
+    packages: String,
+}
+
+impl Linked {
+    const PROBE: &str = "import os, sys, sysconfig; \
+        get = lambda name: sysconfig.get_config_var(name) or ''; \
+        names = 'site-packages', 'dist-packages'; \
+        packages = [path for path in sys.path if os.path.basename(path) in names]; \
+        folder = get('PYTHONFRAMEWORKPREFIX') or get('LIBDIR'); \
+        print(sys.base_prefix, folder, get('LDLIBRARY'), os.pathsep.join(packages), sep='\\n')";
+
+    /// Reads what the probe prints.
+    fn read(answer: &str) -> Result<Self, Error> {
+        let mut lines = answer.lines();
+        let mut next = || lines.next().unwrap_or_default().to_owned();
+        let (home, folder, name, packages) = (next(), next(), next(), next());
+        let (libraries, library) = (PathBuf::from(&folder), Path::new(&folder).join(&name));
+        // Windows tells no folder: the library stands beside the program.
+        let is_shared = !name.ends_with(".a") && library.is_file();
+        if is_shared || cfg!(windows) {
+            Ok(Self { home, libraries, packages })
+        } else {
+            Err(Error::NoLibrary { library })
+        }
+    }
+}
+
 fn requirements(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.root.join(format!("crates/xtask/requirements/{name}.txt"))
 }
@@ -255,6 +289,25 @@ mod tests {
             Some("x/ndbridge".into())
         );
         assert_eq!(found(&[]), None);
+    }
+
+    #[test]
+    #[cfg(not(windows))]
+    fn an_interpreter_without_a_shared_library_is_named() {
+        let libraries = scratch("libraries");
+        let read = |name: &str| {
+            Linked::read(&format!("/home\n{}\n{name}\n/one:/two\n", libraries.display()))
+        };
+        fs::write(libraries.join("libpython3.so"), "").unwrap();
+        fs::write(libraries.join("libpython3.a"), "").unwrap();
+        let (home, packages) = ("/home".to_owned(), "/one:/two".to_owned());
+        let found = Linked { home, libraries: libraries.clone(), packages };
+        assert_eq!(read("libpython3.so").unwrap(), found);
+        for missing in ["libpython3.a", "libpython4.so", ""] {
+            let error = read(missing).unwrap_err().to_string();
+            assert!(error.contains("--enable-shared") && error.contains(missing), "{error}");
+        }
+        fs::remove_dir_all(libraries).unwrap();
     }
 
     #[test]
