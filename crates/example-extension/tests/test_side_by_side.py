@@ -1,7 +1,5 @@
 """Threads that compute beside each other with parts of one array: the ledger decides, not a flag."""
 
-import contextlib
-import functools
 import os
 import threading
 import warnings
@@ -84,15 +82,6 @@ def test_mut_7_numpy_writes_other_rows_meanwhile():
     assert batch[:, 0].tolist() == [3.0, 5.0, 1.0, 1.0]
 
 
-def test_mut_7_numpy_does_not_write_the_array_that_was_passed():
-    row = np.zeros((2, 8))[0]
-    errors = []
-    testing.sum_detached_while(row, lambda: errors.append(in_thread(lambda: set_first(row, 1.0))))
-    assert isinstance(errors[0], ValueError) and "read-only" in str(errors[0])
-    testing.sum_detached_while(row, lambda: set_first(row, 1.0), "nothing")
-    assert row[0] == 1.0
-
-
 @pytest.mark.parametrize(("is_row", "is_kept_out"), [(False, True), (True, False)])
 def test_mut_7_a_tensor_that_is_all_of_an_array_is_that_array(is_row, is_kept_out):
     a = np.ones((2, 4))
@@ -150,19 +139,6 @@ def test_mut_7_what_is_made_meanwhile_of_a_locked_array_stays_read_only(make):
             x[...] = 3.0
 
 
-def test_mut_7_a_view_that_numpy_makes_meanwhile_is_the_exception():
-    a = np.ones(8)
-    views = {}
-    for freeze in ("array", "nothing"):
-        testing.sum_detached_while(a, lambda: views.update({freeze: a[2:]}), freeze)  # noqa: B023
-    assert {freeze: is_writable(view) for freeze, view in views.items()} == {"array": False, "nothing": True}
-    # The view says so to us, too: it is not the array that is held.
-    testing.sum_detached_while(a, lambda: pytest.raises(ValueError, testing.any_axes, views["array"]))
-    views["array"].flags.writeable = True
-    views["array"][0] = 5.0
-    assert a[2] == 5.0
-
-
 def test_mut_7_a_second_writer_is_told_of_the_first_by_the_ledger():
     a = np.zeros((2, 8))
     for first, second in [(a, a), (a[0], a[0]), (a[0], a), (a, a[1]), (nd.from_numpy(a), a), (of_torch(a), a)]:
@@ -180,97 +156,6 @@ def test_mut_7_a_second_writer_is_told_of_the_first_by_the_ledger():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert a.flags.writeable
-
-
-@pytest.mark.parametrize("view", [np.s_[:], np.s_[::-2], np.s_[2:5]], ids=str)
-@pytest.mark.parametrize("hold", [testing.fill_detached_while, testing.hold_any_while], ids=["typed", "any"])
-def test_mut_7_the_other_thread_is_named_by_where_it_is(view, hold):
-    a = np.zeros(8)
-    reading, writing = os.pipe()
-    wait = functools.partial(os.read, reading, 1)  # no function of Python's
-
-    def worker():
-        while True:
-            with contextlib.suppress(BufferError):
-                return hold(a[view], 1.0, wait)
-
-    thread = threading.Thread(target=worker)
-    thread.start()
-    error = None
-    while error is None:
-        try:
-            testing.both_written(a, np.zeros(8))
-        except BufferError as refused:
-            error = str(refused)
-    os.write(writing, b"x")
-    thread.join()
-    os.close(reading)
-    os.close(writing)
-    line = worker.__code__.co_firstlineno + 3
-    place = f"in {worker.__qualname__}, line {line}: make y = a.copy(), pass y, use y"
-    assert error == (
-        "a: numpy float64 [8] shares memory that is borrowed for writing by an argument of a call on "
-        "another thread, " + place
-    )
-
-
-def test_mut_7_readers_may_be_many_and_writers_wait():
-    a = np.arange(8.0)
-    seen = []
-
-    def meanwhile():
-        seen.append(testing.sum_detached_while(a, lambda: None)[0])
-        seen.append(in_thread(lambda: testing.fill_detached_while(a, 1.0, lambda: None)))
-
-    testing.sum_detached_while(a, meanwhile)
-    assert seen[0] == 28.0
-    assert isinstance(seen[1], BufferError) and "borrowed for reading" in str(seen[1])
-    testing.fill_detached_while(a, 1.0, lambda: None)
-    assert a.tolist() == [1.0] * 8
-
-
-@pytest.mark.parametrize("freeze", ["nothing", "array", "bases"])
-@pytest.mark.parametrize("writable", [True, False])
-def test_mut_7_the_user_s_own_flag_survives(writable, freeze):
-    for make in (lambda: np.ones(8), lambda: np.ones(16)[8:]):
-        a = make()
-        # NumPy unlocks no array whose base is locked, nor one whose memory is pinned.
-        cannot = writable and (a.base is None or freeze == "bases")
-        testing.sum_detached_while(a, lambda: cannot or a.setflags(write=writable), freeze)  # noqa: B023
-        assert a.flags.writeable is writable
-        if not writable:
-            testing.sum_detached_while(a, lambda: None, freeze)
-            assert a.flags.writeable is False, "nothing remembers what the flag was"
-        a.setflags(write=True)
-
-
-def test_mut_7_the_user_s_own_flag_survives_holds_that_overlap():
-    a = np.ones(8)
-
-    def lock():
-        testing.sum_detached_while(a, lambda: a.setflags(write=False))
-        assert not is_writable(a)
-        assert nd.from_numpy(a).readonly, "the user's word"
-
-    testing.sum_detached_while(a, lock)
-    assert a.flags.writeable is False
-
-    b = np.ones(16)[8:]
-
-    def unlock():
-        b.setflags(write=True)
-        b[0] = 2.0
-        testing.sum_detached_while(b, lambda: None)
-
-    testing.sum_detached_while(b, unlock)
-    assert b.flags.writeable is True
-
-
-def test_mut_7_arrays_of_broadcast_arrays_keep_their_warning():
-    x, _ = np.broadcast_arrays(np.ones(8), np.ones(8))
-    x, before = x[:4], str(x[:4].flags)
-    testing.sum_detached_while(x, lambda: None)
-    assert str(x.flags) == before
 
 
 def test_own_5_a_call_that_ends_first_leaves_the_base_pinned_for_the_others():

@@ -69,16 +69,3 @@ pub fn fill_after<'py>(
     x.fill(value);
     Ok((x.sum(), result))
 }
-
-/// What `function` returns, called when one of two borrows has ended: that of `b` if `b_first`.
-#[pyfunction]
-pub fn call_between_releases<'py>(
-    a: Arg<'py, AnyDType>,
-    b: Arg<'py, AnyDType>,
-    b_first: bool,
-    function: Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let (first, second) = if b_first { (b, a) } else { (a, b) };
-    drop(first);
-    call_while(second, &function)
-}

@@ -1,7 +1,7 @@
 //! One function for each demand on an argument; each returns the sum of the elements.
 
 use ndarray::{ArrayRef, Dimension};
-use ndbridge::python::{Aligned, Any, AnyShape, Arg, ArgMut, COrder, Const, Contiguous, FOrder};
+use ndbridge::python::{Aligned, AnyShape, Arg, ArgMut, COrder, Contiguous, FOrder};
 use pyo3::prelude::*;
 
 /// C order.
@@ -25,18 +25,6 @@ pub fn contiguous(x: Arg<'_, f64, AnyShape, (Contiguous, Aligned<8>)>) -> f64 {
 /// An address that is a multiple of 64 bytes.
 #[pyfunction]
 pub fn aligned64(x: Arg<'_, f64, AnyShape, Aligned<64>>) -> f64 {
-    sum(&x)
-}
-
-/// No axes.
-#[pyfunction]
-pub fn rank0(x: Arg<'_, f64, ()>) -> f64 {
-    sum(&x)
-}
-
-/// Two axes of fixed length around one of any.
-#[pyfunction]
-pub fn const_axes(x: Arg<'_, f64, (Const<2>, Any, Const<3>)>) -> f64 {
     sum(&x)
 }
 

@@ -62,18 +62,6 @@ pub fn fill_detached_while(
     })?
 }
 
-/// As `fill_detached_while`, for elements of any type, which stay as they are.
-#[pyfunction]
-pub fn hold_any_while(
-    py: Python<'_>,
-    x: ArgMut<'_, AnyDType>,
-    _value: f64,
-    meanwhile: Py<PyAny>,
-) -> PyResult<Py<PyAny>> {
-    let held = hold(py, &[&x])?;
-    held.detach(|| Python::attach(|py| meanwhile.call0(py)))
-}
-
 /// As `sum_detached_while`, for a guard of a tensor that is made of `x`, or of its first row (`is_row`).
 #[pyfunction]
 pub fn sum_of_tensor_detached_while(
@@ -93,18 +81,6 @@ pub fn sum_of_tensor_detached_while(
 #[pyfunction]
 pub fn hold_again(py: Python<'_>, x: Arg<'_, AnyDType>, times: usize) -> PyResult<()> {
     (0..times).try_for_each(|_| hold(py, &[&x]).map(drop))
-}
-
-/// What `meanwhile` returned, called while `x` and `y` are held.
-#[pyfunction]
-pub fn call_while_detached(
-    py: Python<'_>,
-    x: Arg<'_, AnyDType>,
-    y: Arg<'_, AnyDType>,
-    meanwhile: Py<PyAny>,
-) -> PyResult<Py<PyAny>> {
-    let held = hold(py, &[&x, &y])?;
-    held.detach(|| Python::attach(|py| meanwhile.call0(py)))
 }
 
 /// Panics without the GIL.

@@ -13,17 +13,15 @@ use pyo3::prelude::*;
 pub mod testing {
     #[pymodule_export]
     use super::borrowing::{
-        both_read, both_written, call_between_releases, call_while_reading, call_while_writing,
-        fill_after, overlap, sum_while,
+        both_read, both_written, call_while_reading, call_while_writing, fill_after, overlap,
+        sum_while,
     };
     #[pymodule_export]
-    use super::constraints::{
-        aligned64, any_axes, bools, c_order, const_axes, contiguous, f_order, rank0,
-    };
+    use super::constraints::{aligned64, any_axes, bools, c_order, contiguous, f_order};
     #[pymodule_export]
     use super::detached::{
-        call_while_detached, fill_detached_while, hold_again, hold_any_while, panic_detached,
-        shared_sum, sum_detached_while, sum_of_tensor_detached_while, unblocked,
+        fill_detached_while, hold_again, panic_detached, shared_sum, sum_detached_while,
+        sum_of_tensor_detached_while, unblocked,
     };
     #[pymodule_export]
     use super::keeping::{Keeper, counted, dropped};

@@ -1,5 +1,7 @@
 //! Interpreters beside the main one, and ones without a GIL.
 
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
 use ndbridge_interpreter::{
     PythonGate, Reference, check_interpreter, give_up_parked, join_ledger, lend_to_python,
 };
@@ -30,6 +32,31 @@ fn in_subinterpreter<R>(main: Python<'_>, body: impl FnOnce(Python<'_>) -> R) ->
     done
 }
 
+/// Runs `body` on another thread, attached to the subinterpreter of this one.
+fn on_thread_of<R: Send>(sub: Python<'_>, body: impl FnOnce() -> R + Send) -> R {
+    let _ = sub;
+    // SAFETY: attached, as the token shows.
+    let interpreter = AtomicPtr::new(unsafe { ffi::PyInterpreterState_Get() });
+    // SAFETY: as above; taken up again below.
+    let state = unsafe { ffi::PyEval_SaveThread() };
+    let work = || {
+        // SAFETY: a live interpreter, which ends after this thread.
+        let state = unsafe { ffi::PyThreadState_New(interpreter.load(Relaxed)) };
+        // SAFETY: a new state of this thread's.
+        unsafe { ffi::PyEval_RestoreThread(state) };
+        let done = body();
+        // SAFETY: the current state, attached.
+        unsafe { ffi::PyThreadState_Clear(state) };
+        // SAFETY: as above, and cleared; this thread is unknown to Python afterwards.
+        unsafe { ffi::PyThreadState_DeleteCurrent() };
+        done
+    };
+    let done = std::thread::scope(|scope| scope.spawn(work).join());
+    // SAFETY: the state that was saved.
+    unsafe { ffi::PyEval_RestoreThread(state) };
+    done.unwrap()
+}
+
 fn assert_refused(py: Python<'_>, answer: PyResult<()>) {
     let (class, text) = said(py, &answer.unwrap_err());
     assert_eq!(class, "ImportError");
@@ -55,6 +82,9 @@ fn int_2_a_subinterpreter_is_refused_and_finds_the_gate_shut() {
                     assert!(refusal(&ours).is_some(), "lent to the main one");
                     let sys = sub.import("sys").unwrap();
                     assert!(!sys.hasattr("ndbridge.ledger.v2").unwrap());
+                    // Where own state and current one agree.
+                    let reason = on_thread_of(sub, || refusal(&tensor)).unwrap();
+                    assert!(reason.starts_with(MAIN_ONLY), "{reason}");
                 });
                 assert_eq!(refusal(&tensor), None, "back in the main one");
                 check_interpreter(py).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use ndbridge_python::{AnyDType, Arg, ArgMut, from_python, hold, to_numpy};
+use ndbridge_python::{AnyDType, Arg, ArgMut, Hold, from_python, hold, to_numpy};
 use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 
@@ -184,33 +184,72 @@ fn mut_1_an_argument_of_another_thread_is_named_by_where_that_is() {
     static HELD: Barrier = Barrier::new(2);
     static LET_GO: Barrier = Barrier::new(2);
 
-    /// Lets go of the interpreter with `x` borrowed.
-    #[pyfunction]
-    fn detached(py: Python<'_>, x: Arg<'_, f64>) -> PyResult<()> {
-        hold(py, &[&x])?.detach(|| {
+    fn wait(held: &Hold<'_>) {
+        held.detach(|| {
             HELD.wait();
             LET_GO.wait();
         });
-        Ok(())
+    }
+
+    /// Lets go of the interpreter with `x` borrowed.
+    #[pyfunction]
+    fn typed(py: Python<'_>, x: ArgMut<'_, f64>) -> PyResult<()> {
+        hold(py, &[&x]).map(|held| wait(&held))
+    }
+
+    #[pyfunction]
+    fn untyped(py: Python<'_>, x: Write<'_>) -> PyResult<()> {
+        hold(py, &[&x]).map(|held| wait(&held))
     }
 
     let code = "
 x = np.zeros(6)
-def work():
-    detached(x)
-thread = threading.Thread(target=work)
+def work(call, view):
+    call(view)
 ";
     with_numpy(code, |py, names| {
-        names.set_item("detached", wrap_pyfunction!(detached, py).unwrap()).unwrap();
-        run(names, "thread.start()");
-        py.detach(|| HELD.wait());
-        let (class, text) = refused(py, eval(names, "x").extract::<Write<'_>>(), "other thread");
-        py.detach(|| LET_GO.wait());
-        run(names, "thread.join()");
-        assert_eq!(class, "ArgumentBufferError");
-        let place =
-            "borrowed for reading by an argument of a call on another thread, in work, line ";
-        assert!(text.contains(place), "{text}");
-        eval(names, "x").extract::<Write<'_>>().unwrap();
+        names.set_item("typed", wrap_pyfunction!(typed, py).unwrap()).unwrap();
+        names.set_item("untyped", wrap_pyfunction!(untyped, py).unwrap()).unwrap();
+        for view in ["x", "x[::-2]", "x[2:5]"] {
+            for call in ["typed", "untyped"] {
+                let thread = format!("threading.Thread(target=work, args=({call}, {view}))");
+                run(names, &format!("thread = {thread}\nthread.start()"));
+                py.detach(|| HELD.wait());
+                let answer = eval(names, "x").extract::<Write<'_>>().map(drop);
+                // First: whoever fails before leaves the thread waiting.
+                py.detach(|| LET_GO.wait());
+                run(names, "thread.join()");
+                let (class, text) = refused(py, answer, view);
+                assert_eq!(class, "ArgumentBufferError");
+                let place =
+                    "for writing by an argument of a call on another thread, in work, line ";
+                assert!(text.contains(place), "{view}: {text}");
+                eval(names, "x").extract::<Write<'_>>().unwrap();
+            }
+        }
     });
+}
+
+#[test]
+fn mut_3_a_layout_that_reaches_a_byte_twice_is_read_and_not_written() {
+    for code in [
+        "strided(x, (4, 3), (8, 8))",
+        "strided(x, (3, 2), (8, 16))",
+        "strided(x, (2, 2), (0, 8))",
+        "strided(x[5, 5:], (4, 3), (-8, -8))",
+        "strided(x.view('u1'), (2, 2), (1, 1))",
+    ] {
+        with_numpy("x = np.arange(36.0).reshape(6, 6)\nbefore = x.copy()", |py, names| {
+            let array = eval(names, code);
+            array.extract::<Read<'_>>().unwrap();
+            let (class, text) = refused(py, array.extract::<Write<'_>>(), code);
+            assert_eq!(class, "ArgumentValueError", "{code}: {text}");
+            let is_named = text.contains("reaches a byte twice") || text.contains("interleave");
+            assert!(
+                is_named && text.contains("make y = argument.copy() (copies "),
+                "{code}: {text}"
+            );
+            run(names, "assert (x == before).all()");
+        });
+    }
 }

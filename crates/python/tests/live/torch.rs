@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use ndbridge_python::{AnyDType, AnyShape, Arg, ArgMut, ToTorch, from_python};
+use ndbridge_python::{AnyDType, AnyShape, Arg, ArgMut, Detach, ToTorch, from_python};
 use ndbridge_tensor::Tensor;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -79,7 +79,11 @@ fn mut_6_lazy_tensors_are_refused_with_the_call_that_resolves_them() {
             let resolved = eval(names, &format!("({code}).{expected}"));
             from_python(&resolved).unwrap();
         }
-        for code in ["torch.ones(2).to_sparse()", "torch.ones(2, device='meta')"] {
+        for code in [
+            "torch.ones(2).to_sparse()",
+            "torch.ones(2, device='meta')",
+            "torch._efficientzerotensor((2,))",
+        ] {
             let (class, text) = refused(py, from_python(&eval(names, code)), code);
             assert_eq!(class, "BufferError");
             assert!(text.contains("no plain host memory"), "{code}: {text}");
@@ -94,6 +98,9 @@ fn own_5_a_storage_is_not_resized_and_what_torch_frees_is_not_read() {
         let (class, _) =
             refused(py, py.eval(c"t.untyped_storage().resize_(0)", Some(names), None), "resize_");
         assert_eq!(class, "RuntimeError");
+        let resize = eval(names, "t.untyped_storage").unbind();
+        let resize = || Python::attach(|py| resize.call0(py)?.call_method1(py, "resize_", (0,)));
+        assert!(arg.detach(py, |_| resize()).unwrap().is_err(), "nor while it is computed with");
         assert_eq!(arg[[1, 2]], 5.0);
         drop(arg);
         let kept = from_python(&eval(names, "t")).unwrap();
