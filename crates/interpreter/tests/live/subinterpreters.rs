@@ -13,7 +13,8 @@ use crate::alone::alone;
 use crate::owners::references;
 use crate::{names, refusal, said};
 
-const MAIN_ONLY: &str = "ndbridge works in the main interpreter of a process only, since one ledger knows who holds what";
+const MAIN_ONLY: &str =
+    "ndbridge works in the main interpreter of a process only, since one ledger";
 
 /// Runs `body` in a subinterpreter, on this thread.
 fn in_subinterpreter<R>(main: Python<'_>, body: impl FnOnce(Python<'_>) -> R) -> R {
@@ -147,7 +148,7 @@ fn int_2_a_python_without_a_gil_is_refused() {
             // The GIL is off; or on for now, in a build that can do without.
             for faked in [
                 c"import sys\nsys._is_gil_enabled = lambda: False",
-                c"import sys\nsys._is_gil_enabled = lambda: True\nsys.version = '3.13.1 experimental free-threading build'",
+                c"import sys\nsys._is_gil_enabled = lambda: True\nsys.version = '3.13.1 free-threading'",
                 c"import sys\nsys._is_gil_enabled = lambda: 1 / 0",
             ] {
                 names(py, faked);

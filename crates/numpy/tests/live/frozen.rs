@@ -121,7 +121,7 @@ fn own_2_a_hold_keeps_its_array_and_lets_it_go() {
     with_array(|names, array| {
         run(
             names,
-            "ended = []\nclass Sub(np.ndarray): pass\ns = a.copy().view(Sub)\nweakref.finalize(s, ended.append, 1)",
+            "class Sub(np.ndarray): pass\ns, ended = a.view(Sub), []\nweakref.finalize(s, ended.append, 1)",
         );
         let held = freeze(&eval(names, "s"));
         assert!(held.is_some());

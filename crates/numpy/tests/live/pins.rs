@@ -87,21 +87,25 @@ fn own_5_memory_that_is_kept_stays_until_it_is_let_go_of() {
     check::<ForGood>();
 }
 
+/// NumPy copies the bytes of a small array, and takes those of a large one as they are.
 #[test]
 fn own_5_an_array_that_was_given_other_memory_meanwhile_owns_what_numpy_says() {
-    with_numpy("a = np.arange(6.0)\nstate = np.arange(3.0).__reduce__()[2]", |py, names| {
-        let api = NumpyApi::get(py).unwrap();
-        let array = eval(names, "a");
-        let owns = || api.array_of(&array).unwrap().flags & OWNS_DATA != 0;
-        let pin = CallPin::array(api, &array, &api.array_of(&array).unwrap()).unwrap();
-        assert!(!owns());
-        assert!(pin.cleared().is_some());
-        run(names, "other = np.arange(8.0)\na.__setstate__(state)");
-        let given = owns();
-        drop(pin);
-        assert_eq!(owns(), given, "what NumPy set since then stays");
-        run(names, "assert a.tolist() == [0.0, 1.0, 2.0]");
-    });
+    for (count, is_owned) in [(3, true), (3000, false)] {
+        let code =
+            format!("a, b = np.arange(6.0), np.arange({count}.0)\nstate = b.__reduce__()[2]");
+        with_numpy(&code, |py, names| {
+            let api = NumpyApi::get(py).unwrap();
+            let array = eval(names, "a");
+            let owns = || api.array_of(&array).unwrap().flags & OWNS_DATA != 0;
+            let pin = CallPin::array(api, &array, &api.array_of(&array).unwrap()).unwrap();
+            assert!(!owns() && pin.cleared().is_some());
+            run(names, "a.__setstate__(state)");
+            assert_eq!(owns(), is_owned, "{count}");
+            drop(pin);
+            assert_eq!(owns(), is_owned, "{count}: what NumPy set since then stays");
+            run(names, "assert (a == b).all()");
+        });
+    }
 }
 
 #[test]

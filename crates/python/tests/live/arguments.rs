@@ -144,13 +144,15 @@ const REFUSED: [Refused; 34] = [
         read::<OneOf<(f32, f64)>, AnyShape, ()>,
         "f.astype('i4')",
         "TypeError",
-        "expected float32 or float64 [..] on cpu, got numpy int32 [2, 3]: pass argument.astype('float32') (copies 24 B)",
+        "expected float32 or float64 [..] on cpu, got numpy int32 [2, 3]: \
+         pass argument.astype('float32') (copies 24 B)",
     ),
     (
         read::<f32, AnyShape, ()>,
         "memoryview(f)",
         "TypeError",
-        "expected float32 [..] on cpu, got array float64 [2, 3]: pass ndbridge.tensor(argument, 'float32') (copies 24 B)",
+        "expected float32 [..] on cpu, got array float64 [2, 3]: \
+         pass ndbridge.tensor(argument, 'float32') (copies 24 B)",
     ),
     (
         read::<f32, AnyShape, ()>,
@@ -162,7 +164,8 @@ const REFUSED: [Refused; 34] = [
         write::<f32, AnyShape, ()>,
         "f",
         "TypeError",
-        "expected writable float32 [..] on cpu, got numpy float64 [2, 3]: make y = argument.astype('float32') (copies 24 B), pass y, use y",
+        "expected writable float32 [..] on cpu, got numpy float64 [2, 3]: \
+         make y = argument.astype('float32') (copies 24 B), pass y, use y",
     ),
     (
         read::<f64, AnyShape, ()>,
@@ -222,7 +225,8 @@ const REFUSED: [Refused; 34] = [
         read::<f64, AnyShape, COrder>,
         "f.T",
         "ValueError",
-        "expected float64 [..] on cpu, C order, got numpy float64 [3, 2] with strides [8, 24] B: pass numpy.ascontiguousarray(argument) (copies 48 B)",
+        "expected float64 [..] on cpu, C order, got numpy float64 [3, 2] with strides [8, 24] B: \
+         pass numpy.ascontiguousarray(argument) (copies 48 B)",
     ),
     (
         read::<f64, AnyShape, COrder>,
@@ -282,7 +286,8 @@ const REFUSED: [Refused; 34] = [
         write::<f64, AnyShape, ()>,
         "locked(f)",
         "ValueError",
-        "expected writable float64 [..] on cpu, got numpy float64 [2, 3] (read-only): make y = argument.copy() (copies 48 B), pass y, use y",
+        "expected writable float64 [..] on cpu, got numpy float64 [2, 3] (read-only): \
+         make y = argument.copy() (copies 48 B), pass y, use y",
     ),
     (
         write::<f64, AnyShape, ()>,

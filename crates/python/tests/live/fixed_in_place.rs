@@ -112,24 +112,29 @@ fn own_5_a_buffer_is_neither_resized_nor_closed() {
     }
 }
 
+const MOVED: &str = "
+a = np.arange(8.0)
+def moved():
+    try: a.resize(80, refcheck=False)
+    except ValueError: return False
+    return True
+";
+
 #[test]
 fn own_5_borrows_of_one_array_end_in_any_order() {
     for (one, two) in [("a", "a"), ("a", "a[1:]"), ("a[1:]", "a"), ("a[1:]", "a[2:]")] {
         for is_first in [true, false] {
-            with_numpy(
-                "a = np.arange(8.0)\ndef moved():\n    try: a.resize(80, refcheck=False)\n    except ValueError: return False\n    return True",
-                |_, names| {
-                    let is_moved = || eval(names, "moved()").extract::<bool>().unwrap();
-                    let first: Arg<'_, f64> = eval(names, one).extract().unwrap();
-                    let second: Arg<'_, f64> = eval(names, two).extract().unwrap();
-                    let (early, late) = if is_first { (first, second) } else { (second, first) };
-                    drop(early);
-                    assert!(!is_moved(), "{one}, {two}, {is_first}");
-                    drop(late);
-                    run(names, "assert a.flags.owndata");
-                    assert!(is_moved(), "{one}, {two}, {is_first}");
-                },
-            );
+            with_numpy(MOVED, |_, names| {
+                let is_moved = || eval(names, "moved()").extract::<bool>().unwrap();
+                let first: Arg<'_, f64> = eval(names, one).extract().unwrap();
+                let second: Arg<'_, f64> = eval(names, two).extract().unwrap();
+                let (early, late) = if is_first { (first, second) } else { (second, first) };
+                drop(early);
+                assert!(!is_moved(), "{one}, {two}, {is_first}");
+                drop(late);
+                run(names, "assert a.flags.owndata");
+                assert!(is_moved(), "{one}, {two}, {is_first}");
+            });
         }
     }
 }
@@ -140,7 +145,13 @@ fn own_5_a_memoryview_that_is_released_changes_nothing() {
         let tensor = from_python(&eval(names, "view")).unwrap();
         run(
             names,
-            "try: view.release()\nexcept BufferError: pass\ntry: b.clear()\nexcept BufferError: pass\nelse: raise AssertionError",
+            "
+try: view.release()
+except BufferError: pass
+try: b.clear()
+except BufferError: pass
+else: raise AssertionError
+",
         );
         assert_eq!(tensor.len(), 64);
     });

@@ -111,7 +111,11 @@ fn shr_4_writes_go_both_ways_through_every_protocol() {
 #[test]
 fn own_1_the_tensor_keeps_what_it_was_made_of() {
     for code in ["a", "a[1:]", "memoryview(a)", "Dlpack(a)", "Interface(a)", "a.view(Sub)"] {
-        let made = "class Sub(np.ndarray): pass\na, gone = np.arange(6.0).view(Sub), []\nweakref.finalize(a, gone.append, 1)";
+        let made = "
+class Sub(np.ndarray): pass
+a, gone = np.arange(6.0).view(Sub), []
+weakref.finalize(a, gone.append, 1)
+";
         with_numpy(made, |py, names| {
             let tensor = from_python(&eval(names, code)).unwrap();
             let last = tensor.to_vec::<f64>().unwrap().last().copied();

@@ -66,12 +66,13 @@ fn dty_4_errors_name_the_argument_and_are_pythons_own_kinds() {
                 "combine(p.astype('f4'), w, 1)",
                 "ArgumentTypeError",
                 "points: expected writable float64 [*, 3] on cpu, got numpy float32 [2, 3]: \
-              make y = points.astype('float64') (copies 48 B), pass y, use y",
+                 make y = points.astype('float64') (copies 48 B), pass y, use y",
             ),
             (
                 "combine(p, w.astype('i4'), 1)",
                 "ArgumentTypeError",
-                "weights: expected float64 [*] on cpu, got numpy int32 [2]: pass weights.astype('float64') (copies 16 B)",
+                "weights: expected float64 [*] on cpu, got numpy int32 [2]: \
+                 pass weights.astype('float64') (copies 16 B)",
             ),
             (
                 "combine(p, weights=p, scale=1)",
@@ -82,21 +83,21 @@ fn dty_4_errors_name_the_argument_and_are_pythons_own_kinds() {
             (
                 "combine(p, [1.0], 1)",
                 "ArgumentTypeError",
-                "weights: list offers no array: expected a NumPy array, a tensor of torch, TensorFlow, JAX or \
-              ndbridge, or an object with __dlpack__, __array_interface__ or a buffer: \
-              pass numpy.asarray(weights) (copies)",
+                "weights: list offers no array: expected a NumPy array, a tensor of torch, \
+                 TensorFlow, JAX or ndbridge, or an object with __dlpack__, __array_interface__ or a \
+                 buffer: pass numpy.asarray(weights) (copies)",
             ),
             (
                 "combine(np.ma.ones((2, 3)), w, 1)",
                 "ArgumentTypeError",
-                "points: masked array: its mask would be lost: make y = points.filled(value) (copies), pass y, use y, \
-              or points.data and points.mask (share)",
+                "points: masked array: its mask would be lost: make y = points.filled(value) \
+                 (copies), pass y, use y, or points.data and points.mask (share)",
             ),
             (
                 "combine(same, same[:, 0], 1)",
                 "ArgumentBufferError",
-                "weights: numpy float64 [2] with strides [24] B shares memory that is borrowed for writing by another \
-              argument: pass weights.copy()",
+                "weights: numpy float64 [2] with strides [24] B shares memory that is borrowed for \
+                 writing by another argument: pass weights.copy()",
             ),
         ] {
             let (found, text) = error(names, code);
@@ -155,7 +156,12 @@ fn own_2_arguments_taken_before_one_that_is_refused_are_let_go_of() {
     with_functions(|_, names| {
         run(
             names,
-            "p = np.ones((2, 3))\ngone = []\nclass Sub(np.ndarray): pass\ns = p.copy().view(Sub)\nweakref.finalize(s, gone.append, 1)",
+            "
+class Sub(np.ndarray): pass
+p, gone = np.ones((2, 3)), []
+s = p.copy().view(Sub)
+weakref.finalize(s, gone.append, 1)
+",
         );
         for code in [
             "combine(p, p[:, 0].astype('i4'), 1)",
@@ -166,7 +172,13 @@ fn own_2_arguments_taken_before_one_that_is_refused_are_let_go_of() {
         }
         run(
             names,
-            "p.resize(12, refcheck=False)\np.fill(1.0)\ndel s\nassert gone == [1]\ncombine(p[:6].reshape(2, 3), np.ones(2), 1)",
+            "
+p.resize(12, refcheck=False)
+p.fill(1.0)
+del s
+assert gone == [1]
+combine(p[:6].reshape(2, 3), np.ones(2), 1)
+",
         );
     });
 }
