@@ -137,6 +137,10 @@ fn shr_1_axes_that_disagree_name_both_arguments() {
                 "b: axis k has length 4 in shape [4, 2], expected 3 as in a of shape [5, 3]",
             ),
             (
+                "matrices(np.ones((5, 3)), np.ones((2, 2)))",
+                "b: axis k has length 2 in shape [2, 2], expected 3 as in a of shape [5, 3]",
+            ),
+            (
                 "matrices(np.ones(5), np.ones((4, 2)))",
                 "a: expected 2 axes [\"m\", \"k\"], got shape [5]",
             ),

@@ -44,6 +44,9 @@ fn shr_1_every_way_out_shares_and_shr_4_writes_are_seen() {
             for (view, flip) in [(ramp(), ""), (ramp().transpose().unwrap(), ".T")] {
                 names.set_item("x", out(py, &view).unwrap()).unwrap();
                 names.set_item("address", view.as_ptr().addr()).unwrap();
+                let kind = if way == "ToNumpy" { "np.ndarray" } else { "memoryview" };
+                let kind = if way.starts_with("To") { kind } else { "object" };
+                run(names, &format!("assert isinstance(x, {kind}), type(x)"));
                 run(
                     names,
                     &format!(
