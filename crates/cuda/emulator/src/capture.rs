@@ -13,6 +13,7 @@ use crate::code::{
     STREAM_CAPTURE_UNSUPPORTED, STREAM_CAPTURE_WRONG_THREAD,
 };
 use crate::machine::{Machine, thread_number};
+use crate::modes;
 use crate::order::stream::Stream;
 use crate::violation::Violation;
 use crate::work::Work;
@@ -21,15 +22,20 @@ pub const GLOBAL: u32 = 0;
 pub const THREAD_LOCAL: u32 = 1;
 pub const RELAXED: u32 = 2;
 
-/// Names of calls, and what they queued.
-pub type Graph = Vec<(String, Work)>;
+/// What a capture made.
+pub struct Graph {
+    /// The capture.
+    id: u64,
+    /// Names of calls, and what they queued.
+    work: Vec<(String, Work)>,
+}
 
 pub struct Capture {
     origin: u64,
     thread: u64,
     mode: u32,
     is_valid: bool,
-    graph: Graph,
+    work: Vec<(String, Work)>,
 }
 
 thread_local! {
@@ -51,7 +57,7 @@ impl Machine {
             return Err(STREAM_CAPTURE_UNSUPPORTED);
         }
         let (handle, thread) = (self.handle(), thread_number());
-        let capture = Capture { origin: stream, thread, mode, is_valid: true, graph: Vec::new() };
+        let capture = Capture { origin: stream, thread, mode, is_valid: true, work: Vec::new() };
         self.captures.insert(handle, capture);
         self.set_capture(stream, Some(handle));
         Ok(())
@@ -71,9 +77,20 @@ impl Machine {
             member.capture = None;
         }
         match self.captures.remove(&id) {
-            Some(capture) if capture.is_valid => Ok(self.add_graph(Arc::new(capture.graph))),
-            _ => Err(STREAM_CAPTURE_INVALIDATED),
+            Some(capture) if capture.is_valid => {
+                Ok(self.add_graph(Arc::new(Graph { id, work: capture.work })))
+            }
+            _ => {
+                self.memory.promises.forget(id);
+                Err(STREAM_CAPTURE_INVALIDATED)
+            }
         }
+    }
+
+    /// Ends all captures; nothing comes of them.
+    pub fn end_captures(&mut self) {
+        self.captures.clear();
+        self.streams.values_mut().for_each(|stream| stream.capture = None);
     }
 
     /// 0: not capturing, 1: capturing, 2: the capture is lost.
@@ -104,21 +121,33 @@ impl Machine {
 
     pub fn launch_graph(&mut self, graph: u64, stream: u64) -> Result<(), Code> {
         let graph = self.graphs.get(&graph).ok_or(INVALID_VALUE)?.clone();
-        for (by, work) in graph.iter() {
+        self.submit(stream, "cuGraphLaunch", Work::Graph(graph.id))?;
+        for (by, work) in &graph.work {
             self.submit(stream, by, work.clone())?;
         }
         Ok(())
     }
 
-    /// Records work.
-    pub fn captured(&mut self, capture: u64, by: &str, work: Work) -> Result<(), Code> {
-        match self.captures.get_mut(&capture) {
-            Some(capture) if capture.is_valid => {
-                capture.graph.push((by.to_owned(), work));
-                Ok(())
-            }
-            _ => Err(STREAM_CAPTURE_INVALIDATED),
+    pub fn destroy_graph(&mut self, graph: u64) -> Result<(), Code> {
+        let graph = self.graphs.remove(&graph).ok_or(INVALID_VALUE)?;
+        // The last handle: what did not run never will.
+        if Arc::strong_count(&graph) == 1 {
+            self.memory.promises.forget(graph.id);
         }
+        Ok(())
+    }
+
+    /// Records work, and marks the bytes that it will write.
+    pub fn captured(&mut self, id: u64, by: &str, work: Work) -> Result<(), Code> {
+        let written = self.written_by(&work);
+        let capture = self.captures.get_mut(&id).filter(|capture| capture.is_valid);
+        let capture = capture.ok_or(STREAM_CAPTURE_INVALIDATED)?;
+        let by = format!("{by} (captured as {})", capture.work.len() + 1);
+        for bytes in written {
+            self.memory.promises.add(id, &by, bytes);
+        }
+        capture.work.push((by, work));
+        Ok(())
     }
 
     /// A stream waits for an event of a capture, and so takes part in it.
@@ -185,8 +214,12 @@ impl Machine {
         Err(self.lost("work on the legacy default stream", &captures, STREAM_CAPTURE_IMPLICIT))
     }
 
-    /// Refuses a call that the thread's mode forbids while there are captures.
+    /// Refuses a call that the thread's mode forbids while there are captures: one that is
+    /// potentially unsafe by the table.
     pub fn unsafe_in_capture(&mut self, call: &'static str) -> Result<(), Code> {
+        if self.captures.is_empty() || !modes::is_unsafe(call) {
+            return Ok(());
+        }
         let (mode, thread) = (MODE.get(), thread_number());
         let forbids = |capture: &Capture| match mode {
             RELAXED => false,

@@ -41,18 +41,25 @@ codes! {
     INVALID_DEVICE = 101, "invalid device ordinal";
     INVALID_CONTEXT = 201, "invalid device context";
     INVALID_PTX = 218, "a PTX JIT compilation failed";
+    UNSUPPORTED_DEVSIDE_SYNC = 225, "the device side synchronisation of the PTX is not supported";
+    CONTAINED = 226, "an exception was contained";
     INVALID_HANDLE = 400, "invalid resource handle";
     NOT_FOUND = 500, "named symbol not found";
     NOT_READY = 600, "device not ready";
     ILLEGAL_ADDRESS = 700, "an illegal memory access was encountered";
+    LAUNCH_TIMEOUT = 702, "the launch timed out and was terminated";
     PEER_ACCESS_ALREADY_ENABLED = 704, "peer access is already enabled";
     PEER_ACCESS_NOT_ENABLED = 705, "peer access has not been enabled";
     CONTEXT_IS_DESTROYED = 709, "context is destroyed";
     HOST_MEMORY_ALREADY_REGISTERED = 712, "part or all of the requested memory range is already mapped";
     HOST_MEMORY_NOT_REGISTERED = 713, "pointer does not correspond to a registered memory region";
+    MISALIGNED_ADDRESS = 716, "misaligned address";
     LAUNCH_FAILED = 719, "unspecified launch failure";
     NOT_PERMITTED = 800, "operation not permitted";
     NOT_SUPPORTED = 801, "operation not supported";
+    SYSTEM_NOT_READY = 802, "system not yet initialized";
+    SYSTEM_DRIVER_MISMATCH = 803, "system has unsupported display driver / cuda driver combination";
+    MPS_CLIENT_TERMINATED = 810, "the MPS client was terminated by its server";
     STREAM_CAPTURE_UNSUPPORTED = 900, "operation not permitted when stream is capturing";
     STREAM_CAPTURE_INVALIDATED = 901, "operation failed due to a previous error during capture";
     STREAM_CAPTURE_MERGE = 902, "operation would result in a merge of separate capture sequences";
@@ -61,4 +68,11 @@ codes! {
     STREAM_CAPTURE_IMPLICIT = 906, "operation would make the legacy stream depend on a capturing blocking stream";
     CAPTURED_EVENT = 907, "operation not permitted on an event last recorded in a capturing stream";
     STREAM_CAPTURE_WRONG_THREAD = 908, "attempt to terminate a thread-local capture sequence from another thread";
+    INVALID_CLUSTER_SIZE = 912, "invalid cluster size";
+    FUNCTION_NOT_LOADED = 913, "function is not loaded";
+    INVALID_RESOURCE_TYPE = 914, "invalid resource type";
+    INVALID_RESOURCE_CONFIGURATION = 915, "invalid resource configuration";
+    KEY_ROTATION = 916, "a key rotation is under way";
+    STREAM_DETACHED = 917, "the stream is detached";
+    UNKNOWN = 999, "unknown error";
 }

@@ -1,8 +1,11 @@
 //! What tests set and ask.
 
+use std::sync::Arc;
+
 use ndbridge_cuda_kernels::host::Kernel;
 
 use crate::code::Code;
+use crate::forked;
 use crate::machine::{self, Fault, Machine, with};
 use crate::order::Order;
 use crate::violation::Violation;
@@ -14,15 +17,20 @@ pub fn configure(devices: &[usize], order: Order) {
     machine::replace(devices, order);
 }
 
-/// Forgets violations, counts of calls, faults and errors of contexts, and gives each device the
-/// memory it was made with. Contexts, streams and allocations stay; what was queued runs, and the
-/// host counts as having waited for it.
+/// Forgets violations, counts of calls, faults, errors of contexts and what
+/// [`report_waits_under`] and [`reuse_addresses`] asked for, and gives each device the
+/// memory it was made with. Captures end without a graph. Contexts, streams and allocations stay;
+/// what was queued runs, and the host counts as having waited for it.
 pub fn reset() {
     with(|machine| {
         machine.catch_up();
         machine.violations.clear();
         machine.calls.clear();
         machine.faults.clear();
+        machine.lock = None;
+        machine.memory.reuse_addresses = false;
+        machine.memory.promises.clear();
+        machine.end_captures();
         for context in &mut machine.contexts {
             context.sticky = None;
         }
@@ -77,8 +85,25 @@ pub fn limit(device: usize, bytes: usize) {
     with(|machine| machine.memory.devices[device].limit = bytes);
 }
 
-/// Takes the violations so far. What is queued has not run yet: see [`drain`].
+/// Reports each call that waits for unfinished work while its thread holds a lock, as `is_held`
+/// tells: a function that a stream calls may need that lock.
+pub fn report_waits_under(is_held: impl Fn() -> bool + Send + Sync + 'static) {
+    with(|machine| machine.lock = Some(Arc::new(is_held)));
+}
+
+/// Whether pools give out freed addresses again, as a GPU's do: the last freed of the same length,
+/// also before the free has run where the stream orders the two. A use after free then meets the
+/// newer allocation.
+pub fn reuse_addresses(is_wanted: bool) {
+    with(|machine| machine.memory.reuse_addresses = is_wanted);
+}
+
+/// Takes the violations so far; of a forked child, its own. What is queued has not run yet: see
+/// [`drain`].
 pub fn violations() -> Vec<Violation> {
+    if forked::is_child() {
+        return forked::take_violations();
+    }
     with(|machine| std::mem::take(&mut machine.violations))
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use crate::control;
+use crate::foreign::{foreign_read, foreign_write};
 use crate::machine::with;
 use crate::order::Order;
 
@@ -83,4 +84,39 @@ extern "C" fn ndbridge_emulator_limit(device: usize, bytes: u64) {
 #[unsafe(no_mangle)]
 extern "C" fn ndbridge_emulator_live() -> u64 {
     control::live() as u64
+}
+
+/// `is_held` is null, or a function that any thread may call.
+#[unsafe(no_mangle)]
+extern "C" fn ndbridge_emulator_report_waits_under(is_held: Option<extern "C" fn() -> c_int>) {
+    with(|machine| machine.lock = None);
+    if let Some(is_held) = is_held {
+        control::report_waits_under(move || is_held() != 0);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ndbridge_emulator_reuse_addresses(is_wanted: c_int) {
+    control::reuse_addresses(is_wanted != 0);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ndbridge_emulator_foreign_read(
+    stream: usize,
+    addr: usize,
+    len_bytes: usize,
+    item_bytes: usize,
+) -> c_int {
+    foreign_read(stream, addr, len_bytes, item_bytes)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn ndbridge_emulator_foreign_write(
+    stream: usize,
+    addr: usize,
+    len_bytes: usize,
+    item_bytes: usize,
+    value: u8,
+) -> c_int {
+    foreign_write(stream, addr, len_bytes, item_bytes, value)
 }

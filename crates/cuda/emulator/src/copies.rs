@@ -74,6 +74,10 @@ impl Machine {
             self.check(by, context, side, extent, is_peer)?;
         }
         let is_captured = self.streams[&stream].capture.is_some();
+        let is_pageable = [&to, &from].iter().any(|side| self.is_pageable(side, extent));
+        if !waits && !is_captured && is_pageable {
+            self.unsafe_in_capture("pageable copy")?;
+        }
         let (source, sum) = self.source(from, extent, waits, is_captured);
         let copy = Copy { to, from: source, extent, sum, is_peer };
         let is_on_host_at_return = matches!(to.place, Place::Host(_))

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use ndbridge_cuda_kernels::KERNELS;
 use ndbridge_cuda_kernels::host::Kernel;
@@ -16,6 +17,7 @@ use crate::order::clock::Clock;
 use crate::order::event::Event;
 use crate::order::stream::Stream;
 use crate::violation::Violation;
+use crate::waits::HeldLock;
 
 pub struct Context {
     pub device: usize,
@@ -73,15 +75,29 @@ pub struct Machine {
     pub calls: BTreeMap<&'static str, u64>,
     pub faults: Vec<Fault>,
     pub violations: Vec<Violation>,
+    /// The lock that no thread may hold while it waits, if a test named one.
+    pub lock: Option<HeldLock>,
 }
 
-static MACHINE: Mutex<Option<Machine>> = Mutex::new(None);
+/// The machine while no call is at work on it.
+struct Place {
+    machine: Option<Box<Machine>>,
+    is_taken: bool,
+    /// Threads that wait for it: without one nobody need be told.
+    waiting: usize,
+}
+
+static PLACE: Mutex<Place> = Mutex::new(Place { machine: None, is_taken: false, waiting: 0 });
+/// Told whenever a call puts the machine back.
+static PUT_BACK: Condvar = Condvar::new();
 
 thread_local! {
     /// This thread's stack of contexts.
     static CONTEXTS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-    /// Whether a function that a stream calls is running on this thread.
+    /// Whether this thread runs the functions that streams call.
     pub static IN_HOST_FUNCTION: Cell<bool> = const { Cell::new(false) };
+    /// The driver function that this thread is in.
+    pub static CALL: Cell<&'static str> = const { Cell::new("") };
     static THREAD_NUMBER: u64 = {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         NEXT.fetch_add(1, Ordering::Relaxed)
@@ -101,17 +117,47 @@ pub fn thread_number() -> u64 {
     THREAD_NUMBER.with(|number| *number)
 }
 
+/// The machine, taken out of its place by a call, and put back also if that panics.
+struct Taken(Box<Machine>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        put_back(std::mem::take(&mut self.0));
+    }
+}
+
+fn take() -> Box<Machine> {
+    let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    place.waiting += 1;
+    let place = PUT_BACK.wait_while(place, |place| place.is_taken);
+    let mut place = place.unwrap_or_else(PoisonError::into_inner);
+    place.waiting -= 1;
+    place.is_taken = true;
+    place.machine.take().unwrap_or_else(|| Box::new(Machine::new(&[1 << 30; 2], Order::Lazy)))
+}
+
+fn put_back(machine: Box<Machine>) {
+    let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    (place.machine, place.is_taken) = (Some(machine), false);
+    let is_awaited = place.waiting > 0;
+    drop(place);
+    if is_awaited {
+        PUT_BACK.notify_all();
+    }
+}
+
 /// Runs `f` on the machine, which is made with two devices of 1 GiB if there is none.
 pub fn with<R>(f: impl FnOnce(&mut Machine) -> R) -> R {
-    let mut machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
-    f(machine.get_or_insert_with(|| Machine::new(&[1 << 30; 2], Order::Lazy)))
+    let mut taken = Taken(take());
+    f(&mut taken.0)
 }
 
 /// Replaces the machine. It counts as initialised if the former was.
 pub fn replace(devices: &[usize], order: Order) {
-    let mut machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_ready = machine.as_ref().is_some_and(|machine| machine.is_ready);
-    *machine = Some(Machine { is_ready, ..Machine::new(devices, order) });
+    with(|machine| {
+        let is_ready = machine.is_ready;
+        *machine = Machine { is_ready, ..Machine::new(devices, order) };
+    });
 }
 
 impl Machine {
@@ -122,6 +168,20 @@ impl Machine {
         machine.default_pools = (0..devices.len()).map(|d| machine.new_pool(d, true)).collect();
         machine.current_pools = machine.default_pools.clone();
         machine
+    }
+
+    /// Lets the calls of other threads at the machine, until one is done or a moment has passed.
+    /// What is known of it may be out of date afterwards.
+    pub fn let_others(&mut self) {
+        const MOMENT: Duration = Duration::from_millis(5);
+        put_back(Box::new(std::mem::take(self)));
+        let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+        place.waiting += 1;
+        let woken = PUT_BACK.wait_timeout(place, MOMENT).unwrap_or_else(PoisonError::into_inner);
+        let (mut place, _) = woken;
+        place.waiting -= 1;
+        drop(place);
+        *self = *take();
     }
 
     /// A handle that was never given before in this process.

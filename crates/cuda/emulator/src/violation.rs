@@ -39,6 +39,22 @@ pub enum Violation {
     /// A call that waits, or may wait, while a stream captures. The capture is lost.
     #[error("{call} while a stream captures")]
     SyncInCapture { call: &'static str },
+    /// Bytes read that captured work will write, before its graph was launched and has run that far.
+    #[error("{by}: bytes at {addr:#x} are written by a graph that has not run: {writer}")]
+    ReadBeforeGraph { by: String, addr: u64, writer: String },
+    /// Elements of device memory that another library cannot load, in a place where it would.
+    #[error("{by}: elements of {item_bytes} bytes at {addr:#x}, which is not aligned")]
+    Misaligned { by: String, addr: u64, item_bytes: u64 },
+    /// A call in a child that was forked after `cuInit`.
+    #[error("{call} in a forked child")]
+    Forked { call: &'static str },
+    /// A wait for unfinished work by a thread that holds the lock it must not hold.
+    #[error("{call} waits while its thread holds the lock")]
+    WaitUnderLock { call: &'static str },
+    /// A wait for a function of the program that cannot go on: all threads sleep. The call answers
+    /// 702; a GPU would wait for ever.
+    #[error("{call} waits for a function of the program that waits itself")]
+    Deadlock { call: &'static str },
     /// Memory of another device touched without peer access.
     #[error("{by}: memory at {addr:#x} is on device {owner}, device {device} has no access to it")]
     PeerAccess { by: String, addr: u64, device: usize, owner: usize },

@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hasher};
+use std::iter;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use ndbridge_cuda_kernels::host::{self, Kernel};
 
 use crate::arguments::{HostAddress, HostFunction};
 use crate::code::{Code, ILLEGAL_ADDRESS, LAUNCH_FAILED};
-use crate::machine::{IN_HOST_FUNCTION, Machine};
+use crate::machine::Machine;
 use crate::memory::{Memory, region};
 use crate::order::clock::Stamp;
 use crate::order::stream::Operation;
@@ -96,11 +98,30 @@ pub struct Launch {
 #[derive(Clone)]
 pub enum Work {
     Copy(Copy),
-    Fill { to: Side, unit: Vec<u8>, extent: Extent },
+    Fill {
+        to: Side,
+        unit: Vec<u8>,
+        extent: Extent,
+    },
     Launch(Launch),
     Free(u64),
-    Event { event: u64, version: u64 },
+    Event {
+        event: u64,
+        version: u64,
+    },
     Host(HostFunction, usize),
+    /// What another library reads and writes.
+    Read {
+        addr: u64,
+        len: u64,
+    },
+    Write {
+        addr: u64,
+        len: u64,
+        value: u8,
+    },
+    /// A graph begins, and what was promised of it comes.
+    Graph(u64),
     Nothing,
 }
 
@@ -126,7 +147,11 @@ impl Work {
                 let mut words = words.map(|word| u64::from_le_bytes(*word));
                 words.any(|word| (start..start + len).contains(&word))
             }
-            Work::Free(_) | Work::Event { .. } | Work::Host(..) | Work::Nothing => false,
+            Work::Read { addr, len } | Work::Write { addr, len, .. } => {
+                *addr < start + len && start < addr + len
+            }
+            Work::Free(_) | Work::Event { .. } | Work::Host(..) => false,
+            Work::Graph(_) | Work::Nothing => false,
         }
     }
 }
@@ -152,7 +177,20 @@ impl Machine {
     pub fn perform(&mut self, operation: &Operation) -> Result<(), Code> {
         let stamp = &operation.stamp;
         let is_fine = match &operation.work {
-            Work::Nothing => true,
+            Work::Read { addr, len } => {
+                let mut bytes = vec![0; *len as usize];
+                self.memory.read(*addr, &mut bytes, stamp, &mut self.violations)
+            }
+            Work::Write { addr, len, value } => {
+                let bytes = vec![*value; *len as usize];
+                self.memory.write(*addr, &bytes, stamp, &mut self.violations)
+            }
+            Work::Graph(capture) => {
+                self.memory.promises.forget(*capture);
+                true
+            }
+            // A function of the program is called on a thread of its own.
+            Work::Nothing | Work::Host(..) => true,
             Work::Copy(copy) => self.perform_copy(copy, stamp),
             Work::Fill { to, unit, extent } => {
                 let row = unit.repeat(extent.bytes() / unit.len());
@@ -165,12 +203,6 @@ impl Machine {
             }
             Work::Event { event, version } => {
                 self.happen(*event, *version);
-                true
-            }
-            Work::Host(function, data) => {
-                IN_HOST_FUNCTION.set(true);
-                function.call(*data);
-                IN_HOST_FUNCTION.set(false);
                 true
             }
         };
@@ -199,6 +231,12 @@ impl Machine {
             Place::Device(addr) => addr,
             Place::Host(host) => {
                 let bytes = gather(host, from, copy.extent);
+                self.memory.check_promises(
+                    host.addr() as u64,
+                    bytes.len() as u64,
+                    &stamp.by,
+                    &mut self.violations,
+                );
                 if copy.sum.is_some_and(|sum| sum != checksum(&bytes)) {
                     self.violations.push(Violation::SourceChanged { by: stamp.by.to_string() });
                 }
@@ -229,15 +267,37 @@ impl Machine {
         })
     }
 
+    /// The bytes that work will write, of a kernel found by running it on nothing: which bytes
+    /// our kernels touch depends on their parameters alone.
+    pub fn written_by(&self, work: &Work) -> Vec<Range<u64>> {
+        let of_side = |to: &Side, extent: &Extent| {
+            let start = match to.place {
+                Place::Device(addr) => addr,
+                Place::Host(host) => host.addr() as u64,
+            };
+            let extent = extent.flattened(*to);
+            let rows = extent.rows(*to).map(|row| start + row as u64);
+            rows.map(|row| row..row + extent.width as u64).collect()
+        };
+        match work {
+            Work::Copy(Copy { to, extent, .. }) | Work::Fill { to, extent, .. } => {
+                of_side(to, extent)
+            }
+            Work::Write { addr, len, .. } => iter::once(*addr..addr + len).collect(),
+            Work::Launch(launch) => {
+                let written = Written::default();
+                // One that panics does so again when it runs, and is reported then.
+                let _ = launch.run(&written);
+                written.0.into_inner()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn perform_launch(&mut self, launch: &Launch, stamp: &Stamp) -> Result<(), Code> {
         let Machine { memory, violations, .. } = self;
         let view = View { inner: RefCell::new(Inner { memory, violations, is_fine: true }), stamp };
-        let arguments: Vec<_> = launch.arguments.iter().map(|bytes| bytes.as_ptr()).collect();
-        let Launch { kernel, grid, threads, shared_bytes, .. } = launch;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: a pointer for each parameter, of its size (the launch's invariant).
-            unsafe { kernel.run(*grid, *threads, *shared_bytes, &arguments, &view) }
-        }));
+        let outcome = launch.run(&view);
         let is_fine = view.inner.into_inner().is_fine;
         if let Err(payload) = outcome {
             let (by, text) = (stamp.by.to_string(), panic_text(&*payload));
@@ -251,6 +311,38 @@ impl Machine {
 fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panic").to_owned()
+}
+
+impl Launch {
+    /// Runs each thread; the panic of one.
+    fn run(&self, memory: &dyn host::Memory) -> Result<(), Box<dyn Any + Send>> {
+        let arguments: Vec<_> = self.arguments.iter().map(|bytes| bytes.as_ptr()).collect();
+        let Launch { kernel, grid, threads, shared_bytes, .. } = self;
+        catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: a pointer for each parameter, of its size (the launch's invariant).
+            unsafe { kernel.run(*grid, *threads, *shared_bytes, &arguments, memory) }
+        }))
+    }
+}
+
+/// Memory of zeros that keeps what is written of it: which bytes.
+#[derive(Default)]
+struct Written(RefCell<Vec<Range<u64>>>);
+
+impl host::Memory for Written {
+    fn read(&self, _addr: u64, into: &mut [u8]) -> bool {
+        into.fill(0);
+        true
+    }
+
+    fn write(&self, addr: u64, from: &[u8]) -> bool {
+        let (mut written, end) = (self.0.borrow_mut(), addr + from.len() as u64);
+        match written.last_mut() {
+            Some(last) if last.end == addr => last.end = end,
+            _ => written.push(addr..end),
+        }
+        true
+    }
 }
 
 /// The memory as one kernel sees it.

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_uint, c_ulonglong};
 
 use crate::arguments::Out;
 use crate::capture::exchange_mode;
-use crate::code::{INVALID_VALUE, STREAM_CAPTURE_IMPLICIT};
+use crate::code::STREAM_CAPTURE_IMPLICIT;
 
 driver_functions! {
     cuThreadExchangeStreamCaptureMode(mode: Out<c_uint>) |_machine| {
@@ -35,9 +35,9 @@ driver_functions! {
         machine.launch_graph(graph, stream)
     }
     cuGraphExecDestroy(graph: u64) |machine| {
-        machine.graphs.remove(&graph).map(drop).ok_or(INVALID_VALUE)
+        machine.destroy_graph(graph)
     }
     cuGraphDestroy(graph: u64) |machine| {
-        machine.graphs.remove(&graph).map(drop).ok_or(INVALID_VALUE)
+        machine.destroy_graph(graph)
     }
 }

@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_int, c_uint};
 use crate::arguments::Out;
 use crate::code::{Code, INVALID_VALUE, describe};
 use crate::copies::MAX_PITCH;
+use crate::forked::note_owner;
 use crate::machine::Machine;
 
 /// The driver of CUDA 13.0.
@@ -16,6 +17,7 @@ driver_functions! {
             return Err(INVALID_VALUE);
         }
         machine.is_ready = true;
+        note_owner();
         Ok(())
     }
     cuDriverGetVersion(out: Out<c_int>) |_machine| { out.put(VERSION) }

@@ -10,6 +10,7 @@ const DISABLE_TIMING: c_uint = 2;
 
 driver_functions! {
     cuEventCreate(out: Out<u64>, flags: c_uint) @context |machine| {
+        machine.unsafe_in_capture("cuEventCreate")?;
         let (handle, has_timing) = (machine.handle(), flags & DISABLE_TIMING == 0);
         let context = machine.contexts[context].handle;
         machine.events.insert(handle, Event::new(context, has_timing));

@@ -6,10 +6,12 @@ use crate::arguments::{In, Out};
 use crate::code::{Code, INVALID_VALUE};
 use crate::machine::Machine;
 use crate::memory::host::{HostBlock, Kind};
+use crate::memory::region;
 use crate::violation::Violation;
 
 driver_functions! {
     cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) @context |machine| {
+        machine.unsafe_in_capture("cuMemGetInfo")?;
         let device = machine.contexts[context].device;
         free.put(machine.memory.free_bytes(device) as usize)?;
         total.put(machine.memory.devices[device].limit)
@@ -69,6 +71,7 @@ driver_functions! {
         out.put(addr)
     }
     cuPointerGetAttribute(out: Out<u64>, attribute: c_int, addr: u64) |machine| {
+        machine.unsafe_in_capture("cuPointerGetAttribute")?;
         let place = place(machine, addr).ok_or(INVALID_VALUE)?;
         put(&out, attribute, place.attribute(attribute)?)
     }
@@ -102,6 +105,7 @@ struct AddressFacts {
     device_pointer: u64,
     host_pointer: Option<u64>,
     is_managed: bool,
+    is_mapped: bool,
     device: usize,
     start: u64,
     len: u64,
@@ -120,6 +124,7 @@ impl AddressFacts {
             9 => self.device as u64,
             11 => self.start,
             12 => self.len,
+            13 => u64::from(self.is_mapped),
             17 => self.pool,
             _ => return Err(INVALID_VALUE),
         })
@@ -129,10 +134,10 @@ impl AddressFacts {
 const MEMORYTYPE_HOST: u64 = 1;
 const MEMORYTYPE_DEVICE: u64 = 2;
 
-/// Memory type, managed and ordinal are 4 bytes, the others 8.
+/// Memory type, managed, mapped and ordinal are 4 bytes, the others 8.
 fn put(out: &Out<u64>, attribute: c_int, value: u64) -> Result<(), Code> {
     match attribute {
-        2 | 8 | 9 => out.as_out::<u32>().put(value as u32),
+        2 | 8 | 9 | 13 => out.as_out::<u32>().put(value as u32),
         _ => out.put(value),
     }
 }
@@ -146,13 +151,14 @@ fn place(machine: &Machine, addr: u64) -> Option<AddressFacts> {
             device_pointer: addr,
             host_pointer: Some(addr),
             is_managed,
+            is_mapped: true,
             device: block.device,
             start: start as u64,
             len: block.len as u64,
             pool: 0,
         });
     }
-    let (start, block) = machine.memory.block(addr)?;
+    let (start, block) = machine.memory.reservation(addr)?;
     let context = machine.contexts.iter().rfind(|context| context.device == block.device);
     Some(AddressFacts {
         // Memory of a pool belongs to no context.
@@ -161,9 +167,11 @@ fn place(machine: &Machine, addr: u64) -> Option<AddressFacts> {
         device_pointer: addr,
         host_pointer: None,
         is_managed: false,
+        is_mapped: addr - start < block.len,
         device: block.device,
+        // Of a device's memory the driver tells what is reserved, not what is allocated.
         start,
-        len: block.len,
+        len: region::reserved_bytes(block.len),
         pool: block.pool.unwrap_or(0),
     })
 }

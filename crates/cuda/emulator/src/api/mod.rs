@@ -4,7 +4,8 @@ use std::ffi::{CStr, c_int, c_void};
 use std::ptr::null_mut;
 
 use crate::code::{Code, NOT_INITIALIZED, NOT_PERMITTED};
-use crate::machine::{IN_HOST_FUNCTION, Machine, with};
+use crate::forked;
+use crate::machine::{CALL, IN_HOST_FUNCTION, Machine, with};
 
 /// Functions that the driver exports: their arguments, with `@context` the current context (its
 /// place in the list; without one the call is refused), and what they do to the machine.
@@ -60,11 +61,34 @@ pub fn lookup(name: &CStr) -> *mut c_void {
     files.iter().find_map(|find| find(name)).unwrap_or(null_mut())
 }
 
-/// Counts the call, and fails it if a fault says so.
+/// One call of the program; other threads of an interleaving may go on before and behind it.
 fn enter(name: &'static str, call: impl FnOnce(&mut Machine) -> Result<(), Code>) -> c_int {
     if IN_HOST_FUNCTION.get() {
         return NOT_PERMITTED;
     }
+    if forked::is_child() {
+        if !ABOUT_NO_PROCESS.contains(&name) {
+            forked::note(name);
+        }
+        return NOT_INITIALIZED;
+    }
+    switch();
+    let code = count(name, call);
+    switch();
+    code
+}
+
+/// In an interleaving of threads another one may go on here.
+fn switch() {
+    #[cfg(not(feature = "export"))]
+    crate::interleave::switch();
+}
+
+/// Counts the call, and fails it if a fault says so.
+fn count(name: &'static str, call: impl FnOnce(&mut Machine) -> Result<(), Code>) -> c_int {
+    CALL.set(name);
+    #[cfg(not(feature = "export"))]
+    crate::interleave::note(name);
     with(|machine| {
         let count = machine.calls.entry(name).or_default();
         let nth = *count;
@@ -82,3 +106,5 @@ fn enter(name: &'static str, call: impl FnOnce(&mut Machine) -> Result<(), Code>
 
 const BEFORE_INIT: [&str; 4] =
     ["cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"];
+/// Harmless in a forked child.
+const ABOUT_NO_PROCESS: [&str; 3] = ["cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"];

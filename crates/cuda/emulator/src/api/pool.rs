@@ -67,6 +67,7 @@ driver_functions! {
     }
     cuMemPoolDestroy(pool: u64) |machine| { machine.destroy_pool(pool) }
     cuMemPoolTrimTo(pool: u64, keep: usize) |machine| {
+        machine.unsafe_in_capture("cuMemPoolTrimTo")?;
         machine.pool(pool)?.trim(keep as u64);
         Ok(())
     }
@@ -129,6 +130,7 @@ driver_functions! {
         if machine.streams[&stream].capture.is_some() {
             return Err(NOT_SUPPORTED);
         }
+        machine.unsafe_in_capture("cuMemFreeAsync")?;
         if machine.memory.starting_at(addr).is_none() {
             machine.violations.push(Violation::BadFree { addr });
             return Err(INVALID_VALUE);
@@ -139,9 +141,20 @@ driver_functions! {
     }
 }
 
-fn alloc(machine: &mut Machine, by: &str, pool: u64, len: usize, stream: u64) -> Result<u64, Code> {
+fn alloc(
+    machine: &mut Machine,
+    by: &'static str,
+    pool: u64,
+    len: usize,
+    stream: u64,
+) -> Result<u64, Code> {
     if machine.streams[&stream].capture.is_some() {
         return Err(NOT_SUPPORTED);
+    }
+    machine.unsafe_in_capture(by)?;
+    if machine.memory.reuse_addresses {
+        // What was freed on this stream may be had again, whether or not the free has run.
+        machine.advance(stream, u64::MAX)?;
     }
     let stamp = machine.submit(stream, by, Work::Nothing)?.ok_or(OUT_OF_MEMORY)?;
     machine.memory.alloc_from(pool, len as u64, &stamp)

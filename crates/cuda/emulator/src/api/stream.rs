@@ -11,12 +11,14 @@ driver_functions! {
         if flags > 1 {
             return Err(INVALID_VALUE);
         }
+        machine.unsafe_in_capture("cuStreamCreate")?;
         out.put(machine.new_stream(context, flags, 0))
     }
     cuStreamCreateWithPriority(out: Out<u64>, flags: c_uint, priority: c_int) @context |machine| {
         if flags > 1 {
             return Err(INVALID_VALUE);
         }
+        machine.unsafe_in_capture("cuStreamCreate")?;
         out.put(machine.new_stream(context, flags, priority.clamp(-5, 0)))
     }
     cuStreamDestroy_v2(stream: u64) @_context |machine| {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::Violation;
 use crate::code::{Code, INVALID_VALUE, OUT_OF_MEMORY};
 use crate::order::clock::{Clock, Stamp};
+use crate::promised::Promises;
 pub use block::{Block, Life};
 use host::HostMemory;
 use pool::Pool;
@@ -43,6 +44,10 @@ pub struct Memory {
     freed: VecDeque<u64>,
     /// Blocks with accesses that may still race.
     touched: BTreeSet<u64>,
+    /// What graphs will write.
+    pub promises: Promises,
+    /// Whether pools give out freed addresses again.
+    pub reuse_addresses: bool,
 }
 
 impl Memory {
@@ -76,13 +81,29 @@ impl Memory {
         if from.growth_for(len) > free_bytes {
             return Err(OUT_OF_MEMORY);
         }
-        let addr = region::reserve(len).ok_or(OUT_OF_MEMORY)?;
-        from.take(len);
+        from.take(len, free_bytes);
+        let addr = match self.freed_before(pool, len) {
+            Some(addr) => addr,
+            None => region::reserve(len).ok_or(OUT_OF_MEMORY)?,
+        };
         let mut block = Block::new(device, Some(pool), len);
         block.claim(stamp);
         self.blocks.insert(addr, block);
         self.touched.insert(addr);
         Ok(addr)
+    }
+
+    /// The address that the pool's next allocation of this length has again.
+    fn freed_before(&mut self, pool: u64, len: u64) -> Option<u64> {
+        if !self.reuse_addresses {
+            return None;
+        }
+        let fits = |addr: &u64| {
+            let block = self.blocks.get(addr);
+            block.is_some_and(|block| (block.pool, block.len) == (Some(pool), len))
+        };
+        let at = self.freed.iter().rposition(fits)?;
+        self.freed.remove(at)
     }
 
     /// What is neither allocated nor kept by a pool.
@@ -95,7 +116,7 @@ impl Memory {
     /// Bytes of live allocations.
     pub fn used(&self, device: usize) -> u64 {
         let pools = self.pools.values().filter(|pool| pool.device == device);
-        self.devices[device].plain + pools.map(|pool| pool.used.now).sum::<u64>()
+        self.devices[device].plain + pools.map(|pool| pool.given).sum::<u64>()
     }
 
     pub fn live(&self) -> impl Iterator<Item = (u64, &Block)> {
@@ -139,6 +160,13 @@ impl Memory {
             }
     }
 
+    /// The allocation whose reservation an address is in.
+    pub fn reservation(&self, addr: u64) -> Option<(u64, &Block)> {
+        let (start, block) = self.blocks.range(..=addr).next_back()?;
+        let is_within = addr - start < region::reserved_bytes(block.len);
+        (block.life != Life::Freed && is_within).then_some((*start, block))
+    }
+
     /// A use of the block that the host has not seen finish.
     pub fn in_use(&self, addr: u64, host: &Clock) -> Option<String> {
         self.blocks.get(&addr)?.user_not_before(host)
@@ -167,7 +195,11 @@ impl Memory {
             self.touch(addr, len, true, &free, found);
         }
         let Some(block) = self.blocks.get_mut(&addr) else { return };
+        if let Some(pool) = block.pool.and_then(|pool| self.pools.get_mut(&pool)) {
+            pool.freed(block.len);
+        }
         block.end();
+        self.promises.remove(&(addr..addr + block.len));
         self.touched.remove(&addr);
         self.freed.push_back(addr);
         if self.freed.len() > REMEMBERED
@@ -209,6 +241,7 @@ impl Memory {
         stamp: &Stamp,
         found: &mut Vec<Violation>,
     ) -> bool {
+        self.check_promises(addr, into.len() as u64, &stamp.by, found);
         let touched = self.touch(addr, into.len() as u64, false, stamp, found);
         let Some((block, offset)) = touched else { return false };
         if let Some(unwritten) = block.read(offset, into) {
@@ -228,7 +261,18 @@ impl Memory {
         let touched = self.touch(addr, from.len() as u64, true, stamp, found);
         let Some((block, offset)) = touched else { return false };
         block.write(offset, from);
+        self.promises.remove(&(addr..addr + from.len() as u64));
         true
+    }
+
+    /// Reports a read of bytes that a graph is still to write.
+    pub fn check_promises(&self, addr: u64, len: u64, by: &str, found: &mut Vec<Violation>) {
+        let Some((writer, addr)) = self.promises.writer(&(addr..addr + len)) else { return };
+        let (by, writer) = (by.to_owned(), writer.to_owned());
+        let read = Violation::ReadBeforeGraph { by, addr, writer };
+        if !found.iter().any(|other| is_same_read(other, &read)) {
+            found.push(read);
+        }
     }
 
     /// Forgets the accesses that are before everything still to come: what the host submits from
@@ -244,6 +288,15 @@ impl Memory {
             pool.trim(pool.threshold);
         }
     }
+}
+
+/// Whether one operation read early what another one writes.
+fn is_same_read(one: &Violation, other: &Violation) -> bool {
+    let operations = |violation: &Violation| match violation {
+        Violation::ReadBeforeGraph { by, writer, .. } => Some((by.clone(), writer.clone())),
+        _ => None,
+    };
+    operations(one) == operations(other)
 }
 
 /// A race between the same two operations is reported once.

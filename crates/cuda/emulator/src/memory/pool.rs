@@ -2,6 +2,11 @@
 
 use std::collections::BTreeSet;
 
+/// What a pool takes from its device at a time, where the device has so much.
+const GRANULE_BYTES: u64 = 2 << 20;
+/// What an allocation counts as is a multiple of this.
+const ITEM_BYTES: u64 = 512;
+
 /// A count and the highest it has been.
 #[derive(Default, Clone, Copy)]
 pub struct Gauge {
@@ -25,9 +30,11 @@ pub struct Pool {
     /// What a synchronisation leaves the pool.
     pub threshold: u64,
     /// Taken from the device.
-    // INVARIANT: `used.now <= reserved.now`.
+    // INVARIANT: `given <= reserved.now`.
     pub reserved: Gauge,
-    /// Given to the program.
+    /// What the program has; of a free, until its call.
+    pub given: u64,
+    /// What the attributes tell of that: rounded up, and of a free until it has run.
     pub used: Gauge,
     /// Reuse policies, which change nothing here: attributes 1 to 3.
     pub policies: [i32; 3],
@@ -41,21 +48,32 @@ impl Pool {
 
     /// What the device must add for an allocation.
     pub fn growth_for(&self, len: u64) -> u64 {
-        (self.used.now + len).saturating_sub(self.reserved.now)
+        (self.given + len).saturating_sub(self.reserved.now)
     }
 
-    pub fn take(&mut self, len: u64) {
-        self.reserved.set(self.reserved.now + self.growth_for(len));
-        self.used.set(self.used.now + len);
+    /// Gives out what the device has room for: `free_bytes` are left there.
+    pub fn take(&mut self, len: u64, free_bytes: u64) {
+        let growth = self.growth_for(len).next_multiple_of(GRANULE_BYTES).min(free_bytes);
+        self.reserved.set(self.reserved.now + growth);
+        self.given += len;
+        self.used.set(self.used.now + len.next_multiple_of(ITEM_BYTES));
     }
 
+    /// The call of a free.
     pub fn give_back(&mut self, len: u64) {
-        self.used.set(self.used.now - len);
+        self.given -= len;
     }
 
-    /// Returns to the device what is kept above `keep` bytes and not in use.
+    /// The free has run.
+    pub fn freed(&mut self, len: u64) {
+        self.used.set(self.used.now - len.next_multiple_of(ITEM_BYTES));
+    }
+
+    /// Returns to the device what is kept above `keep` bytes and not in use, as far as that goes in
+    /// whole granules.
     pub fn trim(&mut self, keep: u64) {
-        self.reserved.set(self.used.now.max(self.reserved.now.min(keep)));
+        let least = self.given.max(keep).div_ceil(GRANULE_BYTES).saturating_mul(GRANULE_BYTES);
+        self.reserved.set(self.reserved.now.min(least));
     }
 
     pub fn set_access(&mut self, device: usize, is_open: bool) {

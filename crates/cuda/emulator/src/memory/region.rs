@@ -5,8 +5,8 @@ use std::ptr::null_mut;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 const REGION_BYTES: u64 = 1 << 40;
-const GUARD_BYTES: u64 = 4096;
-const ALIGN_BYTES: u64 = 512;
+/// Addresses are reserved in such units. A driver's are larger; these leave room for millions.
+const UNIT_BYTES: u64 = 64 << 10;
 
 const PROT_NONE: c_int = 0;
 const MAP_PRIVATE_ANONYMOUS_NORESERVE: c_int = 0x4022;
@@ -33,14 +33,21 @@ fn start() -> Option<u64> {
     })
 }
 
-/// Addresses for an allocation, with room before and behind. None is handed out twice in a
+/// The length of the reservation around an allocation: always more than the allocation's.
+pub fn reserved_bytes(len_bytes: u64) -> u64 {
+    (len_bytes + 1).next_multiple_of(UNIT_BYTES)
+}
+
+/// Addresses for an allocation, at the start of a reservation. None is handed out twice in a
 /// process, so a stale address never meets newer memory.
 pub fn reserve(len_bytes: u64) -> Option<u64> {
-    static NEXT: Mutex<u64> = Mutex::new(GUARD_BYTES);
+    static NEXT: Mutex<u64> = Mutex::new(UNIT_BYTES);
     let start = start()?;
     let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
-    let offset = next.next_multiple_of(ALIGN_BYTES);
-    let end = offset.checked_add(len_bytes)?.checked_add(GUARD_BYTES)?;
+    if len_bytes >= REGION_BYTES {
+        return None;
+    }
+    let (offset, end) = (*next, *next + reserved_bytes(len_bytes));
     if end > REGION_BYTES {
         return None;
     }

@@ -53,6 +53,7 @@ impl Machine {
             self.event_mut(event)?.captured = Some(capture);
             return Ok(());
         }
+        self.unsafe_in_capture("cuEventRecord")?;
         let version = self.event(event)?.version + 1;
         // Entered first: an eager machine runs the work at once.
         let changed = self.event_mut(event)?;

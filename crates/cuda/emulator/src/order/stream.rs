@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::Order;
 use super::clock::{Clock, Stamp, merge};
 use crate::code::{Code, ILLEGAL_ADDRESS, INVALID_HANDLE, NOT_READY, STREAM_CAPTURE_UNSUPPORTED};
+use crate::host_function;
 use crate::machine::{Machine, thread_number};
+use crate::waits::Patience;
 use crate::work::Work;
 
 pub struct Operation {
@@ -28,6 +30,10 @@ pub struct Stream {
     pub queue: VecDeque<Operation>,
     /// The capture it takes part in.
     pub capture: Option<u64>,
+    /// The operation whose function of the program is running.
+    calls: Option<u64>,
+    /// The program destroyed it; what is queued still runs.
+    is_destroyed: bool,
 }
 
 const NON_BLOCKING: u32 = 1;
@@ -46,7 +52,7 @@ impl Machine {
         match handle {
             0 | 1 => Ok(self.contexts[context].legacy),
             2 => Ok(self.thread_stream(context)),
-            other if self.streams.contains_key(&other) => Ok(other),
+            other if self.streams.get(&other).is_some_and(|s| !s.is_destroyed) => Ok(other),
             _ => Err(INVALID_HANDLE),
         }
     }
@@ -103,7 +109,7 @@ impl Machine {
         };
         to.queue.push_back(Operation { stamp: stamp.clone(), after, work });
         if self.order == Order::Eager {
-            self.run(stream, number)?;
+            self.advance(stream, number)?;
         }
         Ok(stamp)
     }
@@ -141,14 +147,22 @@ impl Machine {
         clock
     }
 
-    /// Runs a stream's operations up to the `count`th, and whatever those wait for.
-    pub fn run(&mut self, stream: u64, count: u64) -> Result<(), Code> {
-        while let Some(operation) = self.next(stream, count) {
-            for (other, number) in &operation.after {
-                self.run(*other, *number)?;
+    /// Runs a stream's operations up to the `count`th, and whatever those wait for, as far as that
+    /// goes without waiting for a function of the program; whether it went all the way.
+    pub fn advance(&mut self, stream: u64, count: u64) -> Result<bool, Code> {
+        while let Some(after) = self.next(stream, count) {
+            for (index, (other, number)) in after.iter().enumerate() {
+                if !self.advance(*other, *number)? {
+                    self.wait_on(stream, after[index..].to_vec());
+                    return Ok(false);
+                }
             }
+            if self.is_calling(stream) {
+                return Ok(false);
+            }
+            let Some(operation) = self.take_next(stream) else { return Ok(true) };
             let outcome = self.perform(&operation);
-            let Some(this) = self.streams.get_mut(&stream) else { return Ok(()) };
+            let Some(this) = self.streams.get_mut(&stream) else { return Ok(true) };
             this.done = operation.stamp.id.1;
             if let Err(code) = outcome {
                 let context = this.context;
@@ -156,16 +170,67 @@ impl Machine {
                 return Err(code);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn next(&mut self, stream: u64, count: u64) -> Option<Operation> {
-        let queue = &mut self.streams.get_mut(&stream)?.queue;
-        if queue.front()?.stamp.id.1 > count { None } else { queue.pop_front() }
+    /// What the next operation waits for, if it is not past the `count`th.
+    fn next(&mut self, stream: u64, count: u64) -> Option<Vec<(u64, u64)>> {
+        let next = self.streams.get_mut(&stream)?.queue.front_mut()?;
+        if next.stamp.id.1 > count { None } else { Some(std::mem::take(&mut next.after)) }
+    }
+
+    fn wait_on(&mut self, stream: u64, after: Vec<(u64, u64)>) {
+        let queue = self.streams.get_mut(&stream).map(|stream| &mut stream.queue);
+        if let Some(next) = queue.and_then(VecDeque::front_mut) {
+            next.after = after;
+        }
+    }
+
+    fn take_next(&mut self, stream: u64) -> Option<Operation> {
+        self.streams.get_mut(&stream)?.queue.pop_front()
+    }
+
+    /// Whether the next operation is a function of the program; starts it if it did not run yet.
+    fn is_calling(&mut self, stream: u64) -> bool {
+        let Some(this) = self.streams.get_mut(&stream) else { return false };
+        let Some(Operation { work: Work::Host(function, data), stamp, .. }) = this.queue.front()
+        else {
+            return false;
+        };
+        if this.calls.is_none() {
+            this.calls = Some(stamp.id.1);
+            host_function::start(*function, *data, stream);
+        }
+        true
+    }
+
+    /// A function of the program came back.
+    pub fn called(&mut self, stream: u64) {
+        let Some(this) = self.streams.get_mut(&stream) else { return };
+        this.queue.pop_front();
+        if let Some(number) = this.calls.take() {
+            this.done = number;
+        }
+        if this.is_destroyed {
+            let _ = self.finish_destroyed(stream);
+        }
+    }
+
+    /// As [`Machine::advance`], and waits for the program's functions.
+    pub fn run(&mut self, stream: u64, count: u64) -> Result<(), Code> {
+        let mut patience = Patience::default();
+        while !self.advance(stream, count)? {
+            patience.look(self)?;
+            self.let_others();
+        }
+        Ok(())
     }
 
     /// Runs a stream up to its `count`th operation, and lets the host know.
     pub fn join(&mut self, stream: u64, count: u64) -> Result<(), Code> {
+        if self.streams.get(&stream).is_some_and(|stream| stream.done < count) {
+            self.report_held_lock();
+        }
         self.run(stream, count)?;
         if let Some(joined) = self.streams.get(&stream)
             && count == joined.submitted
@@ -232,23 +297,33 @@ impl Machine {
     fn no_wait_on_capture(&mut self, call: &'static str, stream: u64) -> Result<(), Code> {
         match self.streams[&stream].capture {
             Some(capture) => Err(self.lost(call, &[capture], STREAM_CAPTURE_UNSUPPORTED)),
-            None => self.legacy_in_capture(stream),
+            None => {
+                self.legacy_in_capture(stream)?;
+                self.unsafe_in_capture(call)
+            }
         }
     }
 
     pub fn step(&mut self, stream: u64) -> Result<(), Code> {
         let count = self.streams[&stream].done + 1;
-        self.run(stream, count)
+        self.advance(stream, count).map(drop)
     }
 
     /// Its work still completes; the handle is gone.
     pub fn destroy_stream(&mut self, stream: u64) -> Result<(), Code> {
-        let count = self.streams.get(&stream).ok_or(INVALID_HANDLE)?.submitted;
-        let outcome = self.run(stream, count);
-        if let Some(removed) = self.streams.remove(&stream) {
+        let this = self.streams.get_mut(&stream).filter(|stream| !stream.is_destroyed);
+        this.ok_or(INVALID_HANDLE)?.is_destroyed = true;
+        self.finish_destroyed(stream).map_err(|_| ILLEGAL_ADDRESS)
+    }
+
+    fn finish_destroyed(&mut self, stream: u64) -> Result<(), Code> {
+        let outcome = self.advance(stream, u64::MAX);
+        if outcome != Ok(false)
+            && let Some(removed) = self.streams.remove(&stream)
+        {
             self.gone.push((removed.context, removed.clock));
         }
-        outcome.map_err(|_| ILLEGAL_ADDRESS)
+        outcome.map(drop)
     }
 
     /// Queued work that uses any of these bytes.

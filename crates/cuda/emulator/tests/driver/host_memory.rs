@@ -6,7 +6,9 @@ use crate::harness::*;
 use crate::violations::assert_found;
 use ndbridge_cuda_emulator::violations;
 
-const ALL: [u32; 8] = [1, 2, 3, 4, 8, 9, 11, 12];
+const ALL: [u32; 9] = [1, 2, 3, 4, 8, 9, 11, 12, MAPPED];
+/// What is reserved around an allocation of a device: more than it has.
+const RESERVED: u64 = 64 << 10;
 
 #[test]
 fn attributes_of_every_kind_of_memory() {
@@ -17,13 +19,14 @@ fn attributes_of_every_kind_of_memory() {
     let mut own = vec![0; 40];
     assert_eq!(register(&mut own), 0);
     let (pin, man, reg) = (pinned.addr(), managed.addr(), own.as_ptr() as u64);
-    // Context, type, device pointer, host pointer, managed, device, start, size; asked 3 bytes in.
+    // Context, type, device pointer, host pointer, managed, device, start and size of what is
+    // reserved, mapped; asked 3 bytes in.
     let expected = [
-        (plain, [context, 2, plain + 3, 0, 0, 0, plain, 16]),
-        (pooled, [0, 2, pooled + 3, 0, 0, 0, pooled, 32]),
-        (pin, [context, 1, pin + 3, pin + 3, 0, 0, pin, 24]),
-        (man, [context, 2, man + 3, man + 3, 1, 0, man, 8]),
-        (reg, [context, 1, reg + 3, reg + 3, 0, 0, reg, 40]),
+        (plain, [context, 2, plain + 3, 0, 0, 0, plain, RESERVED, 1]),
+        (pooled, [0, 2, pooled + 3, 0, 0, 0, pooled, RESERVED, 1]),
+        (pin, [context, 1, pin + 3, pin + 3, 0, 0, pin, 24, 1]),
+        (man, [context, 2, man + 3, man + 3, 1, 0, man, 8, 1]),
+        (reg, [context, 1, reg + 3, reg + 3, 0, 0, reg, 40, 1]),
     ];
     for (addr, values) in expected {
         assert_eq!(attributes(&ALL, addr + 3), values);
@@ -32,11 +35,17 @@ fn attributes_of_every_kind_of_memory() {
             assert_eq!(attribute(number, addr + 3), if is_lacking { Err(1) } else { Ok(value) });
         }
     }
+    // Past an allocation, and past what is reserved for it.
+    assert_eq!((attribute(MAPPED, plain + 15), attribute(MAPPED, plain + 16)), (Ok(1), Ok(0)));
+    assert_eq!(
+        (attribute(2, plain + 16), attribute(2, plain + RESERVED)),
+        (Ok(2), attribute(2, pooled))
+    );
     assert_eq!((free(plain), free_async(pooled, 0), pinned.free()), (0, 0, 0));
     assert_eq!((managed.free(), unregister(&mut own)), (0, 0));
     for addr in [plain, reg, own.as_ptr() as u64] {
         assert_eq!(attribute(2, addr), Err(1));
-        assert_eq!(attributes(&ALL, addr), [0; 8]);
+        assert_eq!(attributes(&ALL, addr), [0; 9]);
     }
 }
 

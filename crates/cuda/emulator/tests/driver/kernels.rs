@@ -21,6 +21,11 @@ fn run((launch, dims, function): &(Launch, Dims, usize), addr: u64, stream: Stre
     harness::launch(*function, size, &parameters, stream)
 }
 
+/// Queues a kernel that writes `count` sevens of 4 bytes.
+pub fn fill_sevens(addr: u64, count: u32, stream: Stream) {
+    assert_eq!(run(&filling(count), addr, stream), 0);
+}
+
 #[test]
 fn every_kernel_is_what_its_ptx_says() {
     let _setup = Setup::new();

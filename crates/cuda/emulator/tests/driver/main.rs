@@ -3,11 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod capture;
+#[path = "../../../../storage/tests/children/mod.rs"]
+mod children;
 mod copies;
 mod cust_itself;
+mod foreign;
+mod forks;
 #[expect(unsafe_code, reason = "calls the driver")]
 mod harness;
+mod host_functions;
 mod host_memory;
+mod interleavings;
 mod kernels;
 mod machine;
 mod order_model;

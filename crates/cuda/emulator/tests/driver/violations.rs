@@ -6,9 +6,9 @@ use crate::harness::*;
 
 /// Checks that the violations so far are these, and takes them.
 macro_rules! assert_found {
-    ($($pattern:pat),*) => {{
+    ($($pattern:pat),* $(if $guard:expr)?) => {{
         let found = violations();
-        assert!(matches!(&found[..], [$($pattern),*]), "{found:#?}");
+        assert!(matches!(&found[..], [$($pattern),*] $(if $guard)?), "{found:#?}");
     }};
 }
 pub(crate) use assert_found;

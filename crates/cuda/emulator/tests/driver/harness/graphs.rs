@@ -13,6 +13,7 @@ fn mode(number: u32) -> sys::CUstreamCaptureMode {
     use sys::CUstreamCaptureMode_enum as M;
     match number {
         GLOBAL => M::CU_STREAM_CAPTURE_MODE_GLOBAL,
+        1 => M::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL,
         _ => M::CU_STREAM_CAPTURE_MODE_RELAXED,
     }
 }
@@ -48,4 +49,8 @@ pub fn launch_graph(graph: usize, stream: Stream) -> i32 {
     assert_eq!(driver!(cuGraphExecDestroy(instance)), 0);
     assert_eq!(driver!(cuGraphDestroy(graph)), 0);
     code
+}
+
+pub fn destroy_graph(graph: usize) -> i32 {
+    driver!(cuGraphDestroy(graph as sys::CUgraph))
 }

@@ -49,6 +49,9 @@ pub fn unregister(bytes: &mut [u8]) -> i32 {
     driver!(cuMemHostUnregister(bytes.as_mut_ptr().cast()))
 }
 
+/// Whether there is memory behind an address.
+pub const MAPPED: u32 = 13;
+
 /// An attribute by number; the code instead, if the driver refuses.
 pub fn attribute(number: u32, addr: u64) -> Result<u64, i32> {
     let mut value = 0u64;
@@ -79,6 +82,7 @@ fn pointer_attribute(number: u32) -> sys::CUpointer_attribute {
         9 => A::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
         11 => A::CU_POINTER_ATTRIBUTE_RANGE_START_ADDR,
         12 => A::CU_POINTER_ATTRIBUTE_RANGE_SIZE,
+        MAPPED => A::CU_POINTER_ATTRIBUTE_MAPPED,
         _ => panic!("attribute {number}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The driver's functions as safe calls. Handles and addresses are numbers: the emulator checks
 //! each.
 
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::null_mut;
 
 use cust::sys;
@@ -25,10 +26,11 @@ mod modules;
 mod pools;
 
 pub use graphs::{
-    GLOBAL, RELAXED, begin_capture, capture_status, end_capture, exchange_mode, launch_graph,
+    GLOBAL, RELAXED, begin_capture, capture_status, destroy_graph, end_capture, exchange_mode,
+    launch_graph,
 };
-pub use host::{HostBlock, attribute, attributes, managed, pinned, register, unregister};
-pub use modules::{count_on, function, launch, load};
+pub use host::{HostBlock, MAPPED, attribute, attributes, managed, pinned, register, unregister};
+pub use modules::{call_on, count_on, function, launch, load};
 pub use pools::{Pool, RESERVED, RESERVED_HIGH, THRESHOLD, USED, USED_HIGH};
 
 pub type Stream = usize;
@@ -64,6 +66,11 @@ fn retain(device: i32) -> usize {
 
 pub fn set_current(context: usize) {
     assert_eq!(driver!(cuCtxSetCurrent(context as sys::CUcontext)), 0);
+}
+
+/// Runs `work` on another thread, which has no context.
+pub fn elsewhere<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
 pub fn synchronize() -> i32 {
@@ -231,6 +238,31 @@ pub fn device_facts(device: i32) -> (String, String) {
         std::ffi::CStr::from_bytes_until_nul(bytes).unwrap().to_str().unwrap().to_owned()
     };
     (text(&name), text(&bus))
+}
+
+/// A function of the emulator, as the driver's header has it since its codes are no closed list.
+macro_rules! function {
+    ($name:literal: fn($($T:ty),*)) => {{
+        let found = ndbridge_cuda_emulator::lookup($name);
+        // SAFETY: the function of this name takes these and answers a code.
+        unsafe { std::mem::transmute::<*mut c_void, extern "C" fn($($T),*) -> i32>(found) }
+    }};
+}
+
+/// As [`try_alloc`], whatever the code.
+pub fn alloc_code(len: usize) -> i32 {
+    let mut addr = 0;
+    function!(c"cuMemAlloc_v2": fn(&mut u64, usize))(&mut addr, len)
+}
+
+/// The driver's name of a code.
+pub fn error_name(code: i32) -> Option<String> {
+    let mut name = std::ptr::null();
+    match function!(c"cuGetErrorName": fn(i32, &mut *const c_char))(code, &mut name) {
+        // SAFETY: a string that lives as long as the program.
+        0 => Some(unsafe { CStr::from_ptr(name) }.to_str().unwrap().to_owned()),
+        _ => None,
+    }
 }
 
 /// cust's own asynchronous copy; the target lives until the stream was waited for.

@@ -36,6 +36,20 @@ pub fn launch(
     driver!(cuLaunchKernel(function, grid, 1, 1, threads, 1, 1, shared, stream, parameters, none))
 }
 
+/// A stream calls this. It lives as long as the program.
+pub fn call_on(stream: Stream, function: impl Fn() + Sync + 'static) -> i32 {
+    type Function = Box<dyn Fn() + Sync>;
+    extern "C" fn call(function: *mut c_void) {
+        // SAFETY: leaked below.
+        let function = unsafe { &*function.cast::<Function>() };
+        function();
+    }
+    let function: Function = Box::new(function);
+    let function: &'static Function = Box::leak(Box::new(function));
+    let data = (&raw const *function).cast_mut().cast();
+    driver!(cuLaunchHostFunc(stream as sys::CUstream, Some(call), data))
+}
+
 /// A function that a stream calls with the counter's address.
 pub fn count_on(stream: Stream, counter: &'static AtomicU32) -> i32 {
     extern "C" fn count(counter: *mut c_void) {

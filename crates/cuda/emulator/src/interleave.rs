@@ -1,0 +1,202 @@
+//! Threads that take turns between driver calls.
+//!
+//! One thread runs at a time. Before and behind each driver call it may have to stop, and the seed
+//! chooses which one goes on. A thread that sleeps in a lock of the program gives its turn away:
+//! then another one runs until the lock is free, and for a moment both may run.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::waits::is_asleep;
+
+/// A thread of an interleaving.
+pub type Thread<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Runs threads in turns that the seed chooses, until all have ended; who made which call of the
+/// driver, in order. The same seed gives the same turns wherever no thread waits for a lock of the
+/// program that another one holds.
+///
+/// ```
+/// use ndbridge_cuda_emulator::{Session, interleave};
+///
+/// let session = Session::start();
+/// cust::init(cust::CudaFlags::empty())?;
+/// let ask = || drop(cust::device::Device::num_devices().unwrap());
+/// let calls = interleave(7, vec![Box::new(ask), Box::new(ask)]);
+/// assert_eq!(calls.len(), 2);
+/// assert_eq!(calls, interleave(7, vec![Box::new(ask), Box::new(ask)]));
+/// # Ok::<(), cust::error::CudaError>(())
+/// ```
+///
+/// # Panics
+/// If a thread panics, with its panic, after all have ended; the seed goes to standard error.
+pub fn interleave(seed: u64, threads: Vec<Thread<'_>>) -> Vec<(usize, &'static str)> {
+    let turns = Arc::new(Turns::new(seed, threads.len()));
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let start = |(number, thread)| {
+            let turns = turns.clone();
+            scope.spawn(move || turns.run(number, thread))
+        };
+        let threads: Vec<_> = threads.into_iter().enumerate().map(start).collect();
+        threads.into_iter().map(|thread| thread.join()).collect()
+    });
+    if let Some(panic) = outcomes.into_iter().find_map(Result::err) {
+        eprintln!("a thread panicked in the interleaving of seed {seed}");
+        resume_unwind(panic);
+    }
+    std::mem::take(&mut turns.lock().calls)
+}
+
+/// A point between two steps of an interleaved thread, where another one may go on. Driver calls
+/// are such points already; elsewhere it does nothing.
+pub fn switch() {
+    let turns = TURNS.with_borrow(Clone::clone);
+    if let Some((turns, number)) = turns {
+        turns.pass(number);
+    }
+}
+
+/// Enters a call in the list of the interleaving that this thread takes part in.
+pub fn note(call: &'static str) {
+    TURNS.with_borrow(|turns| {
+        if let Some((turns, number)) = turns {
+            turns.lock().calls.push((*number, call));
+        }
+    });
+}
+
+thread_local! {
+    static TURNS: RefCell<Option<(Arc<Turns>, usize)>> = const { RefCell::new(None) };
+}
+
+struct Turns {
+    state: Mutex<State>,
+    threads: Vec<Member>,
+}
+
+#[derive(Default)]
+struct Member {
+    /// It may go on.
+    go: Condvar,
+    /// It waits for nothing but `state`.
+    is_passing: AtomicBool,
+}
+
+struct State {
+    random: u64,
+    /// Threads that have not begun.
+    missing: usize,
+    /// Whose turn it is.
+    running: Option<usize>,
+    /// How often that thread was found asleep in this turn.
+    found_asleep: u32,
+    /// The threads that wait for a turn.
+    ready: BTreeSet<usize>,
+    /// What the system calls each thread, once it has begun.
+    names: Vec<String>,
+    calls: Vec<(usize, &'static str)>,
+}
+
+impl Turns {
+    fn new(seed: u64, count: usize) -> Turns {
+        // An odd factor: neighbouring seeds start far apart.
+        let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let (ready, names, calls) = (BTreeSet::new(), vec![String::new(); count], Vec::new());
+        let state =
+            State { random, missing: count, running: None, found_asleep: 0, ready, names, calls };
+        Turns { state: Mutex::new(state), threads: (0..count).map(|_| Member::default()).collect() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(self: Arc<Turns>, number: usize, thread: Thread<'_>) {
+        TURNS.set(Some((self.clone(), number)));
+        let name = fs::read_link("/proc/thread-self").unwrap_or_default();
+        let mut state = self.lock();
+        state.names[number] = name.to_string_lossy().into_owned();
+        state.missing -= 1;
+        self.wait(state, number);
+        let outcome = catch_unwind(AssertUnwindSafe(thread));
+        TURNS.set(None);
+        self.threads[number].is_passing.store(true, Relaxed);
+        let mut state = self.lock();
+        state.end_turn(number);
+        self.next(&mut state);
+        drop(state);
+        if let Err(panic) = outcome {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Ends a thread's turn, and waits for its next.
+    fn pass(&self, number: usize) {
+        self.threads[number].is_passing.store(true, Relaxed);
+        let mut state = self.lock();
+        state.end_turn(number);
+        self.wait(state, number);
+    }
+
+    fn wait(&self, mut state: MutexGuard<'_, State>, number: usize) {
+        const LOOK: Duration = Duration::from_micros(400);
+        state.ready.insert(number);
+        self.next(&mut state);
+        while state.ready.contains(&number) {
+            let waited = self.threads[number].go.wait_timeout(state, LOOK);
+            let (now, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = now;
+            if timeout.timed_out() && self.runner_sleeps(&mut state) {
+                state.running = None;
+                self.next(&mut state);
+            }
+        }
+        self.threads[number].is_passing.store(false, Relaxed);
+    }
+
+    /// Gives the turn to some thread that waits for one, once all have begun.
+    fn next(&self, state: &mut State) {
+        if state.running.is_some() || state.missing > 0 || state.ready.is_empty() {
+            return;
+        }
+        let at = state.random_below(state.ready.len());
+        let Some(number) = state.ready.iter().copied().nth(at) else { return };
+        state.ready.remove(&number);
+        (state.running, state.found_asleep) = (Some(number), 0);
+        self.threads[number].go.notify_one();
+    }
+
+    /// Whether the thread whose turn it is waits for something that another one has to do. Found
+    /// asleep once it may have waited for the allocator, or for what the system does for it.
+    fn runner_sleeps(&self, state: &mut State) -> bool {
+        let Some(running) = state.running else { return false };
+        if self.threads[running].is_passing.load(Relaxed) {
+            return false;
+        }
+        let stat = fs::read_to_string(format!("/proc/{}/stat", state.names[running]));
+        let is_asleep = stat.is_ok_and(|stat| is_asleep(&stat));
+        state.found_asleep = if is_asleep { state.found_asleep + 1 } else { 0 };
+        state.found_asleep == 3
+    }
+}
+
+impl State {
+    /// A thread that slept may have lost its turn, and run beside another one.
+    fn end_turn(&mut self, number: usize) {
+        self.running.take_if(|running| *running == number);
+    }
+
+    fn random_below(&mut self, end: usize) -> usize {
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) as usize % end
+    }
+}
