@@ -13,6 +13,7 @@ mod lint;
 mod nightly;
 mod package;
 mod ptx;
+mod ptxas;
 mod python;
 mod python_abi;
 mod rules;
@@ -45,10 +46,12 @@ cargo xtask TASK
                              time copies, conversions and files beside peers; --quick: a look
   gpu-kit [--out DIR]        tests and benchmarks for a machine with a GPU, where `sh run.sh` runs
                              them without Rust or a network; in target/gpu-kit unless said
-  lint                       formatting, clippy, docs, the stable ABI of the wheels
+  lint                       formatting, clippy, docs, the stable ABI of the wheels, the kernels'
+                             PTX by NVIDIA's assembler
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
   package                    pack every crate that is published, and build each from its package
-  ptx                        compile the CUDA kernels to crates/cuda-kernels/kernels.ptx.z
+  ptx [--check]              compile the CUDA kernels to crates/cuda-kernels/kernels.ptx.z; --check:
+                             have NVIDIA's assembler read what is there, as lint does
   ci                         lint, test --peers, package, demo, sanitize --quick
   layers | rules | safety | hygiene
                              one structure check (`test` runs all four)";
@@ -100,6 +103,9 @@ fn run(words: &[&str]) -> Result<(), Error> {
         ["sanitize", "--quick"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Quick),
         ["package"] => package::run(&workspace, &mut steps),
         ["ptx"] => ptx::run(&workspace, &mut steps),
+        ["ptx", "--check"] => {
+            steps.run("PTX is assembled for every GPU", || ptxas::check(&workspace));
+        }
         ["ci"] => everything(&workspace, &mut steps),
         ["layers"] => return layers::check(&workspace).and_then(|()| weight::check(&workspace)),
         ["rules"] => return rules::check(&workspace),

@@ -13,7 +13,7 @@ use crate::steps::{Steps, execute, output};
 use crate::workspace::Workspace;
 
 /// Compressed by zlib: an eighth of its length.
-const PTX: &str = "crates/cuda-kernels/kernels.ptx.z";
+pub const PTX: &str = "crates/cuda-kernels/kernels.ptx.z";
 
 /// What the GPU's code is made of.
 const SOURCES: [&str; 2] = ["crates/cuda-kernels/src/", "crates/dtype/src/convert/"];
