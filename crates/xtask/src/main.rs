@@ -44,8 +44,10 @@ cargo xtask TASK
   bench --python [--write]   time the Python boundary beside peers; --write: to docs/performance
   bench --peers [--write] [--quick]
                              time copies, conversions and files beside peers; --quick: a look
-  gpu-kit [--out DIR]        tests and benchmarks for a machine with a GPU, where `sh run.sh` runs
-                             them without Rust or a network; in target/gpu-kit unless said
+  gpu-kit [--out DIR | --dry]
+                             tests and benchmarks for a machine with a GPU, where `python3 run.py`
+                             runs them without Rust or a network; in target/gpu-kit unless
+                             said; --dry: a short run on the emulated driver instead, as `test` does
   lint                       formatting, clippy, docs, the stable ABI of the wheels, the kernels'
                              PTX by NVIDIA's assembler
   sanitize [--quick]         Miri (both borrow models) and AddressSanitizer; --quick is CI's form
@@ -97,6 +99,7 @@ fn run(words: &[&str]) -> Result<(), Error> {
             bench::copies(&workspace, &mut steps, Results::Written, Form::Quick);
         }
         ["gpu-kit"] => gpu_kit::run(&workspace, &mut steps, None),
+        ["gpu-kit", "--dry"] => gpu_kit::try_out(&workspace, &mut steps),
         ["gpu-kit", "--out", folder] => gpu_kit::run(&workspace, &mut steps, Some(folder)),
         ["lint"] => lint::run(&workspace, &mut steps),
         ["sanitize"] => sanitize::run(&workspace, &mut steps, sanitize::Form::Full),

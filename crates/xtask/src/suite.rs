@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::cuda_tests::{self, Build};
 use crate::driver_symbols;
 use crate::error::Error;
+use crate::gpu_kit;
 use crate::interpreters::Interpreter;
 use crate::python::{EXAMPLE, Environment, PACKAGE};
 use crate::steps::{Steps, execute};
@@ -95,6 +96,8 @@ fn python(workspace: &Workspace, steps: &mut Steps, peers: Peers) {
         steps.run("pytest, example extension", || pytest(workspace, &main, EXAMPLE, peers));
     }
     steps.run("pytest, devices on the emulated driver", || on_emulated_driver(workspace, &main));
+    steps.run("pytest, scripts of the GPU kit", || kit_scripts(workspace, &main));
+    steps.run("GPU kit, dry run", || gpu_kit::dry_run(workspace, &main, &wheel));
     other_versions(workspace, steps, &wheel);
     steps.run("types", || typing::check(workspace, &wheel));
 }
@@ -114,12 +117,17 @@ fn embedded(workspace: &Workspace, environment: &Environment, peers: Peers) -> R
 
 /// Tests of devices, in a process that finds the emulated driver.
 fn on_emulated_driver(workspace: &Workspace, environment: &Environment) -> Result<(), Error> {
-    execute(&mut workspace.cargo(["build", "--package", "ndbridge-cuda-emulator-driver"]))?;
-    let driver = workspace.target.join("debug").join("libndbridge_emulated_cuda.so");
+    let driver = gpu_kit::emulator(workspace)?;
     let mut pytest = environment.python();
     pytest.current_dir(&workspace.root).args(["-m", "pytest", "--quiet"]);
     pytest.arg(format!("{PACKAGE}/tests/cuda")).env("NDBRIDGE_CUDA_DRIVER", driver);
     pytest.args(GPU_TESTS.map(|name| format!("{PACKAGE}/tests/gpu/test_{name}.py")));
+    execute(&mut pytest)
+}
+
+fn kit_scripts(workspace: &Workspace, environment: &Environment) -> Result<(), Error> {
+    let mut pytest = environment.python();
+    pytest.current_dir(&workspace.root).args(["-m", "pytest", "--quiet", "crates/xtask/gpu-kit"]);
     execute(&mut pytest)
 }
 

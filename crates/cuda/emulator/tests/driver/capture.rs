@@ -187,6 +187,19 @@ fn what_something_else_wrote_is_no_longer_the_graphs() {
 }
 
 #[test]
+fn a_graph_may_read_what_it_writes_later() {
+    let _setup = Setup::new();
+    let (stream, from, to) = (stream(1), alloc_filled(8, 1), alloc_filled(8, 0));
+    let graph = captured(stream, || {
+        assert_eq!((on_device(to, from, 8, stream), fill(from, 2, 8, stream)), (0, 0));
+    });
+    assert_eq!((launch_graph(graph, stream), wait(stream)), (0, 0));
+    assert_eq!((read(to, 8), read(from, 8)), (vec![1; 8], vec![2; 8]));
+    assert_found!();
+    assert_eq!((free(from), free(to)), (0, 0));
+}
+
+#[test]
 fn a_captured_kernel_marks_what_it_writes() {
     let _setup = Setup::new();
     let (stream, addr) = (stream(1), alloc_filled(4096, 1));
