@@ -56,19 +56,21 @@ pub fn interleave(seed: u64, threads: Vec<Thread<'_>>) -> Vec<(usize, &'static s
 /// A point between two steps of an interleaved thread, where another one may go on. Driver calls
 /// are such points already; elsewhere it does nothing.
 pub fn switch() {
-    let turns = TURNS.with_borrow(Clone::clone);
-    if let Some((turns, number)) = turns {
+    if let Some((turns, number)) = of_this_thread() {
         turns.pass(number);
     }
 }
 
 /// Enters a call in the list of the interleaving that this thread takes part in.
 pub fn note(call: &'static str) {
-    TURNS.with_borrow(|turns| {
-        if let Some((turns, number)) = turns {
-            turns.lock().calls.push((*number, call));
-        }
-    });
+    if let Some((turns, number)) = of_this_thread() {
+        turns.lock().calls.push((number, call));
+    }
+}
+
+/// None, too, where a thread that ends calls the driver for what it had.
+fn of_this_thread() -> Option<(Arc<Turns>, usize)> {
+    TURNS.try_with(|turns| turns.borrow().clone()).ok().flatten()
 }
 
 thread_local! {

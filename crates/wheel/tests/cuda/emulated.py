@@ -3,6 +3,7 @@
 For what a library beside us does: allocate, make streams, copy, look at an address.
 """
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -47,6 +48,30 @@ def limit(device, size):
 def live():
     """Number of live allocations."""
     return _library.ndbridge_emulator_live()
+
+
+def foreign_read(address, size, item_bytes, stream=1):
+    """A kernel of another library reads memory that was handed to it; its code."""
+    return _library.ndbridge_emulator_foreign_read(
+        _size(stream), _size(address), _size(size), _size(item_bytes)
+    )
+
+
+def foreign_write(address, size, item_bytes, byte, stream=1):
+    """The same, and fills it."""
+    return _library.ndbridge_emulator_foreign_write(
+        _size(stream), _size(address), _size(size), _size(item_bytes), ctypes.c_ubyte(byte)
+    )
+
+
+@contextlib.contextmanager
+def no_wait_with_the_interpreter():
+    """Meanwhile a wait for unfinished work by a thread that holds the GIL is a violation."""
+    _library.ndbridge_emulator_report_waits_under(ctypes.pythonapi.PyGILState_Check)
+    try:
+        yield
+    finally:
+        _library.ndbridge_emulator_report_waits_under(None)
 
 
 class _On:
