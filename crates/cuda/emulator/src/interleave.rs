@@ -10,8 +10,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 
 use crate::waits::is_asleep;
 
@@ -35,7 +35,8 @@ pub type Thread<'a> = Box<dyn FnOnce() + Send + 'a>;
 /// ```
 ///
 /// # Panics
-/// If a thread panics, with its panic, after all have ended; the seed goes to standard error.
+/// If a thread panics, with its panic, after all have ended; the seed goes to standard error. Where
+/// the threads wait for each other for ever the process ends: a test that hangs tells nothing.
 pub fn interleave(seed: u64, threads: Vec<Thread<'_>>) -> Vec<(usize, &'static str)> {
     let turns = Arc::new(Turns::new(seed, threads.len()));
     let outcomes: Vec<_> = thread::scope(|scope| {
@@ -44,6 +45,7 @@ pub fn interleave(seed: u64, threads: Vec<Thread<'_>>) -> Vec<(usize, &'static s
             scope.spawn(move || turns.run(number, thread))
         };
         let threads: Vec<_> = threads.into_iter().enumerate().map(start).collect();
+        turns.watch(seed);
         threads.into_iter().map(|thread| thread.join()).collect()
     });
     if let Some(panic) = outcomes.into_iter().find_map(Result::err) {
@@ -79,6 +81,7 @@ thread_local! {
 
 struct Turns {
     state: Mutex<State>,
+    one_ended: Condvar,
     threads: Vec<Member>,
 }
 
@@ -94,13 +97,15 @@ struct State {
     random: u64,
     /// Threads that have not begun.
     missing: usize,
+    /// Threads that have not ended.
+    left: usize,
     /// Whose turn it is.
     running: Option<usize>,
     /// How often that thread was found asleep in this turn.
     found_asleep: u32,
     /// The threads that wait for a turn.
     ready: BTreeSet<usize>,
-    /// What the system calls each thread, once it has begun.
+    /// What the system calls each thread, from its begin to its end.
     names: Vec<String>,
     calls: Vec<(usize, &'static str)>,
 }
@@ -110,9 +115,10 @@ impl Turns {
         // An odd factor: neighbouring seeds start far apart.
         let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let (ready, names, calls) = (BTreeSet::new(), vec![String::new(); count], Vec::new());
-        let state =
-            State { random, missing: count, running: None, found_asleep: 0, ready, names, calls };
-        Turns { state: Mutex::new(state), threads: (0..count).map(|_| Member::default()).collect() }
+        let (missing, left, running, found_asleep) = (count, count, None, 0);
+        let state = State { random, missing, left, running, found_asleep, ready, names, calls };
+        let threads = (0..count).map(|_| Member::default()).collect();
+        Turns { state: Mutex::new(state), one_ended: Condvar::new(), threads }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -131,11 +137,41 @@ impl Turns {
         self.threads[number].is_passing.store(true, Relaxed);
         let mut state = self.lock();
         state.end_turn(number);
+        state.left -= 1;
+        state.names[number].clear();
         self.next(&mut state);
         drop(state);
+        self.one_ended.notify_one();
         if let Err(panic) = outcome {
             resume_unwind(panic);
         }
+    }
+
+    /// Waits until all have ended. Of threads that wait for locks of each other none has a turn to
+    /// wait for, so only this one can see it.
+    fn watch(&self, seed: u64) {
+        const LOOK: Duration = Duration::from_millis(20);
+        const LOOKS: u32 = 100;
+        let (mut state, mut looks) = (self.lock(), 0);
+        while state.left > 0 {
+            let waited = self.one_ended.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let all = 0..self.threads.len();
+            let is_stuck = state.missing == 0 && all.into_iter().all(|n| self.sleeps(&state, n));
+            looks = if is_stuck { looks + 1 } else { 0 };
+            if looks == LOOKS {
+                eprintln!("deadlock in the interleaving of seed {seed}");
+                process::abort();
+            }
+        }
+    }
+
+    /// Whether a thread waits for something that another one has to do, or has ended.
+    fn sleeps(&self, state: &State, number: usize) -> bool {
+        let name = &state.names[number];
+        let stat = || fs::read_to_string(format!("/proc/{name}/stat"));
+        let is_passing = self.threads[number].is_passing.load(Relaxed);
+        name.is_empty() || !is_passing && stat().is_ok_and(|stat| is_asleep(&stat))
     }
 
     /// Ends a thread's turn, and waits for its next.
@@ -178,12 +214,7 @@ impl Turns {
     /// asleep once it may have waited for the allocator, or for what the system does for it.
     fn runner_sleeps(&self, state: &mut State) -> bool {
         let Some(running) = state.running else { return false };
-        if self.threads[running].is_passing.load(Relaxed) {
-            return false;
-        }
-        let stat = fs::read_to_string(format!("/proc/{}/stat", state.names[running]));
-        let is_asleep = stat.is_ok_and(|stat| is_asleep(&stat));
-        state.found_asleep = if is_asleep { state.found_asleep + 1 } else { 0 };
+        state.found_asleep = if self.sleeps(state, running) { state.found_asleep + 1 } else { 0 };
         state.found_asleep == 3
     }
 }

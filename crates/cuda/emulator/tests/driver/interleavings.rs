@@ -118,6 +118,29 @@ fn a_thread_that_waits_for_a_lock_gives_its_turn_away() {
 }
 
 #[test]
+fn threads_that_wait_for_each_other_end_the_process() {
+    let mut twin = std::process::Command::new(std::env::current_exe().unwrap());
+    twin.args(["--ignored", "--exact", "--nocapture", "interleavings::deadlock"]);
+    let output = twin.output().unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("deadlock in the interleaving of seed 5"), "{text}");
+}
+
+#[test]
+#[ignore = "ends its process: started by its twin"]
+fn deadlock() {
+    let (first, second, both) = (Mutex::new(()), Mutex::new(()), Barrier::new(2));
+    let take = |one: &Mutex<()>, other: &Mutex<()>| {
+        let held = one.lock().unwrap();
+        both.wait();
+        drop((other.lock().unwrap(), held));
+    };
+    let (here, there) = (|| take(&first, &second), || take(&second, &first));
+    interleave(5, vec![Box::new(here), Box::new(|| ()), Box::new(there)]);
+}
+
+#[test]
 fn a_panic_of_a_thread_comes_out() {
     let _setup = Setup::new();
     let done = AtomicU32::new(0);
