@@ -118,11 +118,13 @@ pub fn thread_number() -> u64 {
 }
 
 /// The machine, taken out of its place by a call, and put back also if that panics.
-struct Taken(Box<Machine>);
+struct Taken(Option<Box<Machine>>);
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        put_back(std::mem::take(&mut self.0));
+        if let Some(machine) = self.0.take() {
+            put_back(machine);
+        }
     }
 }
 
@@ -148,8 +150,8 @@ fn put_back(machine: Box<Machine>) {
 
 /// Runs `f` on the machine, which is made with two devices of 1 GiB if there is none.
 pub fn with<R>(f: impl FnOnce(&mut Machine) -> R) -> R {
-    let mut taken = Taken(take());
-    f(&mut taken.0)
+    let mut taken = Taken(None);
+    f(taken.0.insert(take()))
 }
 
 /// Replaces the machine. It counts as initialised if the former was.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// What one captured operation will write.
-struct Promise {
+pub struct Promise {
     capture: u64,
     by: String,
     bytes: Range<u64>,
@@ -12,7 +12,7 @@ struct Promise {
 #[derive(Default)]
 pub struct Promises {
     // Neighbours of one operation are one entry.
-    all: Vec<Promise>,
+    pub all: Vec<Promise>,
 }
 
 impl Promises {
@@ -34,9 +34,6 @@ impl Promises {
 
     /// Something else wrote these bytes, or they are gone.
     pub fn remove(&mut self, bytes: &Range<u64>) {
-        if self.all.is_empty() {
-            return;
-        }
         let all = std::mem::take(&mut self.all);
         for Promise { capture, by, bytes: promised } in all {
             let before = promised.start..promised.end.min(bytes.start);
