@@ -1,9 +1,10 @@
-"""What a driver answered otherwise than the emulated one. Usage: compare_facts.py FACTS [EMULATED [TABLE]]
+"""What a driver answered otherwise than the emulated one.
 
-FACTS is what facts.py wrote on the GPU, EMULATED what it wrote on the emulated driver, TABLE which calls
-are taken to be unsafe beside a capture, and how that is known; the last two lie beside this script in a
-kit. Exit code 1 if anything differs: then the emulated driver has to learn it. Calls of the table that
-were to be asked are answered at the end, line by line as the table is to say it.
+Usage: compare_facts.py FACTS [EMULATED [TABLE]]. FACTS is what facts.py wrote on the GPU, EMULATED what
+it wrote on the emulated driver, TABLE which calls are taken to be unsafe beside a capture, and how
+that is known; the last two lie beside this script in a kit. Exit code 1 if anything differs: then the
+emulated driver has to learn it. Calls of the table that were to be asked are answered at the end,
+line by line as the table is to say it.
 """
 
 import json
@@ -50,7 +51,9 @@ def verdict(cells):
         return "safe"
     if refused == by_rule and answers <= {"0/0", "900/901"}:
         return "unsafe"
-    return "neither: " + ", ".join(f"{cell} {codes}" for cell, codes in cells.items() if codes != "0/0")
+    return "neither: " + ", ".join(
+        f"{cell} {codes}" for cell, codes in cells.items() if codes != "0/0"
+    )
 
 
 def answers(captures, table, machine):

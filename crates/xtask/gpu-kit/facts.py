@@ -1,8 +1,8 @@
 """Asks a CUDA driver what ndbridge and its emulated driver assume. Usage: facts.py OUT.json
 
-Needs neither ndbridge nor NumPy, and takes seconds. `NDBRIDGE_CUDA_DRIVER` names another driver than
-the machine's: on the emulated one the same script gives what compare_facts.py compares with. What is
-known so far is written after each section, so that a crash loses one of them.
+Needs neither ndbridge nor NumPy, and takes seconds. `NDBRIDGE_CUDA_DRIVER` names another driver
+than the machine's: on the emulated one the same script gives what compare_facts.py compares with.
+What is known so far is written after each section, so that a crash loses one of them.
 """
 
 import ctypes as c
@@ -86,7 +86,10 @@ class Setup:
     def gauge(self):
         """Reserved and used bytes of the pool."""
         ask = self.driver.ask
-        return [ask("cuMemPoolGetAttribute", self.pool, which, last=True)[0] for which in (RESERVED, USED)]
+        return [
+            ask("cuMemPoolGetAttribute", self.pool, which, last=True)[0]
+            for which in (RESERVED, USED)
+        ]
 
 
 def machine(driver):
@@ -131,7 +134,12 @@ def addresses(setup):
     code = driver.cuMemHostRegister_v2(u64(registered), size(8192), 1)
     setup.synchronize()
     facts = {"register": code, "pointer is a multiple of 512": pooled % 512 == 0}
-    kinds = {"pooled": (pooled, 600), "plain": (plain, 600), "pinned": (pinned, 5000), "registered": (registered, 8192)}
+    kinds = {
+        "pooled": (pooled, 600),
+        "plain": (plain, 600),
+        "pinned": (pinned, 5000),
+        "registered": (registered, 8192),
+    }
     for name, (start, length) in kinds.items():
         facts[name] = of_address(driver, setup.context, start, length)
     facts["stack"] = attribute(driver, id(facts), 2)["code"]
@@ -157,9 +165,13 @@ def of_address(driver, context, start, length):
         "in the context": {0: "none", context.value: "this"}.get(ask(1)["value"], "another"),
         "has a range": has_range,
         "the range holds it": has_range and range_start["value"] <= start and start + length <= end,
-        "the range is exact": has_range and [range_start["value"], range_size["value"]] == [start, length],
+        "the range is exact": has_range
+        and [range_start["value"], range_size["value"]] == [start, length],
         "mapped: first byte": [ask(13)["code"], ask(13)["value"] & 1],
-        "mapped: last byte": [ask(13, start + length - 1)["code"], ask(13, start + length - 1)["value"] & 1],
+        "mapped: last byte": [
+            ask(13, start + length - 1)["code"],
+            ask(13, start + length - 1)["value"] & 1,
+        ],
         "has a pool": ask(17)["value"] != 0,
     }
 
@@ -233,7 +245,9 @@ def calls(setup):
         "cuMemHostAlloc": made("cuMemHostAlloc", small, 1),
         "cuMemFreeHost": lambda: driver.cuMemFreeHost(u64(pinned.pop())),
         "cuMemAllocManaged": made("cuMemAllocManaged", small, 1),
-        "cuMemHostRegister": lambda _memory=own: driver.cuMemHostRegister_v2(u64(fresh.pop()), small, 1),
+        "cuMemHostRegister": lambda _memory=own: driver.cuMemHostRegister_v2(
+            u64(fresh.pop()), small, 1
+        ),
         "cuMemHostUnregister": lambda: driver.cuMemHostUnregister(u64(registered.pop())),
         "cuMemAllocAsync": made("cuMemAllocAsync", small, setup.blocking),
         "cuMemAllocFromPoolAsync": lambda: setup.alloc(4096)[1],
@@ -244,7 +258,9 @@ def calls(setup):
         "cuMemcpyDtoH": copied("cuMemcpyDtoH_v2", pageable, room, small),
         "cuMemcpyDtoD": copied("cuMemcpyDtoD_v2", room, u64(room.value + 4096), small),
         "pageable copy": copied("cuMemcpyHtoDAsync_v2", room, pageable, small, setup.blocking),
-        "pageable copy to the host": copied("cuMemcpyDtoHAsync_v2", pageable, room, small, setup.blocking),
+        "pageable copy to the host": copied(
+            "cuMemcpyDtoHAsync_v2", pageable, room, small, setup.blocking
+        ),
         "cuStreamCreate": made("cuStreamCreate", 0),
         "cuStreamQuery": lambda: driver.cuStreamQuery(setup.blocking),
         "cuStreamSynchronize": lambda: driver.cuStreamSynchronize(setup.blocking),
@@ -256,21 +272,27 @@ def calls(setup):
         "cuModuleLoadData": lambda: driver.cuModuleLoadDataEx(c.byref(u64()), PTX, 0, None, None),
         # Not by modes: what conflicts with a capture, and what does not.
         "cuCtxSynchronize": setup.synchronize,
-        "cuStreamIsCapturing of the legacy stream": lambda: driver.cuStreamIsCapturing(LEGACY, c.byref(integer())),
+        "cuStreamIsCapturing of the legacy stream": lambda: driver.cuStreamIsCapturing(
+            LEGACY, c.byref(integer())
+        ),
         "cuEventRecord on the legacy stream": lambda: driver.cuEventRecord(event, LEGACY),
-        "the captured stream waits for an event of before": lambda: driver.cuStreamWaitEvent(setup.apart, event, 0),
+        "the captured stream waits for an event of before": lambda: driver.cuStreamWaitEvent(
+            setup.apart, event, 0
+        ),
     }
 
 
 def captures(setup):
-    """For each call, capture mode, thread mode and thread: its code, and that of the capture's end."""
+    """Of each call, in each mode of capture and thread: its code, and that of the capture's end."""
     table = {}
     for name, call in calls(setup).items():
         table[name] = {}
         for capture, thread in [(a, b) for a in MODES for b in MODES]:
             for place in ("own", "other"):
                 cell = f"{capture} {thread} {place}"
-                table[name][cell] = beside_a_capture(setup, MODES[capture], MODES[thread], place, call)
+                table[name][cell] = beside_a_capture(
+                    setup, MODES[capture], MODES[thread], place, call
+                )
     return table
 
 

@@ -2,11 +2,11 @@
 
     python3 run.py [OUT] [--seconds 400] [--short]
 
-OUT is a folder for the results, ./out unless said: at most 8 files of at most 16 MiB, each written as
-results come, so that an end at any moment loses little. What is worth most comes first, each step has a
-limit of its own, and what no time is left for is `not run`. A step whose library or tool is missing is
-`not there`, which is neither passed nor failed. Exit code 0 if nothing failed; without a driver the
-first contact fails. `--short` runs a few tests of each kind, to try the kit itself.
+OUT is a folder for the results, ./out unless said: at most 8 files of at most 16 MiB, each written
+as results come, so that an end at any moment loses little. What is worth most comes first, each
+step has a limit of its own, and what no time is left for is `not run`. A step whose library or tool is
+missing is `not there`, which is neither passed nor failed. Exit code 0 if nothing failed; without a
+driver the first contact fails. `--short` runs a few tests of each kind, to try the kit itself.
 """
 
 import argparse
@@ -164,7 +164,9 @@ def machine(run):
     if driver:
         facts["driver named by NDBRIDGE_CUDA_DRIVER"] = driver
     run.keep_log("machine", json.dumps(facts, indent=1))
-    run.note("machine", OK, 0.0, ", ".join(f"{name} {value}" for name, value in facts.items()), **facts)
+    run.note(
+        "machine", OK, 0.0, ", ".join(f"{name} {value}" for name, value in facts.items()), **facts
+    )
     if shutil.which("nvidia-smi") is None:
         return run.note("nvidia-smi", NOT_THERE)
     state, seconds, text = run.command("nvidia-smi", 15, ["nvidia-smi", "-q"])
@@ -239,7 +241,9 @@ def install_wheel(run):
         wheel.extractall(site)
     paths = [str(site), os.environ.get("PYTHONPATH", "")]
     run.environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    return run.step("wheel", 30, [sys.executable, "-c", "import ndbridge; print(ndbridge.__version__)"])
+    return run.step(
+        "wheel", 30, [sys.executable, "-c", "import ndbridge; print(ndbridge.__version__)"]
+    )
 
 
 def pytest_command(run, what, report):
@@ -275,7 +279,9 @@ def python_results(run, file, report):
     with contextlib.suppress(OSError, xml.ParseError):
         for case in xml.parse(report).iter("testcase"):
             kinds = {child.tag for child in case}
-            state = FAILED if kinds & {"failure", "error"} else NOT_THERE if "skipped" in kinds else OK
+            state = (
+                FAILED if kinds & {"failure", "error"} else NOT_THERE if "skipped" in kinds else OK
+            )
             test = f"{file.name}::{case.get('name')}"
             run.test(test, state, float(case.get("time") or 0))
             if state == FAILED and "::test_" in test:
@@ -315,7 +321,12 @@ def benchmarks(run):
     asks = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     state, seconds, _ = run.command("torch's GPU", 60, [sys.executable, "-c", asks])
     if state != OK:
-        return run.note("benchmark beside torch", NOT_THERE if state == FAILED else state, seconds, "torch sees no GPU")
+        return run.note(
+            "benchmark beside torch",
+            NOT_THERE if state == FAILED else state,
+            seconds,
+            "torch sees no GPU",
+        )
     native = ["--native", rows] if rows.is_file() else []
     command = [sys.executable, script, "--bytes", length, *native, run.out / "gpu.md"]
     return run.step("benchmark beside torch", run.left(), command)

@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 
-#: Speaks as a program of Rust's tests does: `bad` fails always, `sticky` where others ran before it.
+#: Speaks as Rust's tests do: `bad` fails always, `sticky` where others ran before it.
 PROGRAM = """#!/bin/sh
 case "$*" in
   *--ignored*) exit 0 ;;
@@ -91,7 +91,11 @@ def test_python_files_run_by_themselves(kit):
     add(kit, "python-tests/test_some.py", PYTEST)
     add(kit, "python-tests/test_missing.py", MISSING)
     code, steps, tests = run(kit)
-    assert (code, steps["python test_some"], steps["python test_missing"]) == (1, "FAILED", "not there")
+    assert (code, steps["python test_some"], steps["python test_missing"]) == (
+        1,
+        "FAILED",
+        "not there",
+    )
     assert steps["alone: test_some.py::test_bad"] == "FAILED"
     assert (tests["test_some.py::test_good"], tests["test_some.py::test_bad"]) == ("ok", "FAILED")
 
@@ -118,7 +122,7 @@ def test_a_sanitizer_that_runs_no_test_fails(kit, tmp_path):
     add(kit, "tests/ndbridge-cuda-cuda_tensors", PROGRAM)
     tools = tmp_path / "tools"
     tools.mkdir()
-    add(tools, "compute-sanitizer", "#!/bin/sh\necho '0 tests'\necho \"$*\" >> \"$0.log\"\n")
+    add(tools, "compute-sanitizer", '#!/bin/sh\necho \'0 tests\'\necho "$*" >> "$0.log"\n')
     _, steps, _ = run(kit, path=f"{tools}:/usr/bin:/bin")
     assert (steps["memcheck"], steps["racecheck"]) == ("FAILED", "FAILED")
     # What tests provoke on purpose is no error.

@@ -1,7 +1,7 @@
 """What a GPU punishes: graphs, streams beside ours, other allocators, forks, functions of the host.
 
-Much of this the emulated driver cannot show, as torch and CuPy do not run on it. What may end a context
-or a process runs in one of its own.
+Much of this the emulated driver cannot show, as torch and CuPy do not run on it. What may end a
+context or a process runs in one of its own.
 """
 
 import os
