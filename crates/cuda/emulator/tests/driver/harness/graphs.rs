@@ -40,14 +40,22 @@ pub fn exchange_mode(number: u32) {
     assert_eq!(driver!(cuThreadExchangeStreamCaptureMode(&mut mode)), 0);
 }
 
-/// Instantiates a captured graph, runs it on a stream, and destroys both.
+/// Instantiates a captured graph, enqueues it on a stream, and destroys both.
 pub fn launch_graph(graph: usize, stream: Stream) -> i32 {
-    let graph = graph as sys::CUgraph;
+    launch_and(graph, stream, || ())
+}
+
+/// As [`launch_graph`], and waits before it destroys them.
+pub fn run_graph(graph: usize, stream: Stream) -> i32 {
+    launch_and(graph, stream, || assert_eq!(super::wait(stream), 0))
+}
+
+fn launch_and(graph: usize, stream: Stream, then: impl FnOnce()) -> i32 {
     let mut instance = null_mut();
-    assert_eq!(driver!(cuGraphInstantiateWithFlags(&mut instance, graph, 0)), 0);
+    assert_eq!(driver!(cuGraphInstantiateWithFlags(&mut instance, graph as sys::CUgraph, 0)), 0);
     let code = driver!(cuGraphLaunch(instance, stream as sys::CUstream));
-    assert_eq!(driver!(cuGraphExecDestroy(instance)), 0);
-    assert_eq!(driver!(cuGraphDestroy(graph)), 0);
+    then();
+    assert_eq!((driver!(cuGraphExecDestroy(instance)), destroy_graph(graph)), (0, 0));
     code
 }
 

@@ -27,7 +27,7 @@ mod pools;
 
 pub use graphs::{
     GLOBAL, RELAXED, begin_capture, capture_status, destroy_graph, end_capture, exchange_mode,
-    launch_graph,
+    launch_graph, run_graph,
 };
 pub use host::{HostBlock, MAPPED, attribute, attributes, managed, pinned, register, unregister};
 pub use modules::{call_on, count_on, function, launch, load};
