@@ -130,6 +130,7 @@ impl Block {
         }
         notes.before_write(&later)?;
         let _entered = gpu.enter()?;
+        let _relaxed = Relaxed::new();
         // SAFETY: this block's own address, used by nothing that comes later in the stream.
         unsafe { driver::cuMemFreeAsync(self.address, self.stream.handle()) }
     }

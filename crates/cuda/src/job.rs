@@ -12,7 +12,7 @@ use super::driver::{self, Handle, from_cust};
 use super::event::Event;
 use super::pending::{self, Pending};
 use super::staging::{self, Direction};
-use super::stream::Stream;
+use super::stream::{Relaxed, Stream};
 use super::uses::{Later, Noted, Notes, Use, Uses};
 use ndbridge_storage::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
@@ -198,6 +198,8 @@ impl Enqueue<'_> {
         len_bytes: usize,
         is_pinned: bool,
     ) -> Result<(), StorageError> {
+        // A copy of pageable memory may wait.
+        let _relaxed = Relaxed::new();
         if is_pinned || !staging::pays(len_bytes) {
             // SAFETY: promised by the caller; the context is entered.
             return unsafe {
@@ -224,6 +226,8 @@ impl Enqueue<'_> {
         len_bytes: usize,
         is_pinned: bool,
     ) -> Result<(), StorageError> {
+        // A copy of pageable memory may wait.
+        let _relaxed = Relaxed::new();
         if is_pinned || !staging::pays(len_bytes) {
             // SAFETY: promised by the caller; the context is entered.
             return unsafe {

@@ -11,6 +11,7 @@ const IS_MANAGED: i32 = 8;
 const DEVICE_ORDINAL: i32 = 9;
 const RANGE_START: i32 = 11;
 const RANGE_SIZE: i32 = 12;
+const MAPPED: i32 = 13;
 
 /// What kind of memory an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,8 @@ pub struct PointerFacts {
     pub kind: PointerKind,
     /// The ordinal of its device, for memory that CUDA knows.
     pub ordinal: usize,
-    /// First to past-the-last address of its allocation, for memory that CUDA knows.
+    /// First to past-the-last address that is reserved around it, for memory that CUDA knows: at
+    /// least its allocation.
     pub allocation: Range<usize>,
 }
 
@@ -104,10 +106,21 @@ pub fn check_pointer(device: Device, address: usize, len_bytes: usize) -> Result
         (Device::CudaHost, PointerKind::Pinned | PointerKind::Managed) => true,
         _ => false,
     };
-    if is_right && is_inside {
+    if is_right && is_inside && is_mapped_to(address, address + len_bytes)? {
         return Ok(());
     }
     Err(StorageError::WrongPointer { device, address, len_bytes, facts: facts.to_string() })
+}
+
+/// Whether there is memory up to `end` if there is at `address`: what is reserved may be more than
+/// what is allocated. A driver that does not say so of the first byte cannot be asked.
+fn is_mapped_to(address: usize, end: usize) -> Result<bool, StorageError> {
+    let is_mapped = |address| match ask::<u32>(address, MAPPED) {
+        Ok(is_mapped) => Ok(is_mapped != 0),
+        Err(error) if code_of(&error) == Some(INVALID_VALUE) => Ok(false),
+        Err(error) => Err(error),
+    };
+    Ok(!is_mapped(address)? || is_mapped(end - 1)?)
 }
 
 impl std::fmt::Display for PointerFacts {

@@ -165,6 +165,7 @@ impl Stream {
     /// Waits, and does nothing else.
     pub(super) fn wait(&self) -> Result<(), StorageError> {
         let _entered = self.gpu().enter()?;
+        let _relaxed = Relaxed::new();
         // SAFETY: a live stream.
         unsafe { driver::cuStreamSynchronize(self.handle()) }
     }

@@ -176,12 +176,16 @@ pub fn begin_capture(raw: usize) {
     });
 }
 
-/// Ends a capture of a stream of the first device.
+/// Ends a capture of a stream of the first device, and destroys the graph, which never runs.
 pub fn end_capture(raw: usize) {
     let mut graph = std::ptr::null_mut();
     beside_us(0, || {
         // SAFETY: a stream that captures, good for writing a handle.
         unsafe { cust::sys::cuStreamEndCapture(raw as *mut _, &raw mut graph) }
+    });
+    beside_us(0, || {
+        // SAFETY: a graph that was just made.
+        unsafe { cust::sys::cuGraphDestroy(graph) }
     });
 }
 
