@@ -166,10 +166,13 @@ class Stream:
             assert _library.cuStreamBeginCapture_v2(ctypes.c_void_p(self.handle), mode) == 0
 
     def end_capture(self):
-        """What the driver answers: 0 if nothing broke the capture."""
+        """What the driver answers: 0 if nothing broke the capture. The graph is destroyed."""
         graph = ctypes.c_void_p()
         with _On(self.device):
-            return _library.cuStreamEndCapture(ctypes.c_void_p(self.handle), ctypes.byref(graph))
+            stream = ctypes.c_void_p(self.handle)
+            answer = _library.cuStreamEndCapture(stream, ctypes.byref(graph))
+            assert answer != 0 or _library.cuGraphDestroy(graph) == 0
+            return answer
 
     def synchronize(self):
         with _On(self.device):
