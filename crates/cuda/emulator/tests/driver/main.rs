@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod capture;
-#[path = "../../../../storage/tests/children/mod.rs"]
+#[path = "../../../../ledger/tests/children/mod.rs"]
 mod children;
 mod copies;
 mod cust_itself;
