@@ -48,8 +48,10 @@ fn on_thread_of<R: Send>(sub: Python<'_>, body: impl FnOnce() -> R + Send) -> R 
         let done = body();
         // SAFETY: the current state, attached.
         unsafe { ffi::PyThreadState_Clear(state) };
-        // SAFETY: as above, and cleared; this thread is unknown to Python afterwards.
-        unsafe { ffi::PyThreadState_DeleteCurrent() };
+        // SAFETY: as above; not taken up again.
+        let state = unsafe { ffi::PyEval_SaveThread() };
+        // SAFETY: cleared, and nobody's current one; this thread is unknown to Python afterwards.
+        unsafe { ffi::PyThreadState_Delete(state) };
         done
     };
     let done = std::thread::scope(|scope| scope.spawn(work).join());
