@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::device::{Gpu, is_left_to_parent};
-use super::driver::{self, Handle, NOT_READY, code_of};
+use super::codes::NOT_READY;
+use super::driver::{self, Handle, code_of};
 use ndbridge_storage::StorageError;
 
 const DISABLE_TIMING: u32 = 2;
@@ -33,6 +34,7 @@ impl Event {
         if let Some(handle) = free {
             return Ok(Self { gpu, handle });
         }
+        let _relaxed = super::stream::Relaxed::new();
         let mut handle: Handle = 0;
         // SAFETY: `handle` is good for writing; the context is entered.
         unsafe { driver::cuEventCreate(&raw mut handle, DISABLE_TIMING) }?;

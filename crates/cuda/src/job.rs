@@ -1,18 +1,17 @@
 //! Work on a stream, in its order.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, MutexGuard};
 
-use cust::module::Module;
 use smallvec::SmallVec;
 
-use super::device::{Gpu, Loaded};
-use super::driver::{self, Handle, from_cust};
+use super::device::Gpu;
+use super::driver::{self, Handle};
 use super::event::Event;
 use super::pending::{self, Pending};
 use super::staging::{self, Direction};
-use super::stream::Stream;
+use super::stream::{Relaxed, Stream};
 use super::uses::{Later, Noted, Notes, Use, Uses};
 use ndbridge_storage::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
@@ -98,27 +97,44 @@ impl<'a> Job<'a> {
         for (uses, kind) in &parts {
             locked.push((uses.lock()?, *kind));
         }
-        let later = Later::of(stream);
-        for (notes, kind) in &locked {
+        let later = Later::of(stream)?;
+        if later.is_captured && !host.is_empty() {
+            // A graph would read or fill it later, or never.
+            return Err(StorageError::Capturing { call: "copy host memory" });
+        }
+        for (notes, kind) in &mut locked {
             match kind {
                 BorrowKind::Write => notes.before_write(&later)?,
                 _ => notes.before_read(&later)?,
             }
         }
-        let entered = stream.gpu().enter()?;
+        let (entered, relaxed) = (stream.gpu().enter()?, Relaxed::new());
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&Enqueue { stream })));
-        drop(entered);
-        // What is captured has not run, and whoever replays the graph sees to its order. Else, also
-        // after an error or a panic: some of it may be on the stream.
+        drop((relaxed, entered));
+        // Also after an error or a panic: some of it may be on the stream.
         let noted = match later.is_captured {
-            true => Ok(Vec::new()),
-            // What cannot be noted has run when the locks are given back.
+            true => {
+                note_captured(stream, &mut locked);
+                Ok(Vec::new())
+            }
             false => note(stream, &mut locked, &host, is_exact)
-                .or_else(|error| stream.wait().and(Err(error))),
+                .map_err(|error| without_notes(stream, &mut locked, error)),
         };
         // Before anything is let go of that may be foreign: its end may ask for the same locks.
         drop(locked);
-        let noted = noted.map(|ends| hold_until(host, ends));
+        let noted = match noted {
+            Ok(ends) => {
+                hold_until(host, ends);
+                Ok(())
+            }
+            Err(Unnoted { error, has_run }) => {
+                if !has_run {
+                    // Nobody knows whether it still runs: its memory stays as it is.
+                    std::mem::forget(host);
+                }
+                Err(error)
+            }
+        };
         let result = outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
         noted?;
         Ok(result)
@@ -146,11 +162,40 @@ fn note(
     Ok(ends)
 }
 
+/// Notes what was recorded: it has not run, and whoever runs the graph sees to its order then.
+fn note_captured(stream: &Stream, locked: &mut [(MutexGuard<'_, Notes>, BorrowKind)]) {
+    for (notes, kind) in locked {
+        if *kind == BorrowKind::Write {
+            notes.note_captured_write(stream);
+        }
+    }
+}
+
+/// Work that could not be noted.
+struct Unnoted {
+    error: StorageError,
+    has_run: bool,
+}
+
+/// Waits for what could not be noted. If that fails too, the memory is freed when the device was waited
+/// for.
+fn without_notes(
+    stream: &Stream,
+    locked: &mut [(MutexGuard<'_, Notes>, BorrowKind)],
+    error: StorageError,
+) -> Unnoted {
+    let has_run = stream.wait().is_ok();
+    if !has_run {
+        locked.iter_mut().for_each(|(notes, _)| notes.note_foreign_streams());
+    }
+    Unnoted { error, has_run }
+}
+
 /// Keeps host memory, and others away from it, until the work that uses it has run.
 fn hold_until(host: SmallVec<[(BorrowKind, OwnedBorrow); 1]>, ends: Vec<Event>) {
     for ((kind, held), end) in host.into_iter().zip(ends) {
         let addresses = held.storage().addresses();
-        pending::add(Pending { end: Arc::new(end), kind, addresses, _held: held });
+        pending::add(Pending { end: Arc::new(end), kind, addresses, held });
     }
 }
 
@@ -318,24 +363,33 @@ impl Enqueue<'_> {
     fn function(&self, kernel: &Kernel) -> Result<Handle, StorageError> {
         let kernels = &self.stream.gpu().kernels;
         let mut kernels = kernels.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(loaded) = kernels.get(kernel.name) {
-            return Ok(loaded.function);
+        if let Some(function) = kernels.get(kernel.name) {
+            return Ok(*function);
         }
-        let loaded = load(kernel)?;
-        let function = loaded.function;
-        kernels.insert(kernel.name, loaded);
+        let function = load(kernel)?;
+        kernels.insert(kernel.name, function);
         Ok(function)
     }
 }
 
+/// The function of a module that is never unloaded. Loading is one of the calls that a capture elsewhere
+/// forbids, unless the thread [is relaxed](Relaxed).
 #[cold]
-fn load(kernel: &Kernel) -> Result<Loaded, StorageError> {
-    let name = kernel.name;
-    let text = (kernel.module)(name).ok_or(StorageError::NoKernel { name })?;
-    let module = Module::from_ptx(text, &[]).map_err(from_cust("cuModuleLoadDataEx"))?;
-    let function = module.get_function(name).map_err(from_cust("cuModuleGetFunction"))?;
-    let function = function.to_raw() as Handle;
-    Ok(Loaded { _module: module, function })
+fn load(kernel: &Kernel) -> Result<Handle, StorageError> {
+    let missing = StorageError::NoKernel { name: kernel.name };
+    let Some(text) = (kernel.module)(kernel.name) else { return Err(missing) };
+    let (Ok(text), Ok(name)) = (CString::new(text), CString::new(kernel.name)) else {
+        return Err(missing);
+    };
+    let _relaxed = Relaxed::new();
+    let (none, mut module, mut function) = (std::ptr::null_mut(), 0, 0);
+    // SAFETY: a terminated text, no options, a place for the handle.
+    unsafe {
+        driver::cuModuleLoadDataEx(&raw mut module, text.as_ptr(), 0, none, none.cast())
+    }?;
+    // SAFETY: a live module, a terminated name, a place for the handle.
+    unsafe { driver::cuModuleGetFunction(&raw mut function, module, name.as_ptr()) }?;
+    Ok(function)
 }
 
 /// As [`Storage::is_ready`].
@@ -343,7 +397,7 @@ pub(super) fn is_ready(storage: &Storage) -> Result<bool, StorageError> {
     if storage.device() == Device::CudaHost {
         return Ok(pending::is_written(&storage.addresses()));
     }
-    storage.notes::<Noted>().map_or(Ok(true), |noted| noted.uses().lock()?.is_written())
+    storage.notes::<Noted>().map_or(Ok(true), |noted| noted.uses().is_written())
 }
 
 /// As [`Storage::wait_until_ready`].
@@ -351,7 +405,7 @@ pub(super) fn wait_until_ready(storage: &Storage) -> Result<(), StorageError> {
     if storage.device() == Device::CudaHost {
         return pending::settle(BorrowKind::Read, &storage.addresses());
     }
-    storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().lock()?.wait_for_write())
+    storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().wait_for_write())
 }
 
 /// As [`Storage::note_ready`].
@@ -365,12 +419,13 @@ pub(super) fn note_ready(storage: &Storage) -> Result<(), StorageError> {
 /// last write, and for the reads too if that code may write. Without a stream, that code sees to the
 /// order itself. Page-locked memory is waited for.
 ///
-/// The memory is then freed after what is on the legacy default stream at its end, or, for any
+/// Memory of our own is then freed after what is on the legacy default stream at its end, or, for any
 /// other stream, after everything on the device: nobody can tell whether a foreign stream still
 /// exists.
 ///
 /// # Errors
-/// The driver's.
+/// [`StorageError::NotRun`] for memory that a captured graph writes, on another stream than that;
+/// [`StorageError::Capturing`] where the stream is captured and cannot wait; the driver's.
 pub fn hand_over(
     storage: &Storage,
     to: Option<&Stream>,
@@ -382,12 +437,17 @@ pub fn hand_over(
     let Some(noted) = storage.notes::<Noted>() else { return Ok(()) };
     let mut notes = noted.uses().lock()?;
     if let Some(stream) = to {
+        let later = Later::of(stream)?;
         match kind {
-            BorrowKind::Write => notes.before_write(&Later::of(stream))?,
-            _ => notes.before_read(&Later::of(stream))?,
+            BorrowKind::Write => notes.before_write(&later)?,
+            _ => notes.before_read(&later)?,
         }
         if stream.is_legacy() {
-            // The streams of ours wait for it by themselves, those that memory is freed on too.
+            // The streams of ours wait for it by themselves, those that our memory is freed on too.
+            // Memory of others is kept until what is on it has run.
+            if !noted.is_own() {
+                notes.note_read(Use::on(stream, false)?);
+            }
             return Ok(());
         }
     }

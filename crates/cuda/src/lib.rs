@@ -4,6 +4,8 @@
 mod backend;
 #[expect(unsafe_code, reason = "allocates and frees device memory")]
 mod block;
+mod captures;
+mod codes;
 #[expect(unsafe_code, reason = "opens devices and switches contexts through the driver")]
 mod device;
 #[expect(unsafe_code, reason = "declares and calls the driver's functions")]
@@ -14,6 +16,7 @@ mod event;
 mod job;
 #[expect(unsafe_code, reason = "launches kernels on addresses of tensors")]
 mod launch;
+mod late;
 mod pending;
 #[expect(unsafe_code, reason = "allocates page-locked memory through the driver")]
 mod pinned;

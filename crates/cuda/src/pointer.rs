@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::device::Gpu;
-use super::driver::{self, INVALID_CONTEXT, INVALID_VALUE, code_of};
+use super::codes::{INVALID_CONTEXT, INVALID_VALUE};
+use super::driver::{self, code_of};
 use ndbridge_storage::{Device, StorageError};
 
 const MEMORY_TYPE: i32 = 2;
