@@ -160,3 +160,44 @@ pub(super) fn relieve(gpu: &'static Gpu) {
         let _ = end_after(gpu, captures::wait_unasked);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use ndbridge_cuda_emulator::Session;
+    use ndbridge_storage::{BorrowKind, Device, Storage};
+
+    use super::*;
+
+    thread_local! {
+        static COMES_LATER: RefCell<Option<Storage>> = const { RefCell::new(None) };
+    }
+
+    /// As another thread lets go of memory after the wait has begun.
+    fn wait_while_more_comes(gpu: &'static Gpu) -> Result<(), StorageError> {
+        gpu.wait_for_all()?;
+        drop(COMES_LATER.take());
+        Ok(())
+    }
+
+    fn handed_over() -> Storage {
+        let storage = Storage::on_device(Device::Cuda(0), 64).unwrap();
+        super::super::hand_over(&storage, None, BorrowKind::Read).unwrap();
+        storage
+    }
+
+    #[test]
+    fn dev_3_what_comes_during_a_wait_is_not_covered_by_it() {
+        let session = Session::start();
+        let gpu = Gpu::get(0).unwrap();
+        drop(handed_over());
+        COMES_LATER.set(Some(handed_over()));
+        end_after(gpu, wait_while_more_comes).unwrap();
+        assert!(!gpu.late.is_empty());
+        end_after(gpu, Gpu::wait_for_all).unwrap();
+        assert!(gpu.late.is_empty());
+        super::super::empty_cache(0).unwrap();
+        session.assert_no_leak(0);
+    }
+}

@@ -12,6 +12,7 @@ const IS_MANAGED: i32 = 8;
 const DEVICE_ORDINAL: i32 = 9;
 const RANGE_START: i32 = 11;
 const RANGE_SIZE: i32 = 12;
+const MAPPED: i32 = 13;
 
 /// What kind of memory an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +88,18 @@ fn ask<T: Default + bytemuck::Pod>(address: usize, attribute: i32) -> Result<T, 
     Ok(value)
 }
 
+/// Whether there is memory behind an address of a device: a range may be reserved for more.
+fn is_mapped(address: usize) -> Result<bool, StorageError> {
+    let _entered = Gpu::any()?.enter()?;
+    match ask::<u32>(address, MAPPED) {
+        Ok(is_mapped) => Ok(is_mapped != 0),
+        Err(error) if code_of(&error) == Some(INVALID_VALUE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Checks that memory is where its producer says: `len_bytes` at `address` on `device`, inside of
-/// one allocation.
+/// one allocation, with memory behind the first byte and the last.
 ///
 /// # Errors
 /// [`StorageError::WrongPointer`] with what the driver says.
@@ -106,7 +117,10 @@ pub fn check_pointer(device: Device, address: usize, len_bytes: usize) -> Result
         _ => false,
     };
     if is_right && is_inside {
-        return Ok(());
+        let is_whole = facts.kind != PointerKind::Device || is_mapped(address + len_bytes - 1)?;
+        if is_whole {
+            return Ok(());
+        }
     }
     Err(StorageError::WrongPointer { device, address, len_bytes, facts: facts.to_string() })
 }

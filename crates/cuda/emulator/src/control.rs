@@ -23,6 +23,7 @@ pub fn reset() {
         machine.violations.clear();
         machine.calls.clear();
         machine.faults.clear();
+        machine.reserved_past = 0;
         for context in &mut machine.contexts {
             context.sticky = None;
         }
@@ -75,6 +76,12 @@ pub fn live() -> usize {
 /// Shrinks or grows a device's memory.
 pub fn limit(device: usize, bytes: usize) {
     with(|machine| machine.memory.devices[device].limit = bytes);
+}
+
+/// From now on the driver says of each allocation that so many addresses past its end are reserved
+/// with it, as for memory that was mapped into a part of a reserved range.
+pub fn reserve_past(bytes: u64) {
+    with(|machine| machine.reserved_past = bytes);
 }
 
 /// Takes the violations so far. What is queued has not run yet: see [`drain`].

@@ -29,8 +29,8 @@ mod work;
 pub use api::lookup;
 pub use code::Code;
 pub use control::{
-    call_names, calls, clear_faults, configure, drain, fail, finish, limit, live, register, reset,
-    used, violations,
+    call_names, calls, clear_faults, configure, drain, fail, finish, limit, live, register,
+    reserve_past, reset, used, violations,
 };
 pub use order::Order;
 #[cfg(not(feature = "export"))]

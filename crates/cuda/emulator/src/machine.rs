@@ -73,6 +73,8 @@ pub struct Machine {
     pub calls: BTreeMap<&'static str, u64>,
     pub faults: Vec<Fault>,
     pub violations: Vec<Violation>,
+    /// Addresses past each allocation that are reserved with it.
+    pub reserved_past: u64,
 }
 
 static MACHINE: Mutex<Option<Machine>> = Mutex::new(None);

@@ -6,7 +6,8 @@ use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
     begin_capture, copy, copy_then_panic, destroy, download, end_capture, enqueue_download,
-    enqueue_upload, foreign_pinned, foreign_stream, host_bytes, pinned, try_copy, upload, whole,
+    enqueue_upload, foreign_pinned, foreign_stream, host_bytes, pinned, run_unnoted, try_copy, upload,
+    whole,
 };
 
 #[test]
@@ -152,4 +153,58 @@ fn dev_3_late_memory_does_not_pile_up() {
         assert!(ndbridge_cuda_emulator::live() < 400, "{}", ndbridge_cuda_emulator::live());
     }
     cuda::synchronize(0).unwrap();
+}
+
+/// An owner that asks at its end whether other memory can be borrowed for writing.
+struct Asks(Storage, std::sync::mpsc::Sender<bool>, #[expect(dead_code, reason = "kept")] Storage);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        let write = self.0.borrow(BorrowKind::Write, &whole(&self.0, &[64]));
+        self.1.send(write.is_ok()).unwrap();
+    }
+}
+
+#[test]
+fn dev_2_a_copy_that_nobody_waits_for_any_more_borrows_nothing() {
+    let _session = Session::start();
+    let stream = current_stream(0).unwrap();
+    let there = upload(&stream, &[1; 64]);
+    let (other, memory) = (pinned(&[2; 64]), pinned(&[3; 64]));
+    let (answer, answered) = std::sync::mpsc::channel();
+    let ptr = memory.host_ptr().unwrap();
+    let foreign = foreign_pinned(Asks(other.clone(), answer, memory), ptr, 64);
+    enqueue_upload(&stream, &foreign, &there);
+    enqueue_upload(&stream, &other, &there);
+    drop(foreign);
+    // Both copies have run, and are let go of in one go: the end of the first one's memory comes before
+    // that of the second, as a pause between finding out and letting go would.
+    stream.synchronize().unwrap();
+    assert!(answered.recv().unwrap(), "a conflict with a copy that has run");
+}
+
+#[test]
+fn dev_3_late_memory_is_freed_only_after_a_wait_that_covers_it() {
+    let _session = Session::start();
+    let home = current_stream(0).unwrap();
+    let (raw, foreign) = foreign_stream(0);
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                cuda::synchronize(0).unwrap();
+            }
+        });
+        for _ in 0..100 {
+            let (storage, taken) = (upload(&home, &[1; 64]), upload(&home, &[0; 64]));
+            cuda::hand_over(&storage, Some(&foreign), BorrowKind::Read).unwrap();
+            foreign.wait_for(&home).unwrap();
+            run_unnoted(Job::on(&foreign), &storage, &taken); // the consumer's own work
+            drop(storage);
+            foreign.synchronize().unwrap();
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    drop(foreign);
+    destroy(raw);
 }

@@ -120,6 +120,7 @@ impl AddressFacts {
             9 => self.device as u64,
             11 => self.start,
             12 => self.len,
+            13 => 1,
             17 => self.pool,
             _ => return Err(INVALID_VALUE),
         })
@@ -129,10 +130,10 @@ impl AddressFacts {
 const MEMORYTYPE_HOST: u64 = 1;
 const MEMORYTYPE_DEVICE: u64 = 2;
 
-/// Memory type, managed and ordinal are 4 bytes, the others 8.
+/// Memory type, managed, ordinal and mapped are 4 bytes, the others 8.
 fn put(out: &Out<u64>, attribute: c_int, value: u64) -> Result<(), Code> {
     match attribute {
-        2 | 8 | 9 => out.as_out::<u32>().put(value as u32),
+        2 | 8 | 9 | 13 => out.as_out::<u32>().put(value as u32),
         _ => out.put(value),
     }
 }
@@ -163,7 +164,7 @@ fn place(machine: &Machine, addr: u64) -> Option<AddressFacts> {
         is_managed: false,
         device: block.device,
         start,
-        len: block.len,
+        len: block.len + machine.reserved_past,
         pool: block.pool.unwrap_or(0),
     })
 }
