@@ -121,9 +121,8 @@ fn dev_2_nothing_is_allocated_on_a_home_stream_that_is_captured() {
 
 /// More late memory than an allocation lets pass, of a consumer that names no stream.
 fn much_late() {
-    let stream = current_stream(0).unwrap();
-    for _ in 0..300 {
-        let storage = upload(&stream, &[1; 64]);
+    let new = |_| Storage::on_device(Device::Cuda(0), 64).unwrap();
+    for storage in (0..300).map(new).collect::<Vec<_>>() {
         cuda::hand_over(&storage, None, BorrowKind::Read).unwrap();
     }
 }
@@ -132,8 +131,8 @@ fn much_late() {
 fn dev_3_an_allocation_ends_no_capture_however_much_is_late() {
     let session = Session::start();
     let (raw, captured) = foreign_stream(0);
-    begin_capture(raw);
     much_late();
+    begin_capture(raw);
     drop(Storage::on_device(Device::Cuda(0), 64).unwrap());
     end_capture(raw);
     drop(captured);
