@@ -10,7 +10,8 @@ use ndbridge_tensor::{DeviceElements, DeviceEngine, Engine, Walk};
 
 use super::device::check_exists;
 use super::captures::not_run;
-use super::job::{self, Enqueue, Job};
+use super::enqueue::Enqueue;
+use super::job::{self, Job};
 use super::late;
 use super::pointer::PointerKind;
 use super::stream::{Stream, current_stream};

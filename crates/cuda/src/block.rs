@@ -7,7 +7,8 @@ use super::device::{Gpu, is_left_to_parent};
 use super::codes::OUT_OF_MEMORY;
 use super::driver::{self, code_of};
 use super::late;
-use super::stream::{Relaxed, Stream, current_stream};
+use super::relaxed::Relaxed;
+use super::stream::{Stream, current_stream};
 use super::uses::{Later, Noted, Use, Uses};
 use ndbridge_storage::{Allocated, Device, Storage, StorageError};
 

@@ -13,7 +13,8 @@ use super::codes::CAPTURE_IMPLICIT;
 use super::driver::{self, Handle, code_of};
 use super::event::Events;
 use super::late;
-use super::stream::{self, Relaxed, Stream};
+use super::relaxed::Relaxed;
+use super::stream::{self, Stream};
 use ndbridge_storage::{Device, StorageError, fork};
 
 /// One GPU: its primary context, the stream that work goes to by default, its memory pool.

@@ -10,9 +10,10 @@ mod codes;
 mod device;
 #[expect(unsafe_code, reason = "declares and calls the driver's functions")]
 mod driver;
+#[expect(unsafe_code, reason = "enqueues copies and kernels through the driver")]
+mod enqueue;
 #[expect(unsafe_code, reason = "creates, records and waits for events through the driver")]
 mod event;
-#[expect(unsafe_code, reason = "enqueues copies and kernels through the driver")]
 mod job;
 #[expect(unsafe_code, reason = "launches kernels on addresses of tensors")]
 mod launch;
@@ -24,6 +25,8 @@ mod pinned;
 mod pointer;
 #[expect(unsafe_code, reason = "asks and sets attributes of the memory pool through the driver")]
 mod pool;
+#[expect(unsafe_code, reason = "sets the capture mode of the thread")]
+mod relaxed;
 #[expect(unsafe_code, reason = "copies between pageable memory and page-locked chunks")]
 mod staging;
 #[expect(unsafe_code, reason = "takes the word of the caller for a stream handle")]
@@ -37,7 +40,8 @@ const RANK_OF_LATE: u8 = 191;
 const RANK_OF_KEPT: u8 = 192;
 
 pub use device::{device_count, device_name, is_available};
-pub use job::{Enqueue, Job, Kernel, hand_over};
+pub use enqueue::{Enqueue, Kernel};
+pub use job::{Job, hand_over};
 pub use pointer::{PointerFacts, PointerKind, check_pointer, pointer_facts};
 pub use pool::{MemoryStats, empty_cache, memory_stats, reset_peak_stats, set_release_threshold};
 pub use stream::{Stream, StreamScope, current_stream, synchronize, with_stream};

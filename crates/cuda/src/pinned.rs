@@ -8,7 +8,7 @@ use super::captures;
 use super::codes::OUT_OF_MEMORY;
 use super::device::{Gpu, check_process};
 use super::driver::{self, code_of};
-use super::stream::Relaxed;
+use super::relaxed::Relaxed;
 use ndbridge_storage::{Allocated, Device, Storage, StorageError, fork};
 
 const PORTABLE: u32 = 1;

@@ -5,7 +5,7 @@ use cust::sys::{CUmemAllocationHandleType, CUmemAllocationType, CUmemLocation, C
 
 use super::device::Gpu;
 use super::driver::{self, Handle};
-use super::stream::Relaxed;
+use super::relaxed::Relaxed;
 use super::{captures, late};
 use ndbridge_storage::StorageError;
 

@@ -7,7 +7,8 @@ use super::device::Gpu;
 use super::driver;
 use super::event::Event;
 use super::pinned::Pinned;
-use super::stream::{Relaxed, Stream};
+use super::relaxed::Relaxed;
+use super::stream::Stream;
 use ndbridge_storage::StorageError;
 
 /// From here on, copies are staged here and not by the driver.

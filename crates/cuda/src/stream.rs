@@ -12,6 +12,7 @@ use super::codes::NOT_READY;
 use super::device::{Gpu, is_left_to_parent};
 use super::driver::{self, Handle, code_of};
 use super::event::Event;
+use super::relaxed::Relaxed;
 use super::{captures, late};
 use ndbridge_storage::StorageError;
 
@@ -372,32 +373,4 @@ pub fn synchronize(ordinal: usize) -> Result<(), StorageError> {
     late::end_after(Gpu::get(ordinal)?, captures::wait_asked)?;
     super::pending::release_passed();
     Ok(())
-}
-
-/// While this lives, calls of this thread that a capture elsewhere would forbid are allowed: they
-/// concern work that no capture contains.
-pub(super) struct Relaxed {
-    before: Option<i32>,
-}
-
-impl Relaxed {
-    const RELAXED: i32 = 2;
-
-    pub(super) fn new() -> Self {
-        Self { before: exchange(Self::RELAXED) }
-    }
-}
-
-impl Drop for Relaxed {
-    fn drop(&mut self) {
-        self.before.map(exchange);
-    }
-}
-
-/// Sets the thread's capture mode; gives the one before.
-fn exchange(mode: i32) -> Option<i32> {
-    let mut mode = mode;
-    // SAFETY: `mode` is good for reading and writing.
-    unsafe { driver::cuThreadExchangeStreamCaptureMode(&raw mut mode) }.ok()?;
-    Some(mode)
 }
