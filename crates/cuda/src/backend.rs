@@ -8,8 +8,8 @@ use ndbridge_storage::{
 };
 use ndbridge_tensor::{DeviceElements, DeviceEngine, Engine, Walk};
 
+use super::captures::{self, not_run};
 use super::device::check_exists;
-use super::captures::not_run;
 use super::enqueue::Enqueue;
 use super::job::{self, Job};
 use super::late;
@@ -139,6 +139,10 @@ unsafe impl Backend for Cuda {
 
     fn wait_until_ready(&self, storage: &Storage) -> Result<(), StorageError> {
         job::wait_until_ready(storage)
+    }
+
+    fn ask_before_waiting(&self, queue_of: fn(Device) -> Option<usize>) {
+        captures::ask(queue_of);
     }
 
     fn synchronize(&self, device: Device) -> Result<(), StorageError> {

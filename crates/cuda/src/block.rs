@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::backend::CUDA;
-use super::device::{Gpu, is_left_to_parent};
 use super::codes::OUT_OF_MEMORY;
+use super::device::{Gpu, is_left_to_parent};
 use super::driver::{self, code_of};
 use super::late;
 use super::relaxed::Relaxed;
@@ -40,7 +40,8 @@ pub(super) fn allocate(ordinal: usize, len_bytes: usize) -> Result<Storage, Stor
     }
     let current = current_stream(ordinal)?;
     let block = Block::allocate(&current, len_bytes)?;
-    let (ptr, notes) = (block.0.address as *mut u8, Box::new(Noted::shared(&block.0.uses, current.gpu())));
+    let (ptr, notes) =
+        (block.0.address as *mut u8, Box::new(Noted::shared(&block.0.uses, current.gpu())));
     let (device, name) = (Device::Cuda(ordinal), "CUDA allocation");
     let allocated = Allocated { owner: block, name, ptr, len_bytes, device, notes };
     // SAFETY: the block owns the bytes, which only the device touches.

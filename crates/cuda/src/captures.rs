@@ -2,8 +2,8 @@
 //!
 //! While any stream of a device is captured, waiting for the whole device is forbidden, and ends the
 //! capture. The driver cannot be asked for captures, only streams can, while they exist. So the
-//! streams that exist are listed here; a capture on a stream that ndbridge was never told of is not
-//! seen.
+//! streams that exist are listed here, and other libraries are asked for those they work on; a capture on
+//! any other stream is not seen.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,8 @@ use std::thread::ThreadId;
 use super::codes::is_of_capture;
 use super::device::Gpu;
 use super::driver::{Handle, code_of};
-use super::stream::Stream;
-use ndbridge_storage::StorageError;
+use super::stream::{self, Stream};
+use ndbridge_storage::{Device, StorageError, fork};
 
 /// The streams of a device that exist, by number: ours, and those of others for as long as they gave
 /// their word.
@@ -61,7 +61,8 @@ pub(super) struct Captured {
 impl PartialEq for Captured {
     fn eq(&self, other: &Self) -> bool {
         let is_device = std::ptr::eq(self.gpu, other.gpu);
-        is_device && (self.handle, self.number, self.thread) == (other.handle, other.number, other.thread)
+        is_device
+            && (self.handle, self.number, self.thread) == (other.handle, other.number, other.thread)
     }
 }
 
@@ -127,6 +128,28 @@ pub(super) fn wait_asked(gpu: &'static Gpu) -> Result<(), StorageError> {
     gpu.wait_for_all()
 }
 
+/// Those who know which stream another library works on, on the thread that asks.
+static ASKED: fork::Mutex<Vec<fn(Device) -> Option<usize>>> =
+    fork::Mutex::new(super::RANK_OF_ASKED, Vec::new());
+
+pub(super) fn ask(stream_of: fn(Device) -> Option<usize>) {
+    let mut asked = ASKED.lock();
+    if !asked.iter().any(|other| std::ptr::fn_addr_eq(*other, stream_of)) {
+        asked.push(stream_of);
+    }
+}
+
 fn is_any_seen(gpu: &'static Gpu) -> Result<bool, StorageError> {
-    Ok(gpu.is_legacy_blocked()? || gpu.streams.is_any_captured(gpu)?)
+    if gpu.is_legacy_blocked()? || gpu.streams.is_any_captured(gpu)? {
+        return Ok(true);
+    }
+    // Not under the lock: they may need what others hold who come here.
+    let asked = ASKED.lock().clone();
+    for handle in asked.iter().filter_map(|stream_of| stream_of(gpu.device())) {
+        // 0 is the legacy default stream where streams are pointers.
+        if handle > stream::LEGACY && gpu.is_captured(handle)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -163,11 +163,11 @@ pub(super) fn remedy_of(code: i32) -> &'static str {
             ": the kernel module and libcuda.so.1 are of two versions, reboot or reload the module; in \
              a container, mount the host's driver"
         }
-        804 => ": the forward-compatible libcuda.so.1 does not serve this device, use the driver's own",
-        805..=810 => ": see the log of the MPS server (nvidia-cuda-mps-control)",
-        900..=908 => {
-            ": a stream is captured for a graph, do this before the capture or after it"
+        804 => {
+            ": the forward-compatible libcuda.so.1 does not serve this device, use the driver's own"
         }
+        805..=810 => ": see the log of the MPS server (nvidia-cuda-mps-control)",
+        900..=908 => ": a stream is captured for a graph, do this before the capture or after it",
         999 => ": see dmesg for an Xid, reload the kernel module (nvidia_uvm) or reboot",
         _ => "",
     }

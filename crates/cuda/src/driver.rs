@@ -9,7 +9,6 @@ use std::ptr;
 use super::codes;
 use ndbridge_storage::StorageError;
 
-
 macro_rules! driver_functions {
     ($($(#[$attribute:meta])* $name:ident($($argument:ident: $T:ty),*);)*) => {
         mod raw {

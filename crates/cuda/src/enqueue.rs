@@ -5,7 +5,6 @@ use std::ffi::{CString, c_void};
 use super::device::Gpu;
 use super::driver::{self, Handle};
 use super::staging::{self, Direction};
-use super::relaxed::Relaxed;
 use super::stream::Stream;
 use ndbridge_storage::StorageError;
 
@@ -188,8 +187,8 @@ impl Enqueue<'_> {
     }
 }
 
-/// The function of a module that is never unloaded. Loading is one of the calls that a capture elsewhere
-/// forbids, unless the thread [is relaxed](Relaxed).
+/// The function of a module that is never unloaded. Loading is one of the calls that a capture forbids,
+/// unless the thread [is relaxed](super::relaxed::Relaxed), as in every job.
 #[cold]
 fn load(kernel: &Kernel) -> Result<Handle, StorageError> {
     let missing = StorageError::NoKernel { name: kernel.name };
@@ -197,12 +196,9 @@ fn load(kernel: &Kernel) -> Result<Handle, StorageError> {
     let (Ok(text), Ok(name)) = (CString::new(text), CString::new(kernel.name)) else {
         return Err(missing);
     };
-    let _relaxed = Relaxed::new();
     let (none, mut module, mut function) = (std::ptr::null_mut(), 0, 0);
     // SAFETY: a terminated text, no options, a place for the handle.
-    unsafe {
-        driver::cuModuleLoadDataEx(&raw mut module, text.as_ptr(), 0, none, none.cast())
-    }?;
+    unsafe { driver::cuModuleLoadDataEx(&raw mut module, text.as_ptr(), 0, none, none.cast()) }?;
     // SAFETY: a live module, a terminated name, a place for the handle.
     unsafe { driver::cuModuleGetFunction(&raw mut function, module, name.as_ptr()) }?;
     Ok(function)

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::device::{Gpu, is_left_to_parent};
 use super::codes::NOT_READY;
+use super::device::{Gpu, is_left_to_parent};
 use super::driver::{self, Handle, code_of};
 use ndbridge_storage::StorageError;
 

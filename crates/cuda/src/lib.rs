@@ -15,9 +15,9 @@ mod enqueue;
 #[expect(unsafe_code, reason = "creates, records and waits for events through the driver")]
 mod event;
 mod job;
+mod late;
 #[expect(unsafe_code, reason = "launches kernels on addresses of tensors")]
 mod launch;
-mod late;
 mod pending;
 #[expect(unsafe_code, reason = "allocates page-locked memory through the driver")]
 mod pinned;
@@ -38,6 +38,7 @@ mod uses;
 const RANK_OF_PENDING: u8 = 190;
 const RANK_OF_LATE: u8 = 191;
 const RANK_OF_KEPT: u8 = 192;
+const RANK_OF_ASKED: u8 = 193;
 
 pub use device::{device_count, device_name, is_available};
 pub use enqueue::{Enqueue, Kernel};

@@ -61,6 +61,11 @@ static KEPT: fork::Mutex<Kept> = fork::Mutex::new(super::RANK_OF_KEPT, Kept::NOT
 
 /// Page-locked memory, of whatever values.
 pub(super) fn allocate(len_bytes: usize) -> Result<Storage, StorageError> {
+    check_process(Device::CudaHost)?;
+    if is_much_late() {
+        // Not for a part of a larger copy: its thread is none of the caller's, and holds up who holds locks.
+        take_back_late(captures::wait_unasked);
+    }
     let owner = Pinned::allocate(len_bytes)?;
     let (ptr, device, name) = (owner.address().as_ptr(), Device::CudaHost, "pinned allocation");
     let allocated = Allocated { owner, name, ptr, len_bytes, device, notes: Box::new(()) };
@@ -76,9 +81,6 @@ impl Pinned {
         let asked = len_bytes;
         let len_bytes = size_class(asked).ok_or(StorageError::TooLarge { len_bytes })?;
         let is_known_outside = AtomicBool::new(false);
-        if is_much_late() {
-            take_back_late(captures::wait_unasked);
-        }
         if let Some(address) = take_kept(len_bytes) {
             return Ok(Self { address, len_bytes, is_known_outside });
         }

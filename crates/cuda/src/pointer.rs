@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::device::Gpu;
 use super::codes::{INVALID_CONTEXT, INVALID_VALUE};
+use super::device::Gpu;
 use super::driver::{self, code_of};
 use ndbridge_storage::{Device, StorageError};
 

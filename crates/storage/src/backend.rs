@@ -170,6 +170,13 @@ pub unsafe trait Backend: Send + Sync {
     /// The driver's.
     fn wait_until_ready(&self, storage: &Storage) -> Result<(), StorageError>;
 
+    /// Has `queue_of` asked, from now on and on whatever thread, before the back end waits for a whole
+    /// device: it answers the queue that foreign code on this thread works on, alive during the call.
+    /// Nothing waits for a device while that queue's work is recorded instead of run.
+    fn ask_before_waiting(&self, queue_of: fn(Device) -> Option<usize>) {
+        let _ = queue_of;
+    }
+
     /// Waits until everything on the thread's current queue of `device` has run.
     ///
     /// # Errors

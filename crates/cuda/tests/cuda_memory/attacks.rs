@@ -6,8 +6,8 @@ use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
     begin_capture, copy, copy_then_panic, destroy, download, end_capture, enqueue_download,
-    enqueue_upload, foreign_pinned, foreign_stream, host_bytes, pinned, run_unnoted, try_copy, upload,
-    whole,
+    enqueue_upload, foreign_pinned, foreign_stream, host_bytes, pinned, run_unnoted, try_copy,
+    upload, whole,
 };
 
 #[test]

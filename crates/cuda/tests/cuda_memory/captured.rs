@@ -9,7 +9,8 @@ use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
     begin_capture, copy, destroy, download, end_capture, foreign_on_device, foreign_stream,
-    hand_over_to, hand_over_to_default, pinned, try_copy, upload, wait_for_queue,
+    hand_over_to, hand_over_to_default, name_foreign_stream, pinned, try_copy, upload,
+    wait_for_queue,
 };
 
 fn is_not_run(result: Result<(), StorageError>) -> bool {
@@ -40,7 +41,8 @@ fn dev_2_what_a_graph_will_write_is_nobody_elses_until_the_capture_ends() {
     let home = current_stream(0).unwrap();
     let (raw, captured) = foreign_stream(0);
     let (other, _other) = foreign_stream(0);
-    let (from, to, kept) = (upload(&home, &[1; 64]), upload(&home, &[0; 64]), upload(&home, &[5; 64]));
+    let (from, to, kept) =
+        (upload(&home, &[1; 64]), upload(&home, &[0; 64]), upload(&home, &[5; 64]));
     cuda::synchronize(0).unwrap();
     begin_capture(raw);
     copy(&captured, &from, &to);
@@ -145,6 +147,24 @@ fn dev_3_an_allocation_ends_no_capture_however_much_is_late() {
 }
 
 #[test]
+fn dev_3_other_libraries_are_asked_for_the_stream_they_capture() {
+    static THEIRS: AtomicUsize = AtomicUsize::new(0);
+    let _session = Session::start();
+    name_foreign_stream(|_| Some(THEIRS.load(Ordering::Relaxed)));
+    let (raw, stream) = foreign_stream(0);
+    drop(stream);
+    much_late();
+    THEIRS.store(raw, Ordering::Relaxed);
+    begin_capture(raw);
+    drop(Storage::on_device(Device::Cuda(0), 64).unwrap());
+    assert!(matches!(cuda::synchronize(0), Err(StorageError::Capturing { .. })));
+    end_capture(raw);
+    THEIRS.store(0, Ordering::Relaxed);
+    destroy(raw);
+    cuda::synchronize(0).unwrap();
+}
+
+#[test]
 fn dev_3_a_lack_of_memory_ends_no_capture() {
     let session = Session::start();
     if !session.is_emulated() {
@@ -246,10 +266,11 @@ fn own_2_a_foreign_owner_that_panics_loses_no_other() {
     let (first, first_gone) = Told::on_device(&[1; 64]);
     let (last, last_gone) = Told::on_device(&[1; 64]);
     let panics = foreign_on_device(Panics, memory.as_ptr(), 64);
-    for storage in [&first, &panics, &last] {
+    let own = upload(&stream, &[1; 64]);
+    for storage in [&own, &first, &panics, &last] {
         cuda::hand_over(storage, None, BorrowKind::Read).unwrap();
     }
-    drop((first, panics, last));
+    drop((own, first, panics, last));
     let panicked = std::panic::catch_unwind(|| cuda::synchronize(0));
     assert!(panicked.is_err());
     cuda::synchronize(0).unwrap();

@@ -275,6 +275,12 @@ pub fn hand_over_to_default(storage: &Storage) -> Result<(), StorageError> {
     unsafe { storage.hand_over(Consumer::OnDefaultQueue, BorrowKind::Write) }
 }
 
+/// Names a stream that another library works on, to those who wait for devices.
+pub fn name_foreign_stream(stream_of: fn(Device) -> Option<usize>) {
+    use ndbridge_storage::find_backend;
+    find_backend(Device::Cuda(0)).unwrap().ask_before_waiting(stream_of);
+}
+
 /// Has a stream call `function` when it comes to that.
 pub fn call_from(stream: &Stream, function: impl FnOnce() + Send + 'static) {
     type Boxed = Box<dyn FnOnce() + Send>;
