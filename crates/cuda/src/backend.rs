@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use ndbridge_storage::{
     Backend, BorrowKind, Consumer, Device, DeviceBytes, Notes, OwnedBorrow, Storage, StorageError,
+    Surroundings,
 };
 use ndbridge_tensor::{DeviceElements, DeviceEngine, Engine, Walk};
 
@@ -141,8 +142,12 @@ unsafe impl Backend for Cuda {
         job::wait_until_ready(storage)
     }
 
-    fn ask_before_waiting(&self, queue_of: fn(Device) -> Option<usize>) {
-        captures::ask(queue_of);
+    fn wait_for_uses(&self, storage: &Storage, kind: BorrowKind) -> Result<(), StorageError> {
+        storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().wait_for(kind))
+    }
+
+    fn wait_within(&self, surroundings: Surroundings) {
+        captures::within(surroundings);
     }
 
     fn synchronize(&self, device: Device) -> Result<(), StorageError> {

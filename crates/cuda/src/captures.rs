@@ -14,7 +14,7 @@ use super::codes::is_of_capture;
 use super::device::Gpu;
 use super::driver::{Handle, code_of};
 use super::stream::{self, Stream};
-use ndbridge_storage::{Device, StorageError, fork};
+use ndbridge_storage::{StorageError, Surroundings, fork};
 
 /// The streams of a device that exist, by number: ours, and those of others for as long as they gave
 /// their word.
@@ -110,7 +110,7 @@ pub(super) fn wait_unasked(gpu: &'static Gpu) -> Result<(), StorageError> {
     if WAS_HIDDEN.load(Ordering::Relaxed) || is_any_seen(gpu)? {
         return Err(StorageError::Capturing { call: "wait for the device" });
     }
-    let waited = gpu.wait_for_all();
+    let waited = letting_go_of_all(gpu);
     if waited.as_ref().err().and_then(code_of).is_some_and(is_of_capture) {
         WAS_HIDDEN.store(true, Ordering::Relaxed);
     }
@@ -128,24 +128,42 @@ pub(super) fn wait_asked(gpu: &'static Gpu) -> Result<(), StorageError> {
     gpu.wait_for_all()
 }
 
-/// Those who know which stream another library works on, on the thread that asks.
-static ASKED: fork::Mutex<Vec<fn(Device) -> Option<usize>>> =
-    fork::Mutex::new(super::RANK_OF_ASKED, Vec::new());
+static SURROUNDINGS: fork::Mutex<Vec<Surroundings>> =
+    fork::Mutex::new(super::RANK_OF_SURROUNDINGS, Vec::new());
 
-pub(super) fn ask(stream_of: fn(Device) -> Option<usize>) {
-    let mut asked = ASKED.lock();
-    if !asked.iter().any(|other| std::ptr::fn_addr_eq(*other, stream_of)) {
-        asked.push(stream_of);
+pub(super) fn within(surroundings: Surroundings) {
+    let is_same = |other: &Surroundings| {
+        std::ptr::fn_addr_eq(other.queue_of, surroundings.queue_of)
+            && std::ptr::fn_addr_eq(other.letting_go, surroundings.letting_go)
+    };
+    let mut all = SURROUNDINGS.lock();
+    if !all.iter().any(is_same) {
+        all.push(surroundings);
     }
+}
+
+/// Not under the lock: they may need what others hold who come here.
+fn surroundings() -> Vec<Surroundings> {
+    SURROUNDINGS.lock().clone()
+}
+
+fn letting_go_of_all(gpu: &'static Gpu) -> Result<(), StorageError> {
+    fn run(all: &[Surroundings], work: &mut (dyn FnMut() + Send)) {
+        match all.split_first() {
+            Some((first, others)) => (first.letting_go)(&mut || run(others, work)),
+            None => work(),
+        }
+    }
+    let mut waited = Ok(());
+    run(&surroundings(), &mut || waited = gpu.wait_for_all());
+    waited
 }
 
 fn is_any_seen(gpu: &'static Gpu) -> Result<bool, StorageError> {
     if gpu.is_legacy_blocked()? || gpu.streams.is_any_captured(gpu)? {
         return Ok(true);
     }
-    // Not under the lock: they may need what others hold who come here.
-    let asked = ASKED.lock().clone();
-    for handle in asked.iter().filter_map(|stream_of| stream_of(gpu.device())) {
+    for handle in surroundings().iter().filter_map(|all| (all.queue_of)(gpu.device())) {
         // 0 is the legacy default stream where streams are pointers.
         if handle > stream::LEGACY && gpu.is_captured(handle)? {
             return Ok(true);

@@ -210,7 +210,7 @@ pub(super) fn wait_until_ready(storage: &Storage) -> Result<(), StorageError> {
     if storage.device() == Device::CudaHost {
         return pending::settle(BorrowKind::Read, &storage.addresses());
     }
-    storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().wait_for_write())
+    storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().wait_for(BorrowKind::Read))
 }
 
 /// As [`Storage::note_ready`].

@@ -38,7 +38,7 @@ mod uses;
 const RANK_OF_PENDING: u8 = 190;
 const RANK_OF_LATE: u8 = 191;
 const RANK_OF_KEPT: u8 = 192;
-const RANK_OF_ASKED: u8 = 193;
+const RANK_OF_SURROUNDINGS: u8 = 193;
 
 pub use device::{device_count, device_name, is_available};
 pub use enqueue::{Enqueue, Kernel};

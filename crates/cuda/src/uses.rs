@@ -8,7 +8,7 @@ use super::captures::Captured;
 use super::device::{Gpu, check_process};
 use super::event::Event;
 use super::stream::Stream;
-use ndbridge_storage::{Device, StorageError};
+use ndbridge_storage::{BorrowKind, Device, StorageError};
 
 /// Notes of the uses of one storage on devices.
 pub(crate) struct Uses(Mutex<Notes>);
@@ -137,14 +137,17 @@ impl Uses {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits for the last write. Not under the lock: whoever waits for that may be needed for the
-    /// write to end.
-    pub(super) fn wait_for_write(&self) -> Result<(), StorageError> {
+    /// Waits for the last write, and, if somebody is to write, for the reads since. Not under the lock:
+    /// whoever waits for that may be needed for the work to end.
+    pub(super) fn wait_for(&self, kind: BorrowKind) -> Result<(), StorageError> {
         let mut notes = self.lock()?;
         notes.check_captured()?;
-        let write = notes.write.clone();
+        let uses: SmallVec<[Use; 3]> = match kind {
+            BorrowKind::Read => notes.write.iter().cloned().collect(),
+            _ => notes.all().cloned().collect(),
+        };
         drop(notes);
-        write.map_or(Ok(()), |write| write.wait())
+        uses.iter().try_for_each(Use::wait)
     }
 
     /// Whether the last write has run.

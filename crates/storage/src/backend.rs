@@ -20,6 +20,16 @@ pub enum Consumer {
     Waits,
 }
 
+/// What a program is that waits for a device, where the back end cannot know.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// The queue that foreign code on this thread works on now, alive during the call. Nobody waits unasked for
+    /// the device while its work is recorded instead of run.
+    pub queue_of: fn(Device) -> Option<usize>,
+    /// Runs the work, which waits, without what host functions in a queue may need.
+    pub letting_go: fn(&mut (dyn FnMut() + Send)),
+}
+
 /// Bytes of a storage on a device.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceBytes<'s> {
@@ -44,7 +54,8 @@ pub struct DeviceBytes<'s> {
 /// [`synchronize`](Self::synchronize), [`wait_until_ready`](Self::wait_until_ready),
 /// [`settle`](Self::settle), [`hand_over`](Self::hand_over) of page-locked memory, and
 /// [`upload`](Self::upload) and [`download`](Self::download) of other host memory wait for devices.
-/// [`allocate`](Self::allocate) may, when memory is short or much of it waits for its end. Every method but
+/// [`allocate`](Self::allocate) may, when memory is short or much of it waits for its end, and lets go
+/// of what its [`Surroundings`] say meanwhile. Every method but
 /// those about names and addresses may wait for another thread that uses the same storage in one of
 /// these. A device may itself wait for a host function in one of its queues: so none of them is called
 /// while something is held that such a function needs, Python's interpreter above all. The end of a
@@ -170,11 +181,18 @@ pub unsafe trait Backend: Send + Sync {
     /// The driver's.
     fn wait_until_ready(&self, storage: &Storage) -> Result<(), StorageError>;
 
-    /// Has `queue_of` asked, from now on and on whatever thread, before the back end waits for a whole
-    /// device: it answers the queue that foreign code on this thread works on, alive during the call.
-    /// Nothing waits for a device while that queue's work is recorded instead of run.
-    fn ask_before_waiting(&self, queue_of: fn(Device) -> Option<usize>) {
-        let _ = queue_of;
+    /// Waits for the noted work on memory of a device that a borrow of `kind` conflicts with.
+    ///
+    /// # Errors
+    /// As [`wait_until_ready`](Self::wait_until_ready).
+    fn wait_for_uses(&self, storage: &Storage, kind: BorrowKind) -> Result<(), StorageError> {
+        let _ = kind;
+        self.wait_until_ready(storage)
+    }
+
+    /// From now on, `surroundings` are heeded by what waits unasked.
+    fn wait_within(&self, surroundings: Surroundings) {
+        let _ = surroundings;
     }
 
     /// Waits until everything on the thread's current queue of `device` has run.

@@ -123,6 +123,19 @@ impl Storage {
         self.backend().map_or(Ok(()), |backend| backend.wait_until_ready(self))
     }
 
+    /// Waits for the noted work on devices that a borrow of `kind` conflicts with, wherever the memory is. For
+    /// those who are to hold something while they borrow that such work may need.
+    ///
+    /// # Errors
+    /// The driver's; [`StorageError::NotRun`].
+    pub fn wait_for_devices(&self, kind: BorrowKind) -> Result<(), StorageError> {
+        match self.backend() {
+            Some(backend) if self.device().is_host() => backend.settle(kind, &self.addresses()),
+            Some(backend) => backend.wait_for_uses(self, kind),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until no device reads or writes this page-locked memory. Nothing happens for other memory.
     ///
     /// # Errors

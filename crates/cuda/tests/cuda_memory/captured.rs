@@ -9,8 +9,7 @@ use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
     begin_capture, copy, destroy, download, end_capture, foreign_on_device, foreign_stream,
-    hand_over_to, hand_over_to_default, name_foreign_stream, pinned, try_copy, upload,
-    wait_for_queue,
+    hand_over_to, hand_over_to_default, pinned, try_copy, upload, wait_for_queue, wait_within,
 };
 
 fn is_not_run(result: Result<(), StorageError>) -> bool {
@@ -149,8 +148,15 @@ fn dev_3_an_allocation_ends_no_capture_however_much_is_late() {
 #[test]
 fn dev_3_other_libraries_are_asked_for_the_stream_they_capture() {
     static THEIRS: AtomicUsize = AtomicUsize::new(0);
+    static LET_GO: AtomicUsize = AtomicUsize::new(0);
     let _session = Session::start();
-    name_foreign_stream(|_| Some(THEIRS.load(Ordering::Relaxed)));
+    wait_within(
+        |_| Some(THEIRS.load(Ordering::Relaxed)),
+        |work| {
+            LET_GO.fetch_add(1, Ordering::Relaxed);
+            work();
+        },
+    );
     let (raw, stream) = foreign_stream(0);
     drop(stream);
     much_late();
@@ -160,6 +166,9 @@ fn dev_3_other_libraries_are_asked_for_the_stream_they_capture() {
     assert!(matches!(cuda::synchronize(0), Err(StorageError::Capturing { .. })));
     end_capture(raw);
     THEIRS.store(0, Ordering::Relaxed);
+    assert_eq!(LET_GO.load(Ordering::Relaxed), 0, "nobody has waited");
+    drop(Storage::on_device(Device::Cuda(0), 64).unwrap());
+    assert_eq!(LET_GO.load(Ordering::Relaxed), 1);
     destroy(raw);
     cuda::synchronize(0).unwrap();
 }

@@ -275,10 +275,14 @@ pub fn hand_over_to_default(storage: &Storage) -> Result<(), StorageError> {
     unsafe { storage.hand_over(Consumer::OnDefaultQueue, BorrowKind::Write) }
 }
 
-/// Names a stream that another library works on, to those who wait for devices.
-pub fn name_foreign_stream(stream_of: fn(Device) -> Option<usize>) {
-    use ndbridge_storage::find_backend;
-    find_backend(Device::Cuda(0)).unwrap().ask_before_waiting(stream_of);
+/// Tells those who wait for devices what another library works on, and what to let go of.
+pub fn wait_within(
+    queue_of: fn(Device) -> Option<usize>,
+    letting_go: fn(&mut (dyn FnMut() + Send)),
+) {
+    use ndbridge_storage::{Surroundings, find_backend};
+    let surroundings = Surroundings { queue_of, letting_go };
+    find_backend(Device::Cuda(0)).unwrap().wait_within(surroundings);
 }
 
 /// Has a stream call `function` when it comes to that.
