@@ -152,6 +152,22 @@ pub(super) fn end_after(
     Ok(())
 }
 
+/// As [`end_after`], also what comes only by the end of foreign owners, which may hold memory of ours that
+/// was handed on: no wait before covers that.
+pub(super) fn end_all_after(
+    gpu: &'static Gpu,
+    wait: fn(&'static Gpu) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    const LONGEST_CHAIN: usize = 4;
+    for _ in 0..LONGEST_CHAIN {
+        end_after(gpu, wait)?;
+        if gpu.late.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Ends what can end, and waits for that if there is much, unless something is captured.
 pub(super) fn relieve(gpu: &'static Gpu) {
     end_passed(gpu);

@@ -370,7 +370,7 @@ impl Drop for StreamScope {
 /// captured: the driver would end the capture. (It does so where the capture is on a stream that was
 /// never named here.) The driver's error of that work.
 pub fn synchronize(ordinal: usize) -> Result<(), StorageError> {
-    late::end_after(Gpu::get(ordinal)?, captures::wait_asked)?;
+    late::end_all_after(Gpu::get(ordinal)?, captures::wait_asked)?;
     super::pending::release_passed();
     Ok(())
 }

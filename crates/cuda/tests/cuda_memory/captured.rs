@@ -262,6 +262,21 @@ fn dev_3_the_end_of_foreign_memory_waits_for_nothing_and_ends_no_capture() {
 }
 
 #[test]
+fn dev_3_memory_that_an_owner_holds_goes_with_it() {
+    let session = Session::start();
+    let ours = upload(&current_stream(0).unwrap(), &[1; 64]);
+    cuda::hand_over(&ours, None, BorrowKind::Read).unwrap();
+    let (ptr, gone) = (ours.as_ptr(), Arc::new(AtomicUsize::new(0)));
+    let comes_back = foreign_on_device(Told(Arc::clone(&gone), ours), ptr, 64);
+    cuda::hand_over(&comes_back, None, BorrowKind::Read).unwrap();
+    drop(comes_back);
+    assert_eq!(gone.load(Ordering::Relaxed), 0);
+    cuda::synchronize(0).unwrap();
+    assert_eq!(gone.load(Ordering::Relaxed), 1);
+    session.assert_no_leak(0);
+}
+
+#[test]
 fn own_2_a_foreign_owner_that_panics_loses_no_other() {
     struct Panics;
     impl Drop for Panics {
