@@ -122,7 +122,7 @@ impl Memory {
     /// An error if that cannot be.
     pub(super) fn free_in_order(&self, gpu: &Gpu) -> Result<(), StorageError> {
         const NOT_NOW: StorageError = StorageError::Capturing { call: "free" };
-        let mut notes = self.uses.lock()?;
+        let notes = self.uses.lock()?;
         if notes.has_unnoted_work() {
             return Err(NOT_NOW);
         }

@@ -50,6 +50,7 @@ impl Streams {
 }
 
 /// A stream whose captured work writes something.
+#[derive(Clone)]
 pub(super) struct Captured {
     gpu: &'static Gpu,
     handle: Handle,
@@ -74,13 +75,17 @@ impl Captured {
     }
 
     /// Whether the stream is still captured. Of another thread's own stream nobody can tell: true,
-    /// until that thread asks.
+    /// until that thread asks. Of one of others that nobody names any more: if they work on it now.
     fn goes_on(&self) -> Result<bool, StorageError> {
+        let Self { gpu, handle, .. } = *self;
         match self.thread {
-            Some(thread) if thread != std::thread::current().id() => Ok(true),
-            Some(_) => self.gpu.is_captured(self.handle),
-            None => self.gpu.streams.is_captured(self.gpu, self.number),
+            Some(thread) if thread != std::thread::current().id() => return Ok(true),
+            Some(_) => return gpu.is_captured(handle),
+            None if gpu.streams.is_captured(gpu, self.number)? => return Ok(true),
+            None => {}
         }
+        let is_theirs = |all: &Surroundings| (all.queue_of)(gpu.device()) == Some(handle);
+        Ok(surroundings().iter().any(is_theirs) && gpu.is_captured(handle)?)
     }
 
     /// An error while the stream is captured: what its work writes is not there.

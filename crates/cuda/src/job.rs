@@ -89,18 +89,19 @@ impl<'a> Job<'a> {
         work: impl FnOnce(&Enqueue<'_>) -> Result<R, StorageError>,
     ) -> Result<R, StorageError> {
         let Self { stream, mut parts, host, is_exact } = self;
+        let later = Later::of(stream)?;
+        parts.iter().try_for_each(|(uses, _)| uses.check_later(&later))?;
         // All locks, always in the same order: no other thread comes between the waits and the notes.
         parts.sort_by_key(|(uses, _)| Arc::as_ptr(uses).addr());
         let mut locked: SmallVec<[(MutexGuard<'_, Notes>, BorrowKind); 3]> = SmallVec::new();
         for (uses, kind) in &parts {
             locked.push((uses.lock()?, *kind));
         }
-        let later = Later::of(stream)?;
         if later.is_captured && !host.is_empty() {
             // A graph would read or fill it later, or never.
             return Err(StorageError::Capturing { call: "copy host memory" });
         }
-        for (notes, kind) in &mut locked {
+        for (notes, kind) in &locked {
             match kind {
                 BorrowKind::Write => notes.before_write(&later)?,
                 _ => notes.before_read(&later)?,
@@ -240,9 +241,12 @@ pub fn hand_over(
         return pending::hand_over(storage);
     }
     let Some(noted) = storage.notes::<Noted>() else { return Ok(()) };
+    let later = to.map(Later::of).transpose()?;
+    if let Some(later) = &later {
+        noted.uses().check_later(later)?;
+    }
     let mut notes = noted.uses().lock()?;
-    if let Some(stream) = to {
-        let later = Later::of(stream)?;
+    if let (Some(stream), Some(later)) = (to, later) {
         match kind {
             BorrowKind::Write => notes.before_write(&later)?,
             _ => notes.before_read(&later)?,

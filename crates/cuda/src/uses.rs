@@ -140,8 +140,8 @@ impl Uses {
     /// Waits for the last write, and, if somebody is to write, for the reads since. Not under the lock:
     /// whoever waits for that may be needed for the work to end.
     pub(super) fn wait_for(&self, kind: BorrowKind) -> Result<(), StorageError> {
-        let mut notes = self.lock()?;
-        notes.check_captured()?;
+        self.check_captured()?;
+        let notes = self.lock()?;
         let uses: SmallVec<[Use; 3]> = match kind {
             BorrowKind::Read => notes.write.iter().cloned().collect(),
             _ => notes.all().cloned().collect(),
@@ -152,36 +152,39 @@ impl Uses {
 
     /// Whether the last write has run.
     pub(super) fn is_written(&self) -> Result<bool, StorageError> {
-        let mut notes = self.lock()?;
-        notes.check_captured()?;
+        self.check_captured()?;
+        let notes = self.lock()?;
         notes.write.as_ref().map_or(Ok(true), Use::has_passed)
+    }
+
+    /// As [`check_captured`](Self::check_captured), for a stream that is to use the memory: inside of the
+    /// capture its own order holds.
+    pub(super) fn check_later(&self, later: &Later<'_>) -> Result<(), StorageError> {
+        if later.is_captured { Ok(()) } else { self.check_captured() }
+    }
+
+    /// An error while a graph that writes the memory is being captured. Afterwards whoever runs the graph
+    /// sees to its order. Not under the lock: other libraries are asked.
+    fn check_captured(&self) -> Result<(), StorageError> {
+        let captured = self.lock()?.captured.clone();
+        if captured.is_empty() {
+            return Ok(());
+        }
+        captured.iter().try_for_each(Captured::check)?;
+        self.lock()?.captured.retain(|other| !captured.contains(other));
+        Ok(())
     }
 }
 
 impl Notes {
     /// Makes `stream` wait for what a reader depends on.
-    pub(super) fn before_read(&mut self, later: &Later<'_>) -> Result<(), StorageError> {
-        self.before(later)?;
+    pub(super) fn before_read(&self, later: &Later<'_>) -> Result<(), StorageError> {
         self.write.iter().try_for_each(|write| write.hold_back(later))
     }
 
     /// Makes `stream` wait for what a writer depends on.
-    pub(super) fn before_write(&mut self, later: &Later<'_>) -> Result<(), StorageError> {
-        self.before(later)?;
+    pub(super) fn before_write(&self, later: &Later<'_>) -> Result<(), StorageError> {
         self.all().try_for_each(|used| used.hold_back(later))
-    }
-
-    /// Inside of the capture its own order holds.
-    fn before(&mut self, later: &Later<'_>) -> Result<(), StorageError> {
-        if later.is_captured { Ok(()) } else { self.check_captured() }
-    }
-
-    /// An error while a graph that writes the memory is being captured. Afterwards whoever runs the graph
-    /// sees to its order.
-    fn check_captured(&mut self) -> Result<(), StorageError> {
-        self.captured.iter().try_for_each(Captured::check)?;
-        self.captured.clear();
-        Ok(())
     }
 
     pub(super) fn note_read(&mut self, used: Use) {

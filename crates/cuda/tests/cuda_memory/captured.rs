@@ -65,6 +65,26 @@ fn dev_2_what_a_graph_will_write_is_nobody_elses_until_the_capture_ends() {
 }
 
 #[test]
+fn dev_2_a_capture_that_others_work_on_goes_on_though_nobody_names_its_stream() {
+    static THEIRS: AtomicUsize = AtomicUsize::new(0);
+    let _session = Session::start();
+    wait_within(|_| Some(THEIRS.load(Ordering::Relaxed)), |work| work());
+    let home = current_stream(0).unwrap();
+    let (raw, captured) = foreign_stream(0);
+    let (from, to) = (upload(&home, &[1; 64]), upload(&home, &[0; 64]));
+    cuda::synchronize(0).unwrap();
+    begin_capture(raw);
+    copy(&captured, &from, &to);
+    drop(captured);
+    THEIRS.store(raw, Ordering::Relaxed);
+    assert!(is_not_run(to.wait_until_ready()));
+    end_capture(raw);
+    assert_eq!(download(&home, &to), [0; 64]);
+    THEIRS.store(0, Ordering::Relaxed);
+    destroy(raw);
+}
+
+#[test]
 fn dev_2_a_capture_that_ended_with_its_stream_is_over() {
     let _session = Session::start();
     let home = current_stream(0).unwrap();

@@ -184,7 +184,7 @@ def test_dev_2_memory_that_a_graph_has_not_written_is_refused(mode):
     with pytest.raises(BufferError, match="captured") as refused:
         nd.asarray(Interface(foreign, theirs))
     assert call in str(refused.value)
-    with nd.cuda.Stream.external(theirs.handle):
+    with nd.cuda.Stream.external(theirs.handle) as named:
         taken = nd.asarray(Interface(foreign, theirs))
         taken.fill_(2)  # a part of the graph
         with pytest.raises(Exception, match="captur"):
@@ -195,6 +195,7 @@ def test_dev_2_memory_that_a_graph_has_not_written_is_refused(mode):
     with pytest.raises(BufferError, match="captured"):
         taken.__dlpack__(stream=nd.cuda.Stream().handle)
     assert theirs.end_capture() == 0
+    del named
     np.testing.assert_array_equal(taken.numpy(force=True), A)
     del taken
     nd.cuda.synchronize()
