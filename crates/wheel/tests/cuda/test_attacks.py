@@ -177,7 +177,7 @@ class Interface:
 
 @pytest.mark.parametrize("mode", [0, 1, 2])
 def test_dev_2_memory_that_a_graph_has_not_written_is_refused(mode):
-    foreign, theirs = Foreign(A), emulated.Stream()
+    foreign, theirs, other = Foreign(A), emulated.Stream(), nd.cuda.Stream()
     theirs.begin_capture(mode)
     theirs.fill(foreign.address, 1, A.nbytes)
     call = f"with ndbridge.cuda.Stream.external({theirs.handle:#x}):"
@@ -193,7 +193,7 @@ def test_dev_2_memory_that_a_graph_has_not_written_is_refused(mode):
         with pytest.raises(BufferError, match="captured"):
             use()
     with pytest.raises(BufferError, match="captured"):
-        taken.__dlpack__(stream=nd.cuda.Stream().handle)
+        taken.__dlpack__(stream=other.handle)
     assert theirs.end_capture() == 0
     del named
     np.testing.assert_array_equal(taken.numpy(force=True), A)
@@ -222,6 +222,7 @@ def test_dev_2_elements_that_kernels_cannot_load_go_nowhere():
 @pytest.mark.parametrize("code", [3, 100, 802, 803, 999])
 def test_dev_4_a_driver_that_does_not_start_says_why(code):
     emulated.fail("cuInit", 0, code)
-    with pytest.raises(ValueError, match=rf"no device cuda:0: cuInit: .*\(CUDA error {code}, [A-Z_]+\): "):
-        nd.zeros(1).cuda()
+    said = rf"no device cuda:9: cuInit: .*\(CUDA error {code}, [A-Z_]+\): "
+    with pytest.raises(ValueError, match=said):
+        nd.zeros(1).cuda(9)  # not the first, which is open
     assert nd.zeros(1).cuda().tolist() == [0]

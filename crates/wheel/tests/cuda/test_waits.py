@@ -1,4 +1,4 @@
-"""INT-1: whoever waits for a device lets other threads run Python.
+"""Whoever waits for a device lets other threads run Python.
 
 A function that a stream calls may need the interpreter, as CuPy's and JAX's callbacks do: a thread that
 held it and waited for the stream would wait for ever.
@@ -117,7 +117,7 @@ print("done", flush=True)
 """
 
 
-def test_int_1_whoever_waits_for_a_device_lets_others_run_python():
+def test_dev_2_whoever_waits_for_a_device_lets_others_run_python():
     folder = pathlib.Path(__file__).parent
     path = os.pathsep.join([str(folder), str(folder.parent), os.environ.get("PYTHONPATH", "")])
     try:
