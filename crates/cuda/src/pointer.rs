@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::codes::{INVALID_CONTEXT, INVALID_VALUE};
 use super::device::Gpu;
 use super::driver::{self, code_of};
+use super::relaxed::Relaxed;
 use ndbridge_storage::{Device, StorageError};
 
 const MEMORY_TYPE: i32 = 2;
@@ -46,6 +47,7 @@ pub fn pointer_facts(address: usize) -> Result<PointerFacts, StorageError> {
     super::device_count()?; // initialises the driver
     let unregistered =
         PointerFacts { kind: PointerKind::Unregistered, ordinal: 0, allocation: 0..0 };
+    let _relaxed = Relaxed::new();
     // Of any context: one is entered only if the driver asks for it.
     let mut memory_type = ask::<u32>(address, MEMORY_TYPE);
     let _entered = match &memory_type {
@@ -90,7 +92,7 @@ fn ask<T: Default + bytemuck::Pod>(address: usize, attribute: i32) -> Result<T, 
 
 /// Whether there is memory behind an address of a device: a range may be reserved for more.
 fn is_mapped(address: usize) -> Result<bool, StorageError> {
-    let _entered = Gpu::any()?.enter()?;
+    let (_entered, _relaxed) = (Gpu::any()?.enter()?, Relaxed::new());
     match ask::<u32>(address, MAPPED) {
         Ok(is_mapped) => Ok(is_mapped != 0),
         Err(error) if code_of(&error) == Some(INVALID_VALUE) => Ok(false),

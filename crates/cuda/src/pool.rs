@@ -76,7 +76,7 @@ pub fn memory_stats(ordinal: usize) -> Result<MemoryStats, StorageError> {
 }
 
 pub(super) fn stats_of(gpu: &'static Gpu) -> Result<MemoryStats, StorageError> {
-    let _entered = gpu.enter()?;
+    let (_entered, _relaxed) = (gpu.enter()?, Relaxed::new());
     let (mut free_bytes, mut total_bytes) = (0, 0);
     // SAFETY: both are good for writing.
     unsafe { driver::cuMemGetInfo_v2(&raw mut free_bytes, &raw mut total_bytes) }?;
