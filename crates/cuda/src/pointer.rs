@@ -119,7 +119,10 @@ pub fn check_pointer(device: Device, address: usize, len_bytes: usize) -> Result
         _ => false,
     };
     if is_right && is_inside {
-        let is_whole = facts.kind != PointerKind::Device || is_mapped(address + len_bytes - 1)?;
+        // A driver that does not say so of the first byte cannot be asked.
+        let is_whole = facts.kind != PointerKind::Device
+            || !is_mapped(address)?
+            || is_mapped(address + len_bytes - 1)?;
         if is_whole {
             return Ok(());
         }
