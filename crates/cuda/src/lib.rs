@@ -34,7 +34,7 @@ mod stream;
 mod uses;
 
 // The order of this crate's locks in the list of the process. None of them is taken while another one
-// is held.
+// is held; the ledger's, which come later, are.
 const RANK_OF_PENDING: u8 = 190;
 const RANK_OF_LATE: u8 = 191;
 const RANK_OF_KEPT: u8 = 192;
