@@ -5,14 +5,18 @@ use std::ops::Range;
 
 use ndbridge_storage::{
     Backend, BorrowKind, Consumer, Device, DeviceBytes, Notes, OwnedBorrow, Storage, StorageError,
+    Surroundings,
 };
 use ndbridge_tensor::{DeviceElements, DeviceEngine, Engine, Walk};
 
+use super::captures::{self, not_run};
 use super::device::check_exists;
-use super::job::{self, Enqueue, Job};
+use super::enqueue::Enqueue;
+use super::job::{self, Job};
+use super::late;
 use super::pointer::PointerKind;
 use super::stream::{Stream, current_stream};
-use super::uses::Noted;
+use super::uses::{Later, Noted, Use};
 use super::{block, check_pointer, is_available, launch, pending, pinned, pointer_facts};
 
 /// The devices of CUDA, and the host memory that it page-locks.
@@ -64,6 +68,14 @@ unsafe impl Backend for Cuda {
         }
     }
 
+    fn end(&self, notes: Notes, owner: Box<dyn Any + Send + Sync>) {
+        match notes.downcast::<Noted>() {
+            Ok(noted) => late::end_foreign(&noted, owner),
+            // Page-locked: what copies it holds a handle.
+            Err(_) => drop(owner),
+        }
+    }
+
     fn check_pointer(
         &self,
         device: Device,
@@ -94,11 +106,14 @@ unsafe impl Backend for Cuda {
         // SAFETY: promised by the caller.
         let Some(theirs) = (unsafe { stream_of(ordinal, earlier) })? else { return Ok(()) };
         let ours = current_stream(ordinal)?;
-        if ours == theirs || theirs.is_capturing()? {
-            // Work that is being recorded cannot be waited for: whoever captures makes his stream ours.
+        if ours == theirs {
             return Ok(());
         }
-        ours.wait_for(&theirs)
+        if theirs.is_capturing()? {
+            // It cannot be waited for, and would draw our stream into the capture.
+            return Err(not_run(theirs.gpu(), theirs.handle()));
+        }
+        Use::up_to_now(&theirs)?.hold_back(&Later::of(&ours)?)
     }
 
     unsafe fn hand_over(
@@ -125,6 +140,14 @@ unsafe impl Backend for Cuda {
 
     fn wait_until_ready(&self, storage: &Storage) -> Result<(), StorageError> {
         job::wait_until_ready(storage)
+    }
+
+    fn wait_for_uses(&self, storage: &Storage, kind: BorrowKind) -> Result<(), StorageError> {
+        storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().wait_for(kind))
+    }
+
+    fn wait_within(&self, surroundings: Surroundings) {
+        captures::within(surroundings);
     }
 
     fn synchronize(&self, device: Device) -> Result<(), StorageError> {
@@ -224,11 +247,11 @@ fn ordinal_of(device: Device) -> Result<usize, StorageError> {
 /// The stream of foreign code; `None` if that sees to the order itself.
 ///
 /// # Safety
-/// As [`Stream::external`], for this call.
+/// As [`Stream::named`].
 unsafe fn stream_of(ordinal: usize, named: Consumer) -> Result<Option<Stream>, StorageError> {
     match named {
         // SAFETY: promised by the caller.
-        Consumer::OnQueue(handle) => unsafe { Stream::external(ordinal, handle) }.map(Some),
+        Consumer::OnQueue(handle) => unsafe { Stream::named(ordinal, handle) }.map(Some),
         Consumer::OnDefaultQueue => Stream::legacy(ordinal).map(Some),
         Consumer::Waits => Ok(None),
     }

@@ -1,18 +1,20 @@
 //! Devices: found once, opened once, never closed.
 
 use std::collections::HashMap;
+use std::ffi::c_char;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use cust::context::Context;
-use cust::device::Device as CustDevice;
-use cust::module::Module;
+use cust::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED as HAS_POOLS;
 
-use super::block::Late;
-use super::driver::{self, Handle, from_cust};
+use super::captures::Streams;
+use super::codes::CAPTURE_IMPLICIT;
+use super::driver::{self, Handle, code_of};
 use super::event::Events;
-use super::stream::Stream;
+use super::late;
+use super::relaxed::Relaxed;
+use super::stream::{self, Stream};
 use ndbridge_storage::{Device, StorageError, fork};
 
 /// One GPU: its primary context, the stream that work goes to by default, its memory pool.
@@ -20,20 +22,18 @@ use ndbridge_storage::{Device, StorageError, fork};
 /// Lives as long as the process: the driver is gone before static destructors run.
 pub(super) struct Gpu {
     pub(super) ordinal: usize,
-    context: Context,
+    // INVARIANT: the device's primary context, retained and never released.
+    context: Handle,
     /// Our own pool, so that nobody else's settings change; `None` where the device has none.
     pub(super) pool: Option<Handle>,
     home: OnceLock<Stream>,
     pub(super) events: Events,
-    pub(super) kernels: Mutex<HashMap<&'static str, Loaded>>,
-    /// Memory that could not be freed when it was its time.
-    pub(super) unfreed: Mutex<Vec<Late>>,
-}
-
-/// A kernel's module, kept for its function.
-pub(super) struct Loaded {
-    pub(super) _module: Module,
-    pub(super) function: Handle,
+    /// Functions, of modules that are never unloaded.
+    pub(super) kernels: Mutex<HashMap<&'static str, Handle>>,
+    /// The streams that exist, to be asked whether they are captured.
+    pub(super) streams: Streams,
+    /// Memory that could not end when it was its time.
+    pub(super) late: late::List,
 }
 
 const MAX_DEVICES: usize = 64;
@@ -57,8 +57,8 @@ pub(super) fn check_process(device: Device) -> Result<(), StorageError> {
 
 #[cold]
 fn left_to_parent(device: Device) -> StorageError {
-    let reason = "CUDA was used before this process was forked, and does not work in a child: start \
-                  processes by spawn or forkserver, or use CUDA in the child first";
+    let reason = "CUDA was used before this process was forked: the CUDA driver does not work in a \
+                  forked child, start processes by spawn or forkserver";
     StorageError::NoDevice { device, reason: reason.to_owned() }
 }
 
@@ -94,8 +94,11 @@ impl Gpu {
         if let Some(gpu) = slot.get() {
             return Ok(gpu);
         }
-        let raw = CustDevice::get_device(ordinal as u32).map_err(from_cust("cuDeviceGet"))?;
-        let context = primary_context(raw)?;
+        let _relaxed = Relaxed::new();
+        let raw = raw_device(ordinal)?;
+        let mut context: Handle = 0;
+        // SAFETY: `context` is good for writing, the device is one of the driver's.
+        unsafe { driver::cuDevicePrimaryCtxRetain(&raw mut context, raw) }?;
         let pool = if has_pools(raw)? { Some(super::pool::create(raw)?) } else { None };
         let gpu = Self {
             ordinal,
@@ -104,7 +107,8 @@ impl Gpu {
             home: OnceLock::new(),
             events: Events::default(),
             kernels: Mutex::default(),
-            unfreed: Mutex::default(),
+            streams: Streams::default(),
+            late: late::List::default(),
         };
         Ok(slot.get_or_init(|| Box::leak(Box::new(gpu))))
     }
@@ -115,7 +119,7 @@ impl Gpu {
     }
 
     pub(super) fn context(&self) -> Handle {
-        self.context.as_raw() as Handle
+        self.context
     }
 
     /// The stream that work goes to unless another one is current.
@@ -127,9 +131,16 @@ impl Gpu {
         Ok(self.home.get_or_init(|| stream))
     }
 
-    /// Waits until all work on every open device has run.
-    pub(super) fn wait_for_all_devices() -> Result<(), StorageError> {
-        OPEN.iter().filter_map(OnceLock::get).try_for_each(|gpu| gpu.wait_for_all())
+    /// Waits, as `wait` does it, for every device that this process uses, be it by other libraries.
+    pub(super) fn wait_for_devices(
+        wait: fn(&'static Self) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        for ordinal in 0..super::device_count()?.min(MAX_DEVICES) {
+            if is_in_use(ordinal)? {
+                wait(Self::get(ordinal)?)?;
+            }
+        }
+        Ok(())
     }
 
     /// Waits until all work on the device has run.
@@ -137,6 +148,24 @@ impl Gpu {
         let _entered = self.enter()?;
         // SAFETY: the context is entered.
         unsafe { driver::cuCtxSynchronize() }
+    }
+
+    /// Whether the work on a stream of the device is recorded for a graph.
+    pub(super) fn is_captured(&self, stream: Handle) -> Result<bool, StorageError> {
+        let _entered = self.enter()?;
+        let mut status = 0;
+        // SAFETY: a live stream; `status` is good for writing.
+        unsafe { driver::cuStreamIsCapturing(stream, &raw mut status) }?;
+        Ok(status != 0)
+    }
+
+    /// Whether a stream is captured that the legacy default stream would have to wait for. Asking ends
+    /// no capture.
+    pub(super) fn is_legacy_blocked(&self) -> Result<bool, StorageError> {
+        match self.is_captured(stream::LEGACY) {
+            Err(error) if code_of(&error) == Some(CAPTURE_IMPLICIT) => Ok(true),
+            other => other,
+        }
     }
 
     /// Makes this device's context the current one of the thread until the guard drops.
@@ -186,28 +215,27 @@ fn current_context() -> Result<Handle, StorageError> {
     Ok(current)
 }
 
-/// Retains the primary context. cust makes it current, in the place of the caller's: that one is
-/// put on the stack twice before, and what cust puts in its place is taken off again.
-fn primary_context(device: CustDevice) -> Result<Context, StorageError> {
-    let callers = current_context()?;
-    if callers != 0 {
-        // SAFETY: the thread's current context.
-        unsafe { driver::cuCtxPushCurrent_v2(callers) }?;
-    }
-    let made = Context::new(device).map_err(from_cust("cuDevicePrimaryCtxRetain"));
-    if made.is_ok() || callers != 0 {
-        pop_context();
-    }
-    made
+/// The driver's number of a device.
+fn raw_device(ordinal: usize) -> Result<i32, StorageError> {
+    let mut device = 0;
+    // SAFETY: `device` is good for writing.
+    unsafe { driver::cuDeviceGet(&raw mut device, ordinal as i32) }?;
+    Ok(device)
 }
 
-fn has_pools(device: CustDevice) -> Result<bool, StorageError> {
-    const MEMORY_POOLS_SUPPORTED: i32 = 115;
+/// Whether somebody in this process has the device's primary context.
+fn is_in_use(ordinal: usize) -> Result<bool, StorageError> {
+    let (mut flags, mut is_active) = (0, 0);
+    let device = raw_device(ordinal)?;
+    // SAFETY: both are good for writing.
+    unsafe { driver::cuDevicePrimaryCtxGetState(device, &raw mut flags, &raw mut is_active) }?;
+    Ok(is_active != 0)
+}
+
+fn has_pools(device: i32) -> Result<bool, StorageError> {
     let mut value = 0;
     // SAFETY: `value` is good for writing.
-    unsafe {
-        driver::cuDeviceGetAttribute(&raw mut value, MEMORY_POOLS_SUPPORTED, device.as_raw())
-    }?;
+    unsafe { driver::cuDeviceGetAttribute(&raw mut value, HAS_POOLS as i32, device) }?;
     Ok(value != 0)
 }
 
@@ -218,10 +246,12 @@ fn count_for(device: Device) -> Result<usize, StorageError> {
         USED_IN.compare_exchange(0, fork::generation() + 1, Ordering::Relaxed, Ordering::Relaxed);
     let missing = |reason: String| StorageError::NoDevice { device, reason };
     ndbridge_cuda_lazy::load().map_err(|absent| missing(absent.to_string()))?;
-    let init = cust::init(cust::CudaFlags::empty()).map_err(from_cust("cuInit"));
-    init.map_err(|error| missing(error.to_string()))?;
-    let count = CustDevice::num_devices().map_err(from_cust("cuDeviceGetCount"))?;
-    Ok(count as usize)
+    // SAFETY: 0 is the one value of the flags.
+    unsafe { driver::cuInit(0) }.map_err(|error| missing(error.to_string()))?;
+    let mut count = 0;
+    // SAFETY: `count` is good for writing.
+    unsafe { driver::cuDeviceGetCount(&raw mut count) }?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// As [`Device::check_exists`].
@@ -266,6 +296,11 @@ pub fn is_available() -> bool {
 /// [`StorageError::NoDevice`] if there is no such device.
 pub fn device_name(ordinal: usize) -> Result<String, StorageError> {
     let gpu = Gpu::get(ordinal)?;
-    let raw = CustDevice::get_device(gpu.ordinal as u32).map_err(from_cust("cuDeviceGet"))?;
-    raw.name().map_err(from_cust("cuDeviceGetName"))
+    let device = raw_device(gpu.ordinal)?;
+    let mut name = [0_u8; 256];
+    let (at, len) = (name.as_mut_ptr().cast::<c_char>(), name.len() as i32);
+    // SAFETY: as many bytes are good for writing.
+    unsafe { driver::cuDeviceGetName(at, len, device) }?;
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    Ok(String::from_utf8_lossy(&name[..end]).into_owned())
 }

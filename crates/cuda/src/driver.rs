@@ -1,21 +1,13 @@
 //! The driver's functions, each with its answer as a `Result`.
 //!
-//! Declared here although `cust::sys` has them: its result type is an enum of the codes of CUDA
-//! 11.4, and a driver of today answers others, which no value of that enum may hold.
+//! Declared here although `cust` has them: its result type is an enum of the codes of CUDA 11.4, and a
+//! driver of today answers others, which no value of that enum may hold. No call goes through `cust`.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 
+use super::codes;
 use ndbridge_storage::StorageError;
-
-/// What the driver answers when there is no memory left.
-pub(super) const OUT_OF_MEMORY: i32 = 2;
-/// What the driver answers about an address that it does not know.
-pub(super) const INVALID_VALUE: i32 = 1;
-/// What the driver answers where a context has to be current.
-pub(super) const INVALID_CONTEXT: i32 = 201;
-/// Asked for an event or a stream: its work still runs.
-pub(super) const NOT_READY: i32 = 600;
 
 macro_rules! driver_functions {
     ($($(#[$attribute:meta])* $name:ident($($argument:ident: $T:ty),*);)*) => {
@@ -42,6 +34,12 @@ macro_rules! driver_functions {
 pub(super) type Handle = usize;
 
 driver_functions! {
+    cuInit(flags: c_uint);
+    cuDeviceGetCount(count: *mut c_int);
+    cuDeviceGet(device: *mut c_int, ordinal: c_int);
+    cuDeviceGetName(name: *mut c_char, len: c_int, device: c_int);
+    cuDevicePrimaryCtxRetain(context: *mut Handle, device: c_int);
+    cuDevicePrimaryCtxGetState(device: c_int, flags: *mut c_uint, is_active: *mut c_int);
     cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, device: c_int);
     cuCtxGetCurrent(context: *mut Handle);
     cuCtxPushCurrent_v2(context: Handle);
@@ -64,6 +62,8 @@ driver_functions! {
     cuMemcpyPeerAsync(
         to: u64, to_context: Handle, from: u64, from_context: Handle, len_bytes: usize, stream: Handle
     );
+    cuStreamCreateWithPriority(stream: *mut Handle, flags: c_uint, priority: c_int);
+    cuStreamDestroy_v2(stream: Handle);
     cuStreamSynchronize(stream: Handle);
     cuStreamQuery(stream: Handle);
     cuStreamWaitEvent(stream: Handle, event: Handle, flags: c_uint);
@@ -73,6 +73,11 @@ driver_functions! {
     cuEventRecord(event: Handle, stream: Handle);
     cuEventQuery(event: Handle);
     cuEventSynchronize(event: Handle);
+    cuModuleLoadDataEx(
+        module: *mut Handle, image: *const c_char, count: c_uint, options: *mut c_int,
+        values: *mut *mut c_void
+    );
+    cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char);
     cuPointerGetAttribute(value: *mut c_void, attribute: c_int, address: u64);
     #[expect(clippy::too_many_arguments, reason = "the driver's parameters")]
     cuLaunchKernel(
@@ -86,16 +91,10 @@ fn check(call: &'static str, code: i32) -> Result<(), StorageError> {
     if code == 0 { Ok(()) } else { Err(failure(call, code)) }
 }
 
-/// The error of a call that answered `code`.
 #[cold]
-pub(super) fn failure(call: &'static str, code: i32) -> StorageError {
-    StorageError::Driver { call, code, text: text_of(code) }
-}
-
-/// The error of a call made through cust.
-pub(super) fn from_cust(call: &'static str) -> impl Fn(cust::error::CudaError) -> StorageError {
-    // Not by its Display, which panics where the driver cannot describe the code.
-    move |error| failure(call, error as i32)
+fn failure(call: &'static str, code: i32) -> StorageError {
+    let (name, text, remedy) = (codes::name_of(code), text_of(code), codes::remedy_of(code));
+    StorageError::Driver { call, code, name, text, remedy }
 }
 
 /// The code, if the error is the driver's.

@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::codes::NOT_READY;
 use super::device::{Gpu, is_left_to_parent};
-use super::driver::{self, Handle, NOT_READY, code_of};
+use super::driver::{self, Handle, code_of};
 use ndbridge_storage::StorageError;
 
 const DISABLE_TIMING: u32 = 2;
@@ -33,6 +34,7 @@ impl Event {
         if let Some(handle) = free {
             return Ok(Self { gpu, handle });
         }
+        let _relaxed = super::relaxed::Relaxed::new();
         let mut handle: Handle = 0;
         // SAFETY: `handle` is good for writing; the context is entered.
         unsafe { driver::cuEventCreate(&raw mut handle, DISABLE_TIMING) }?;
@@ -49,7 +51,7 @@ impl Event {
     /// Whether everything before this point has run.
     pub(super) fn has_passed(&self) -> Result<bool, StorageError> {
         let _entered = self.gpu.enter()?;
-        let _relaxed = super::stream::Relaxed::new();
+        let _relaxed = super::relaxed::Relaxed::new();
         // SAFETY: a recorded event.
         match unsafe { driver::cuEventQuery(self.handle) } {
             Ok(()) => Ok(true),
@@ -61,7 +63,7 @@ impl Event {
     /// Waits until everything before this point has run.
     pub(super) fn wait(&self) -> Result<(), StorageError> {
         let _entered = self.gpu.enter()?;
-        let _relaxed = super::stream::Relaxed::new();
+        let _relaxed = super::relaxed::Relaxed::new();
         // SAFETY: a recorded event.
         unsafe { driver::cuEventSynchronize(self.handle) }
     }

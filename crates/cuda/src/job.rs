@@ -1,18 +1,15 @@
 //! Work on a stream, in its order.
 
-use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, MutexGuard};
 
-use cust::module::Module;
 use smallvec::SmallVec;
 
-use super::device::{Gpu, Loaded};
-use super::driver::{self, Handle, from_cust};
+use super::enqueue::Enqueue;
 use super::event::Event;
 use super::pending::{self, Pending};
-use super::staging::{self, Direction};
-use super::stream::{Relaxed, Stream};
+use super::relaxed::Relaxed;
+use super::stream::Stream;
 use super::uses::{Later, Noted, Notes, Use, Uses};
 use ndbridge_storage::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
@@ -92,33 +89,51 @@ impl<'a> Job<'a> {
         work: impl FnOnce(&Enqueue<'_>) -> Result<R, StorageError>,
     ) -> Result<R, StorageError> {
         let Self { stream, mut parts, host, is_exact } = self;
+        let later = Later::of(stream)?;
+        parts.iter().try_for_each(|(uses, _)| uses.check_later(&later))?;
         // All locks, always in the same order: no other thread comes between the waits and the notes.
         parts.sort_by_key(|(uses, _)| Arc::as_ptr(uses).addr());
         let mut locked: SmallVec<[(MutexGuard<'_, Notes>, BorrowKind); 3]> = SmallVec::new();
         for (uses, kind) in &parts {
             locked.push((uses.lock()?, *kind));
         }
-        let later = Later::of(stream);
+        if later.is_captured && !host.is_empty() {
+            // A graph would read or fill it later, or never.
+            return Err(StorageError::Capturing { call: "copy host memory" });
+        }
         for (notes, kind) in &locked {
             match kind {
                 BorrowKind::Write => notes.before_write(&later)?,
                 _ => notes.before_read(&later)?,
             }
         }
-        let entered = stream.gpu().enter()?;
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&Enqueue { stream })));
-        drop(entered);
-        // What is captured has not run, and whoever replays the graph sees to its order. Else, also
-        // after an error or a panic: some of it may be on the stream.
+        let (entered, relaxed) = (stream.gpu().enter()?, Relaxed::new());
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&Enqueue::on(stream))));
+        drop((relaxed, entered));
+        // Also after an error or a panic: some of it may be on the stream.
         let noted = match later.is_captured {
-            true => Ok(Vec::new()),
-            // What cannot be noted has run when the locks are given back.
+            true => {
+                note_captured(stream, &mut locked);
+                Ok(Vec::new())
+            }
             false => note(stream, &mut locked, &host, is_exact)
-                .or_else(|error| stream.wait().and(Err(error))),
+                .map_err(|error| without_notes(stream, &mut locked, error)),
         };
         // Before anything is let go of that may be foreign: its end may ask for the same locks.
         drop(locked);
-        let noted = noted.map(|ends| hold_until(host, ends));
+        let noted = match noted {
+            Ok(ends) => {
+                hold_until(host, ends);
+                Ok(())
+            }
+            Err(Unnoted { error, has_run }) => {
+                if !has_run {
+                    // Nobody knows whether it still runs: its memory stays as it is.
+                    std::mem::forget(host);
+                }
+                Err(error)
+            }
+        };
         let result = outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
         noted?;
         Ok(result)
@@ -146,200 +161,41 @@ fn note(
     Ok(ends)
 }
 
+/// Notes what was recorded: it has not run, and whoever runs the graph sees to its order then.
+fn note_captured(stream: &Stream, locked: &mut [(MutexGuard<'_, Notes>, BorrowKind)]) {
+    for (notes, kind) in locked {
+        if *kind == BorrowKind::Write {
+            notes.note_captured_write(stream);
+        }
+    }
+}
+
+/// Work that could not be noted.
+struct Unnoted {
+    error: StorageError,
+    has_run: bool,
+}
+
+/// Waits for what could not be noted. If that fails too, the memory is freed when the device was waited
+/// for.
+fn without_notes(
+    stream: &Stream,
+    locked: &mut [(MutexGuard<'_, Notes>, BorrowKind)],
+    error: StorageError,
+) -> Unnoted {
+    let has_run = stream.wait().is_ok();
+    if !has_run {
+        locked.iter_mut().for_each(|(notes, _)| notes.note_foreign_streams());
+    }
+    Unnoted { error, has_run }
+}
+
 /// Keeps host memory, and others away from it, until the work that uses it has run.
 fn hold_until(host: SmallVec<[(BorrowKind, OwnedBorrow); 1]>, ends: Vec<Event>) {
     for ((kind, held), end) in host.into_iter().zip(ends) {
         let addresses = held.storage().addresses();
-        pending::add(Pending { end: Arc::new(end), kind, addresses, _held: held });
+        pending::add(Pending { end: Arc::new(end), kind, addresses, held });
     }
-}
-
-/// What can be enqueued by a [`Job`].
-#[derive(Debug)]
-pub struct Enqueue<'j> {
-    stream: &'j Stream,
-}
-
-/// A kernel and how to launch it.
-#[derive(Clone, Copy, Debug)]
-pub struct Kernel {
-    /// Name of the entry point.
-    pub name: &'static str,
-    /// Gives a PTX module with the entry point of a name; asked at the first launch on a device.
-    pub module: fn(&str) -> Option<String>,
-    /// Blocks along x, y and z.
-    pub grid: [u32; 3],
-    /// Threads of a block.
-    pub threads: u32,
-    /// Bytes of shared memory of a block.
-    pub shared_bytes: u32,
-}
-
-impl Enqueue<'_> {
-    /// The stream.
-    #[must_use]
-    pub fn stream(&self) -> &Stream {
-        self.stream
-    }
-
-    /// From host memory to this stream's device. Pageable memory is read before this returns; much of
-    /// it goes by way of page-locked chunks.
-    ///
-    /// # Errors
-    /// The driver's.
-    ///
-    /// # Safety
-    /// As many bytes at `to` are device memory that the job writes; those at `from` are initialised,
-    /// and not written until this ran, if they are page-locked.
-    pub unsafe fn copy_to_device(
-        &self,
-        to: u64,
-        from: *const u8,
-        len_bytes: usize,
-        is_pinned: bool,
-    ) -> Result<(), StorageError> {
-        // A copy of pageable memory may wait.
-        let _relaxed = Relaxed::new();
-        if is_pinned || !staging::pays(len_bytes) {
-            // SAFETY: promised by the caller; the context is entered.
-            return unsafe {
-                driver::cuMemcpyHtoDAsync_v2(to, from, len_bytes, self.stream.handle())
-            };
-        }
-        let (stream, from) = (self.stream, from.cast_mut());
-        // SAFETY: promised by the caller; `from` is only read.
-        unsafe { staging::copy(Direction::ToDevice, stream, to, from, len_bytes) }
-    }
-
-    /// From this stream's device to host memory. Pageable memory is written before this returns.
-    ///
-    /// # Errors
-    /// The driver's.
-    ///
-    /// # Safety
-    /// As many bytes at `from` are device memory that the job reads; those at `to` may be written,
-    /// and nobody touches them until this ran, if they are page-locked.
-    pub unsafe fn copy_to_host(
-        &self,
-        to: *mut u8,
-        from: u64,
-        len_bytes: usize,
-        is_pinned: bool,
-    ) -> Result<(), StorageError> {
-        // A copy of pageable memory may wait.
-        let _relaxed = Relaxed::new();
-        if is_pinned || !staging::pays(len_bytes) {
-            // SAFETY: promised by the caller; the context is entered.
-            return unsafe {
-                driver::cuMemcpyDtoHAsync_v2(to, from, len_bytes, self.stream.handle())
-            };
-        }
-        // SAFETY: promised by the caller.
-        unsafe { staging::copy(Direction::ToHost, self.stream, from, to, len_bytes) }
-    }
-
-    /// From this stream's device to the same device.
-    ///
-    /// # Errors
-    /// The driver's.
-    ///
-    /// # Safety
-    /// As many bytes at both addresses are memory of this device, apart from each other, that the
-    /// job reads and writes.
-    pub unsafe fn copy_on_device(
-        &self,
-        to: u64,
-        from: u64,
-        len_bytes: usize,
-    ) -> Result<(), StorageError> {
-        // SAFETY: promised by the caller; the context is entered.
-        unsafe { driver::cuMemcpyDtoDAsync_v2(to, from, len_bytes, self.stream.handle()) }
-    }
-
-    /// From one device to another, with or without direct access between them.
-    ///
-    /// # Errors
-    /// [`StorageError::NoDevice`] and the driver's.
-    ///
-    /// # Safety
-    /// As many bytes at both addresses are memory of the devices named, that the job reads and
-    /// writes.
-    pub unsafe fn copy_between(
-        &self,
-        (to_ordinal, to): (usize, u64),
-        (from_ordinal, from): (usize, u64),
-        len_bytes: usize,
-    ) -> Result<(), StorageError> {
-        let to_context = Gpu::get(to_ordinal)?.context();
-        let from_context = Gpu::get(from_ordinal)?.context();
-        // SAFETY: promised by the caller; the context is entered, both others are retained.
-        unsafe {
-            driver::cuMemcpyPeerAsync(
-                to,
-                to_context,
-                from,
-                from_context,
-                len_bytes,
-                self.stream.handle(),
-            )
-        }
-    }
-
-    /// Launches a kernel, which is loaded on its first use on this device.
-    ///
-    /// # Errors
-    /// [`StorageError::NoKernel`] if there is no such kernel, the driver's.
-    ///
-    /// # Safety
-    /// `parameters` point to the kernel's parameters, of its types; what it reads and writes for
-    /// these, with this grid, is memory that the job reads and writes.
-    pub unsafe fn launch(
-        &self,
-        kernel: &Kernel,
-        parameters: &mut [*mut c_void],
-    ) -> Result<(), StorageError> {
-        let function = self.function(kernel)?;
-        let ([x, y, z], threads) = (kernel.grid, kernel.threads);
-        let none = std::ptr::null_mut();
-        // SAFETY: promised by the caller; the context is entered, the function was loaded in it.
-        unsafe {
-            driver::cuLaunchKernel(
-                function,
-                x,
-                y,
-                z,
-                threads,
-                1,
-                1,
-                kernel.shared_bytes,
-                self.stream.handle(),
-                parameters.as_mut_ptr(),
-                none,
-            )
-        }
-    }
-
-    fn function(&self, kernel: &Kernel) -> Result<Handle, StorageError> {
-        let kernels = &self.stream.gpu().kernels;
-        let mut kernels = kernels.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(loaded) = kernels.get(kernel.name) {
-            return Ok(loaded.function);
-        }
-        let loaded = load(kernel)?;
-        let function = loaded.function;
-        kernels.insert(kernel.name, loaded);
-        Ok(function)
-    }
-}
-
-#[cold]
-fn load(kernel: &Kernel) -> Result<Loaded, StorageError> {
-    let name = kernel.name;
-    let text = (kernel.module)(name).ok_or(StorageError::NoKernel { name })?;
-    let module = Module::from_ptx(text, &[]).map_err(from_cust("cuModuleLoadDataEx"))?;
-    let function = module.get_function(name).map_err(from_cust("cuModuleGetFunction"))?;
-    let function = function.to_raw() as Handle;
-    Ok(Loaded { _module: module, function })
 }
 
 /// As [`Storage::is_ready`].
@@ -347,7 +203,7 @@ pub(super) fn is_ready(storage: &Storage) -> Result<bool, StorageError> {
     if storage.device() == Device::CudaHost {
         return Ok(pending::is_written(&storage.addresses()));
     }
-    storage.notes::<Noted>().map_or(Ok(true), |noted| noted.uses().lock()?.is_written())
+    storage.notes::<Noted>().map_or(Ok(true), |noted| noted.uses().is_written())
 }
 
 /// As [`Storage::wait_until_ready`].
@@ -355,7 +211,7 @@ pub(super) fn wait_until_ready(storage: &Storage) -> Result<(), StorageError> {
     if storage.device() == Device::CudaHost {
         return pending::settle(BorrowKind::Read, &storage.addresses());
     }
-    storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().lock()?.wait_for_write())
+    storage.notes::<Noted>().map_or(Ok(()), |noted| noted.uses().wait_for(BorrowKind::Read))
 }
 
 /// As [`Storage::note_ready`].
@@ -369,12 +225,13 @@ pub(super) fn note_ready(storage: &Storage) -> Result<(), StorageError> {
 /// last write, and for the reads too if that code may write. Without a stream, that code sees to the
 /// order itself. Page-locked memory is waited for.
 ///
-/// The memory is then freed after what is on the legacy default stream at its end, or, for any
+/// Memory of our own is then freed after what is on the legacy default stream at its end, or, for any
 /// other stream, after everything on the device: nobody can tell whether a foreign stream still
 /// exists.
 ///
 /// # Errors
-/// The driver's.
+/// [`StorageError::NotRun`] for memory that a captured graph writes, on another stream than that;
+/// [`StorageError::Capturing`] where the stream is captured and cannot wait; the driver's.
 pub fn hand_over(
     storage: &Storage,
     to: Option<&Stream>,
@@ -384,14 +241,22 @@ pub fn hand_over(
         return pending::hand_over(storage);
     }
     let Some(noted) = storage.notes::<Noted>() else { return Ok(()) };
+    let later = to.map(Later::of).transpose()?;
+    if let Some(later) = &later {
+        noted.uses().check_later(later)?;
+    }
     let mut notes = noted.uses().lock()?;
-    if let Some(stream) = to {
+    if let (Some(stream), Some(later)) = (to, later) {
         match kind {
-            BorrowKind::Write => notes.before_write(&Later::of(stream))?,
-            _ => notes.before_read(&Later::of(stream))?,
+            BorrowKind::Write => notes.before_write(&later)?,
+            _ => notes.before_read(&later)?,
         }
         if stream.is_legacy() {
-            // The streams of ours wait for it by themselves, those that memory is freed on too.
+            // The streams of ours wait for it by themselves, those that our memory is freed on too.
+            // Memory of others is kept until what is on it has run.
+            if !noted.is_own() {
+                notes.note_read(Use::on(stream, false)?);
+            }
             return Ok(());
         }
     }

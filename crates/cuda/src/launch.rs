@@ -10,7 +10,7 @@ use ndbridge_storage::StorageError;
 use ndbridge_tensor::{DeviceElements, Walk, WalkAxis as Axis};
 use smallvec::SmallVec;
 
-use super::job::{Enqueue, Kernel};
+use super::enqueue::{Enqueue, Kernel};
 
 type Axes = SmallVec<[Axis; 8]>;
 

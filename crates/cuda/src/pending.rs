@@ -16,7 +16,7 @@ pub(super) struct Pending {
     pub(super) kind: BorrowKind,
     pub(super) addresses: Range<usize>,
     /// Keeps the memory, and others away from it.
-    pub(super) _held: OwnedBorrow,
+    pub(super) held: OwnedBorrow,
 }
 
 impl Pending {
@@ -48,15 +48,23 @@ fn ends(wanted: impl Fn(&Pending) -> bool) -> Vec<Arc<Event>> {
     wanted.map(|pending| Arc::clone(&pending.end)).collect()
 }
 
-/// Lets go of the memory of copies that have run. Not under the lock: the end of a borrow may be the
-/// end of its memory, which may run foreign code.
+/// Lets go of the memory of copies that have run.
 fn release(passed: &[Arc<Event>]) {
     let has_passed =
         |pending: &mut Pending| passed.iter().any(|passed| Arc::ptr_eq(passed, &pending.end));
     let mut all = PENDING.lock();
-    let released: Vec<Pending> = all.extract_if(.., has_passed).collect();
+    let released = all.extract_if(.., has_passed);
+    let memory: Vec<Storage> = released.map(|pending| end_of_borrow(pending.held)).collect();
     drop(all);
-    drop(released);
+    // Not under the lock: the end of memory may run foreign code.
+    drop(memory);
+}
+
+/// Under the lock: who finds no copy any more finds no borrow either.
+fn end_of_borrow(held: OwnedBorrow) -> Storage {
+    let memory = held.storage().clone();
+    drop(held);
+    memory
 }
 
 /// Lets go of the memory of copies that have run.

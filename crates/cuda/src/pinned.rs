@@ -4,9 +4,11 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::backend::CUDA;
+use super::captures;
+use super::codes::OUT_OF_MEMORY;
 use super::device::{Gpu, check_process};
-use super::driver::{self, OUT_OF_MEMORY, code_of};
-use super::stream::Relaxed;
+use super::driver::{self, code_of};
+use super::relaxed::Relaxed;
 use ndbridge_storage::{Allocated, Device, Storage, StorageError, fork};
 
 const PORTABLE: u32 = 1;
@@ -51,7 +53,7 @@ unsafe impl Send for Kept {}
 
 /// Memory that foreign code had, and may have given to devices.
 static LATE: fork::Mutex<Kept> = fork::Mutex::new(super::RANK_OF_LATE, Kept::NOTHING);
-/// Past so much late memory, an allocation waits for the devices.
+/// Past so much late memory, an allocation waits for the devices, unless something is captured.
 const MANY_LATE: usize = 64;
 const MUCH_LATE_BYTES: usize = 256 << 20;
 
@@ -59,6 +61,11 @@ static KEPT: fork::Mutex<Kept> = fork::Mutex::new(super::RANK_OF_KEPT, Kept::NOT
 
 /// Page-locked memory, of whatever values.
 pub(super) fn allocate(len_bytes: usize) -> Result<Storage, StorageError> {
+    check_process(Device::CudaHost)?;
+    if is_much_late() {
+        // Not for a part of a larger copy: its thread is none of the caller's, and holds up who holds locks.
+        take_back_late(captures::wait_unasked);
+    }
     let owner = Pinned::allocate(len_bytes)?;
     let (ptr, device, name) = (owner.address().as_ptr(), Device::CudaHost, "pinned allocation");
     let allocated = Allocated { owner, name, ptr, len_bytes, device, notes: Box::new(()) };
@@ -74,9 +81,6 @@ impl Pinned {
         let asked = len_bytes;
         let len_bytes = size_class(asked).ok_or(StorageError::TooLarge { len_bytes })?;
         let is_known_outside = AtomicBool::new(false);
-        if is_much_late() {
-            take_back_late();
-        }
         if let Some(address) = take_kept(len_bytes) {
             return Ok(Self { address, len_bytes, is_known_outside });
         }
@@ -85,7 +89,7 @@ impl Pinned {
         let _relaxed = Relaxed::new();
         let locked = match lock_pages(len_bytes) {
             Err(error) if code_of(&error) == Some(OUT_OF_MEMORY) => {
-                free_kept();
+                free_kept(captures::wait_unasked);
                 lock_pages(len_bytes)
             }
             other => other,
@@ -102,6 +106,13 @@ impl Pinned {
     /// From now on, foreign code may use the memory on devices.
     pub(super) fn note_foreign_use(&self) {
         self.is_known_outside.store(true, Ordering::Relaxed);
+    }
+
+    /// Not used again before the devices have been waited for, unless no copy uses it any more.
+    pub(super) fn end_late_unless(&self, is_unused: bool) {
+        if !is_unused {
+            self.note_foreign_use();
+        }
     }
 
     pub(crate) fn address(&self) -> NonNull<u8> {
@@ -169,14 +180,15 @@ fn free(address: NonNull<u8>) -> Result<(), StorageError> {
     unsafe { driver::cuMemFreeHost(address.as_ptr()) }
 }
 
-/// Takes back for later use what foreign code had, once all devices have been waited for.
-pub(super) fn take_back_late() {
-    // Not under the lock: waiting is the driver's work, and takes as long as the devices do.
+/// Takes back for later use what foreign code had, once all devices have been waited for, each as `wait`
+/// does it.
+fn take_back_late(wait: fn(&'static Gpu) -> Result<(), StorageError>) {
+    // First, as what comes while somebody waits is not covered. Not under the lock: waiting is the driver's work, and takes as long as the devices do.
     let late = LATE.lock().take_all();
     if late.blocks.is_empty() {
         return;
     }
-    let is_over = Gpu::wait_for_all_devices().is_ok();
+    let is_over = Gpu::wait_for_devices(wait).is_ok();
     for (address, len_bytes) in late.blocks {
         // Kept, or freed if there is enough of it; late as before where nobody could wait.
         drop(Pinned { address, len_bytes, is_known_outside: AtomicBool::new(!is_over) });
@@ -189,8 +201,8 @@ pub(super) fn kept_bytes() -> usize {
 }
 
 /// Frees what is kept.
-pub(super) fn free_kept() {
-    take_back_late();
+pub(super) fn free_kept(wait: fn(&'static Gpu) -> Result<(), StorageError>) {
+    take_back_late(wait);
     let kept = KEPT.lock().take_all();
     for (address, len_bytes) in kept.blocks {
         if free(address).is_err() {

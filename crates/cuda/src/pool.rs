@@ -1,12 +1,12 @@
 //! The memory pool of a device: what it holds, how much it may keep.
 
-use cust::device::Device as CustDevice;
 use cust::sys::CUmemPoolProps;
 use cust::sys::{CUmemAllocationHandleType, CUmemAllocationType, CUmemLocation, CUmemLocationType};
 
 use super::device::Gpu;
 use super::driver::{self, Handle};
-use super::stream::Relaxed;
+use super::relaxed::Relaxed;
+use super::{captures, late};
 use ndbridge_storage::StorageError;
 
 const RELEASE_THRESHOLD: i32 = 4;
@@ -36,13 +36,13 @@ pub struct MemoryStats {
 }
 
 /// A pool that keeps all that it was given until it is told otherwise.
-pub(super) fn create(device: CustDevice) -> Result<Handle, StorageError> {
+pub(super) fn create(device: i32) -> Result<Handle, StorageError> {
     let properties = CUmemPoolProps {
         allocType: CUmemAllocationType::CU_MEM_ALLOCATION_TYPE_PINNED,
         handleTypes: CUmemAllocationHandleType::CU_MEM_HANDLE_TYPE_NONE,
         location: CUmemLocation {
             type_: CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE,
-            id: device.as_raw(),
+            id: device,
         },
         win32SecurityAttributes: std::ptr::null_mut(),
         reserved: [0; 64],
@@ -76,7 +76,7 @@ pub fn memory_stats(ordinal: usize) -> Result<MemoryStats, StorageError> {
 }
 
 pub(super) fn stats_of(gpu: &'static Gpu) -> Result<MemoryStats, StorageError> {
-    let _entered = gpu.enter()?;
+    let (_entered, _relaxed) = (gpu.enter()?, Relaxed::new());
     let (mut free_bytes, mut total_bytes) = (0, 0);
     // SAFETY: both are good for writing.
     unsafe { driver::cuMemGetInfo_v2(&raw mut free_bytes, &raw mut total_bytes) }?;
@@ -113,18 +113,28 @@ pub fn set_release_threshold(ordinal: usize, bytes: usize) -> Result<(), Storage
 
 /// Gives back what the pool of a device keeps unused, and all page-locked memory kept for later.
 ///
-/// Waits for the device's work: memory that was freed in its order is not free before.
+/// Waits for the device's work, as [`synchronize`](super::synchronize): memory that was freed in its
+/// order is not free before.
 ///
 /// # Errors
 /// [`StorageError::NoDevice`] if there is no such device.
 pub fn empty_cache(ordinal: usize) -> Result<(), StorageError> {
-    empty(Gpu::get(ordinal)?)
+    let gpu = Gpu::get(ordinal)?;
+    super::synchronize(ordinal)?;
+    super::pinned::free_kept(captures::wait_asked);
+    trim(gpu)
 }
 
-pub(super) fn empty(gpu: &'static Gpu) -> Result<(), StorageError> {
+/// The same for an allocation that finds no room: waits for nothing while something is captured.
+pub(super) fn give_back(gpu: &'static Gpu) -> Result<(), StorageError> {
+    let waited = late::end_after(gpu, captures::wait_unasked);
+    super::pinned::free_kept(captures::wait_unasked);
+    trim(gpu).and(waited)
+}
+
+fn trim(gpu: &Gpu) -> Result<(), StorageError> {
     let _relaxed = Relaxed::new();
-    super::synchronize(gpu.ordinal)?;
-    super::pinned::free_kept();
+    let _entered = gpu.enter()?;
     let Some(pool) = gpu.pool else { return Ok(()) };
     // SAFETY: a live pool.
     unsafe { driver::cuMemPoolTrimTo(pool, 0) }

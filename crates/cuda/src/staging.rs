@@ -7,6 +7,7 @@ use super::device::Gpu;
 use super::driver;
 use super::event::Event;
 use super::pinned::Pinned;
+use super::relaxed::Relaxed;
 use super::stream::Stream;
 use ndbridge_storage::StorageError;
 
@@ -123,7 +124,7 @@ impl<'s> Lane<'s> {
         let slot = &mut slots[slot];
         slot.finish(*direction)?;
         let gpu: &'static Gpu = stream.gpu();
-        let _entered = gpu.enter()?;
+        let (_entered, _relaxed) = (gpu.enter()?, Relaxed::new());
         let chunk = slot.memory.address().as_ptr();
         match direction {
             Direction::ToDevice => {
@@ -141,7 +142,10 @@ impl<'s> Lane<'s> {
         match stream.mark() {
             Ok(end) => slot.busy = Some((end, host, bytes)),
             // Without an event: when everything on the stream has run, this has.
-            Err(error) => return stream.synchronize().and(Err(error)),
+            Err(error) => {
+                slot.memory.end_late_unless(stream.wait().is_ok());
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -171,7 +175,8 @@ impl Drop for Lane<'_> {
     fn drop(&mut self) {
         // After an error: a chunk must not go back while a copy uses it.
         if self.slots.iter().any(|slot| slot.busy.is_some()) {
-            let _ = self.stream.synchronize();
+            let has_run = self.stream.wait().is_ok();
+            self.slots.iter().for_each(|slot| slot.memory.end_late_unless(has_run));
         }
     }
 }

@@ -3,18 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use cust::stream::{Stream as CustStream, StreamFlags};
 use smallvec::SmallVec;
 
-use super::device::Gpu;
-use super::driver::{self, Handle, NOT_READY, code_of, from_cust};
+use super::codes::NOT_READY;
+use super::device::{Gpu, is_left_to_parent};
+use super::driver::{self, Handle, code_of};
 use super::event::Event;
+use super::relaxed::Relaxed;
+use super::{captures, late};
 use ndbridge_storage::StorageError;
 
-const LEGACY: Handle = 1;
+pub(super) const LEGACY: Handle = 1;
 const PER_THREAD: Handle = 2;
 
 /// A queue of work on one device: what is enqueued on it runs in that order.
@@ -37,14 +39,22 @@ struct Inner {
     gpu: &'static Gpu,
     handle: Handle,
     kind: Kind,
+    /// Of the streams that are asked whether they are captured; another one for each value.
+    number: u64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Own(ManuallyDrop<CustStream>),
+    /// Destroyed at its end.
+    Own,
     /// Lives as long as its context.
     Legacy,
-    /// Somebody else's, who may destroy it; or the one that means another stream on each thread.
+    /// Means another stream on each thread.
+    PerThread,
+    /// Somebody else's, who may destroy it when the value is gone.
     External,
+    /// Somebody else's, for one call.
+    Named,
 }
 
 impl Stream {
@@ -57,11 +67,26 @@ impl Stream {
     }
 
     pub(super) fn made_for(gpu: &'static Gpu) -> Result<Self, StorageError> {
+        // It and the legacy default stream wait for each other.
+        const BLOCKING: u32 = 0;
         let _entered = gpu.enter()?;
-        let stream = CustStream::new(StreamFlags::DEFAULT, None);
-        let stream = stream.map_err(from_cust("cuStreamCreateWithPriority"))?;
-        let handle = stream.as_inner() as Handle;
-        Ok(Self(Arc::new(Inner { gpu, handle, kind: Kind::Own(ManuallyDrop::new(stream)) })))
+        let _relaxed = Relaxed::new();
+        let mut handle: Handle = 0;
+        // SAFETY: `handle` is good for writing; the context is entered.
+        unsafe { driver::cuStreamCreateWithPriority(&raw mut handle, BLOCKING, 0) }?;
+        Ok(Self::of(gpu, handle, Kind::Own))
+    }
+
+    fn of(gpu: &'static Gpu, handle: Handle, kind: Kind) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = match kind {
+            Kind::Own | Kind::External => NEXT.fetch_add(1, Ordering::Relaxed),
+            Kind::Legacy | Kind::PerThread | Kind::Named => 0,
+        };
+        if number != 0 {
+            gpu.streams.add(number, handle);
+        }
+        Self(Arc::new(Inner { gpu, handle, kind, number }))
     }
 
     /// The legacy default stream of a device: that of code which names no stream.
@@ -69,8 +94,7 @@ impl Stream {
     /// # Errors
     /// [`StorageError::NoDevice`] if there is no such device.
     pub fn legacy(ordinal: usize) -> Result<Self, StorageError> {
-        let gpu = Gpu::get(ordinal)?;
-        Ok(Self(Arc::new(Inner { gpu, handle: LEGACY, kind: Kind::Legacy })))
+        Ok(Self::of(Gpu::get(ordinal)?, LEGACY, Kind::Legacy))
     }
 
     /// The calling thread's default stream, of code compiled for per-thread default streams.
@@ -78,8 +102,7 @@ impl Stream {
     /// # Errors
     /// [`StorageError::NoDevice`] if there is no such device.
     pub fn per_thread(ordinal: usize) -> Result<Self, StorageError> {
-        let gpu = Gpu::get(ordinal)?;
-        Ok(Self(Arc::new(Inner { gpu, handle: PER_THREAD, kind: Kind::External })))
+        Ok(Self::of(Gpu::get(ordinal)?, PER_THREAD, Kind::PerThread))
     }
 
     /// A stream that something else made, such as torch's current one.
@@ -91,17 +114,26 @@ impl Stream {
     /// device.
     ///
     /// # Safety
-    /// The handle is a live stream of this device for as long as this value is current, or is passed
-    /// to a call. What was enqueued may still run after the stream was destroyed.
+    /// The handle is a live stream of this device for as long as this value or a clone of it lives, in a
+    /// [`StreamScope`] too. What was enqueued may still run after the stream was destroyed.
     pub unsafe fn external(ordinal: usize, handle: usize) -> Result<Self, StorageError> {
+        Self::with_handle(ordinal, handle, Kind::External)
+    }
+
+    /// As [`external`](Self::external), for a value that is not kept.
+    ///
+    /// # Safety
+    /// The handle is a live stream of this device while the value lives.
+    pub(super) unsafe fn named(ordinal: usize, handle: usize) -> Result<Self, StorageError> {
+        Self::with_handle(ordinal, handle, Kind::Named)
+    }
+
+    fn with_handle(ordinal: usize, handle: usize, kind: Kind) -> Result<Self, StorageError> {
         match handle {
             0 => Err(StorageError::AmbiguousStream),
             LEGACY => Self::legacy(ordinal),
             PER_THREAD => Self::per_thread(ordinal),
-            _ => {
-                let gpu = Gpu::get(ordinal)?;
-                Ok(Self(Arc::new(Inner { gpu, handle, kind: Kind::External })))
-            }
+            _ => Ok(Self::of(Gpu::get(ordinal)?, handle, kind)),
         }
     }
 
@@ -121,9 +153,17 @@ impl Stream {
         self.0.gpu
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
     /// Whether the stream lives as long as this value, whoever else uses it.
     pub(super) fn outlives_notes(&self) -> bool {
-        !matches!(self.0.kind, Kind::External)
+        matches!(self.0.kind, Kind::Own | Kind::Legacy)
+    }
+
+    pub(super) fn is_per_thread(&self) -> bool {
+        self.0.kind == Kind::PerThread
     }
 
     pub(super) fn is_legacy(&self) -> bool {
@@ -132,21 +172,34 @@ impl Stream {
 
     /// Whether memory can be allocated and freed in this stream's order.
     pub(super) fn is_own(&self) -> bool {
-        matches!(self.0.kind, Kind::Own(_))
+        self.0.kind == Kind::Own
     }
 
-    /// The point after all that was enqueued so far.
+    /// The point after all that was enqueued so far; one of a graph, if the stream is captured.
     pub(super) fn mark(&self) -> Result<Event, StorageError> {
+        self.check_legacy()?;
         Event::after(self.gpu(), self.handle())
+    }
+
+    /// As [`mark`](Self::mark), for those who are in no capture and are not to be drawn into one.
+    pub(super) fn mark_outside(&self) -> Result<Event, StorageError> {
+        self.refuse_capture("use memory that was last used on the stream")?;
+        self.mark()
     }
 
     /// Makes what is enqueued here from now on wait for what is on `earlier` so far.
     ///
+    /// If `earlier` is captured for a graph, this stream is from now on too.
+    ///
     /// # Errors
-    /// The driver's.
+    /// [`StorageError::Capturing`] if this stream is captured and `earlier` is not: a graph cannot wait for
+    /// what is not in it. The driver's.
     pub fn wait_for(&self, earlier: &Self) -> Result<(), StorageError> {
         if self == earlier {
             return Ok(());
+        }
+        if self.is_capturing()? && !earlier.is_capturing()? {
+            return Err(StorageError::Capturing { call: "wait for a stream that is not" });
         }
         earlier.mark()?.hold_back(self.gpu(), self.handle())
     }
@@ -159,11 +212,13 @@ impl Stream {
         self.refuse_capture("synchronize")?;
         self.wait()?;
         super::pending::release_passed();
+        late::end_passed(self.gpu());
         Ok(())
     }
 
     /// Waits, and does nothing else.
     pub(super) fn wait(&self) -> Result<(), StorageError> {
+        self.check_legacy()?;
         let _entered = self.gpu().enter()?;
         let _relaxed = Relaxed::new();
         // SAFETY: a live stream.
@@ -181,6 +236,7 @@ impl Stream {
 
     /// As [`is_done`](Self::is_done), of a stream that is not captured.
     pub(super) fn has_run(&self) -> Result<bool, StorageError> {
+        self.check_legacy()?;
         let _entered = self.gpu().enter()?;
         let _relaxed = Relaxed::new();
         // SAFETY: a live stream.
@@ -196,22 +252,20 @@ impl Stream {
     /// # Errors
     /// The driver's.
     pub fn is_capturing(&self) -> Result<bool, StorageError> {
-        let _entered = self.gpu().enter()?;
-        let mut status = 0;
-        // SAFETY: a live stream; `status` is good for writing.
-        unsafe { driver::cuStreamIsCapturing(self.handle(), &raw mut status) }?;
-        Ok(status != 0)
-    }
-
-    /// As [`is_capturing`](Self::is_capturing), for those who cannot do anything about an error.
-    pub(super) fn is_capturing_quietly(&self) -> bool {
-        self.handle() != LEGACY && self.is_capturing().unwrap_or(false)
+        // The legacy stream cannot be captured; asked while another is, it answers an error.
+        if self.is_legacy() { Ok(false) } else { self.gpu().is_captured(self.handle()) }
     }
 
     /// An error that names `call`, which would wait, if the stream is capturing.
     pub(super) fn refuse_capture(&self, call: &'static str) -> Result<(), StorageError> {
-        // The legacy stream cannot be captured; asked while another is, it answers an error.
-        if self.handle() != LEGACY && self.is_capturing()? {
+        if self.is_capturing()? { Err(StorageError::Capturing { call }) } else { Ok(()) }
+    }
+
+    /// An error if this is the legacy default stream, and a stream is captured that waits for it: any
+    /// work here would end that capture.
+    pub(super) fn check_legacy(&self) -> Result<(), StorageError> {
+        if self.is_legacy() && self.gpu().is_legacy_blocked()? {
+            let call = "use the legacy default stream";
             return Err(StorageError::Capturing { call });
         }
         Ok(())
@@ -220,13 +274,17 @@ impl Stream {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let Kind::Own(stream) = &mut self.kind else { return };
-        // SAFETY: taken once, here.
-        let stream = unsafe { ManuallyDrop::take(stream) };
-        match self.gpu.enter().or_else(|_| self.gpu.enter()) {
-            Ok(_entered) => drop(stream),
-            // Without its context the driver destroys nothing.
-            Err(_) => std::mem::forget(stream),
+        if self.number == 0 || is_left_to_parent() {
+            return;
+        }
+        self.gpu.streams.remove(self.number);
+        // Without its context the driver destroys nothing.
+        if self.kind == Kind::Own
+            && let Ok(_entered) = self.gpu.enter().or_else(|_| self.gpu.enter())
+        {
+            let _relaxed = Relaxed::new();
+            // SAFETY: made by `made_for`, and this is its last value. Its work goes on.
+            let _ = unsafe { driver::cuStreamDestroy_v2(self.handle) };
         }
     }
 }
@@ -305,42 +363,14 @@ impl Drop for StreamScope {
     }
 }
 
-/// Waits until all work on a device has run.
+/// Waits until all work on a device has run, and ends what had to wait for that.
 ///
 /// # Errors
-/// [`StorageError::NoDevice`] if there is no such device; the driver's error of that work.
+/// [`StorageError::NoDevice`] if there is no such device; [`StorageError::Capturing`] while a stream is
+/// captured: the driver would end the capture. (It does so where the capture is on a stream that was
+/// never named here.) The driver's error of that work.
 pub fn synchronize(ordinal: usize) -> Result<(), StorageError> {
-    let gpu = Gpu::get(ordinal)?;
-    gpu.wait_for_all()?;
-    super::block::free_late(gpu);
+    late::end_all_after(Gpu::get(ordinal)?, captures::wait_asked)?;
     super::pending::release_passed();
     Ok(())
-}
-
-/// While this lives, calls of this thread that a capture elsewhere would forbid are allowed: they
-/// concern work that no capture contains.
-pub(super) struct Relaxed {
-    before: Option<i32>,
-}
-
-impl Relaxed {
-    const RELAXED: i32 = 2;
-
-    pub(super) fn new() -> Self {
-        Self { before: exchange(Self::RELAXED) }
-    }
-}
-
-impl Drop for Relaxed {
-    fn drop(&mut self) {
-        self.before.map(exchange);
-    }
-}
-
-/// Sets the thread's capture mode; gives the one before.
-fn exchange(mode: i32) -> Option<i32> {
-    let mut mode = mode;
-    // SAFETY: `mode` is good for reading and writing.
-    unsafe { driver::cuThreadExchangeStreamCaptureMode(&raw mut mode) }.ok()?;
-    Some(mode)
 }

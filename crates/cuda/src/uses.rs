@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
+use super::captures::Captured;
 use super::device::{Gpu, check_process};
 use super::event::Event;
 use super::stream::Stream;
-use ndbridge_storage::{Device, StorageError};
+use ndbridge_storage::{BorrowKind, Device, StorageError};
 
 /// Notes of the uses of one storage on devices.
 pub(crate) struct Uses(Mutex<Notes>);
@@ -17,6 +18,10 @@ pub(crate) struct Uses(Mutex<Notes>);
 pub(super) struct Notes {
     write: Option<Use>,
     reads: SmallVec<[Use; 2]>,
+    /// Streams whose captured work writes the memory.
+    captured: SmallVec<[Captured; 1]>,
+    /// Something was enqueued here, and not only elsewhere before the memory came.
+    has_own_work: bool,
     has_unnoted_work: bool,
 }
 
@@ -25,10 +30,11 @@ const MANY_READS: usize = 8;
 
 /// Work on a stream that used a storage.
 #[derive(Clone)]
-pub(super) struct Use {
-    stream: Stream,
-    /// The end of that work; `None`: whatever is on the stream when somebody asks.
-    end: Option<Arc<Event>>,
+pub(super) enum Use {
+    /// Whatever is on the stream when somebody asks. One of ours, or the legacy default stream.
+    Now(Stream),
+    /// The end of that work; on such a stream, if it is one.
+    Until(Arc<Event>, Option<Stream>),
 }
 
 /// A stream that is to wait.
@@ -40,25 +46,43 @@ pub(super) struct Later<'s> {
 }
 
 impl<'s> Later<'s> {
-    pub(super) fn of(stream: &'s Stream) -> Self {
-        Self { stream, is_captured: stream.is_capturing_quietly() }
+    /// # Errors
+    /// [`StorageError::Capturing`] for the legacy default stream while a capture forbids to use it; the
+    /// driver's.
+    pub(super) fn of(stream: &'s Stream) -> Result<Self, StorageError> {
+        stream.check_legacy()?;
+        Ok(Self { stream, is_captured: stream.is_capturing()? })
     }
 }
 
 impl Use {
     /// Work that was just enqueued on `stream`; `exact` to be able to ask for its very end.
     pub(super) fn on(stream: &Stream, exact: bool) -> Result<Self, StorageError> {
-        let end =
-            if exact || !stream.outlives_notes() { Some(Arc::new(stream.mark()?)) } else { None };
-        Ok(Self { stream: stream.clone(), end })
+        let kept = stream.outlives_notes().then(|| stream.clone());
+        match kept {
+            Some(kept) if !exact => Ok(Self::Now(kept)),
+            kept => Ok(Self::Until(Arc::new(stream.mark()?), kept)),
+        }
+    }
+
+    /// Whatever is on `stream` by now.
+    pub(super) fn up_to_now(stream: &Stream) -> Result<Self, StorageError> {
+        Ok(Self::Until(Arc::new(stream.mark_outside()?), None))
+    }
+
+    /// The stream, if its handle means what it meant: another library's may have been given to a new
+    /// stream, or mean another one on each thread.
+    fn stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Now(stream) => Some(stream),
+            Self::Until(_, stream) => stream.as_ref(),
+        }
     }
 
     /// Makes `later` wait for this work.
-    fn hold_back(&self, later: &Later<'_>) -> Result<(), StorageError> {
+    pub(super) fn hold_back(&self, later: &Later<'_>) -> Result<(), StorageError> {
         let Later { stream: later, is_captured } = *later;
-        // Of foreign streams the handle says little: it may mean another one on each thread, or have
-        // been given to a new stream.
-        if self.stream.outlives_notes() && self.stream == *later {
+        if self.stream() == Some(later) {
             return Ok(());
         }
         if is_captured {
@@ -67,29 +91,37 @@ impl Use {
             let has_passed = self.has_passed()?;
             return if has_passed { Ok(()) } else { Err(StorageError::Capturing { call }) };
         }
-        match &self.end {
-            Some(end) => end.hold_back(later.gpu(), later.handle()),
+        match self {
+            Self::Until(end, _) => end.hold_back(later.gpu(), later.handle()),
             // A mark on a captured stream would draw the later one into the capture.
-            None if self.stream.is_capturing_quietly() => {
-                let call = "use memory that was last used on the stream";
-                Err(StorageError::Capturing { call })
-            }
-            None => later.wait_for(&self.stream),
+            Self::Now(stream) => stream.mark_outside()?.hold_back(later.gpu(), later.handle()),
         }
     }
 
     fn wait(&self) -> Result<(), StorageError> {
-        match &self.end {
-            Some(end) => end.wait(),
-            None => self.stream.mark()?.wait(),
+        match self {
+            Self::Until(end, _) => end.wait(),
+            Self::Now(stream) => stream.mark_outside()?.wait(),
         }
     }
 
-    fn has_passed(&self) -> Result<bool, StorageError> {
-        match &self.end {
-            Some(end) => end.has_passed(),
-            None => self.stream.has_run(),
+    pub(super) fn has_passed(&self) -> Result<bool, StorageError> {
+        match self {
+            Self::Until(end, _) => end.has_passed(),
+            Self::Now(stream) => {
+                stream.refuse_capture("ask for the end of earlier work")?;
+                stream.has_run()
+            }
         }
+    }
+
+    /// Makes this work's end one that can be asked for, of a stream that goes on.
+    fn pin_down(&mut self) -> Result<(), StorageError> {
+        if let Self::Now(stream) = self {
+            let end = Arc::new(stream.mark_outside()?);
+            *self = Self::Until(end, Some(stream.clone()));
+        }
+        Ok(())
     }
 }
 
@@ -103,6 +135,44 @@ impl Uses {
         check_process(Device::Cuda(0))?;
         // Notes are only added whole: a panic elsewhere left them as they were.
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits for the last write, and, if somebody is to write, for the reads since. Not under the lock:
+    /// whoever waits for that may be needed for the work to end.
+    pub(super) fn wait_for(&self, kind: BorrowKind) -> Result<(), StorageError> {
+        self.check_captured()?;
+        let notes = self.lock()?;
+        let uses: SmallVec<[Use; 3]> = match kind {
+            BorrowKind::Read => notes.write.iter().cloned().collect(),
+            _ => notes.all().cloned().collect(),
+        };
+        drop(notes);
+        uses.iter().try_for_each(Use::wait)
+    }
+
+    /// Whether the last write has run.
+    pub(super) fn is_written(&self) -> Result<bool, StorageError> {
+        self.check_captured()?;
+        let notes = self.lock()?;
+        notes.write.as_ref().map_or(Ok(true), Use::has_passed)
+    }
+
+    /// As [`check_captured`](Self::check_captured), for a stream that is to use the memory: inside of the
+    /// capture its own order holds.
+    pub(super) fn check_later(&self, later: &Later<'_>) -> Result<(), StorageError> {
+        if later.is_captured { Ok(()) } else { self.check_captured() }
+    }
+
+    /// An error while a graph that writes the memory is being captured. Afterwards whoever runs the graph
+    /// sees to its order. Not under the lock: other libraries are asked.
+    fn check_captured(&self) -> Result<(), StorageError> {
+        let captured = self.lock()?.captured.clone();
+        if captured.is_empty() {
+            return Ok(());
+        }
+        captured.iter().try_for_each(Captured::check)?;
+        self.lock()?.captured.retain(|other| !captured.contains(other));
+        Ok(())
     }
 }
 
@@ -118,8 +188,9 @@ impl Notes {
     }
 
     pub(super) fn note_read(&mut self, used: Use) {
-        if used.stream.outlives_notes() {
-            self.reads.retain(|earlier| earlier.stream != used.stream);
+        self.has_own_work = true;
+        if let Some(stream) = used.stream() {
+            self.reads.retain(|earlier| earlier.stream() != Some(stream));
         } else if self.reads.len() >= MANY_READS {
             self.reads.retain(|earlier| !earlier.has_passed().unwrap_or(false));
         }
@@ -127,8 +198,17 @@ impl Notes {
     }
 
     pub(super) fn note_write(&mut self, used: Use) {
+        self.has_own_work = true;
         self.reads.clear();
         self.write = Some(used);
+    }
+
+    /// Notes a write that is recorded on `stream`, and runs with the graph.
+    pub(super) fn note_captured_write(&mut self, stream: &Stream) {
+        let captured = Captured::on(stream);
+        if !self.captured.contains(&captured) {
+            self.captured.push(captured);
+        }
     }
 
     /// Notes that foreign code may enqueue work that uses the storage, on streams that may not exist
@@ -141,21 +221,25 @@ impl Notes {
         self.has_unnoted_work
     }
 
-    /// Waits for every noted use, and forgets it.
-    pub(super) fn wait_for_all(&mut self) -> Result<(), StorageError> {
-        self.all().try_for_each(Use::wait)?;
-        (self.write, self.reads) = (None, SmallVec::new());
-        Ok(())
+    /// Fixes the end of every noted use, as far as streams that are not captured have them.
+    pub(super) fn pin_down(&mut self) {
+        for used in self.write.iter_mut().chain(&mut self.reads) {
+            // What fails is asked for again, later.
+            let _ = used.pin_down();
+        }
     }
 
-    /// Whether the last write has run.
-    pub(super) fn is_written(&self) -> Result<bool, StorageError> {
-        self.write.as_ref().map_or(Ok(true), Use::has_passed)
-    }
-
-    /// Waits for the last write.
-    pub(super) fn wait_for_write(&self) -> Result<(), StorageError> {
-        self.write.iter().try_for_each(Use::wait)
+    /// Whether everything that was enqueued here has run.
+    pub(super) fn have_passed(&self) -> Result<bool, StorageError> {
+        if !self.has_own_work {
+            return Ok(true);
+        }
+        for used in self.all() {
+            if !used.has_passed()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn all(&self) -> impl Iterator<Item = &Use> {
@@ -166,39 +250,41 @@ impl Notes {
 /// The notes that a storage on a device comes with.
 pub(crate) struct Noted {
     uses: Arc<Uses>,
-    /// The memory is freed by somebody who does not know of the notes.
-    waits_at_end: Option<&'static Gpu>,
+    gpu: &'static Gpu,
+    /// The memory frees itself after the notes.
+    is_own: bool,
 }
 
 impl Noted {
     /// Notes of memory that frees itself after them.
-    pub(super) fn shared(uses: &Arc<Uses>) -> Self {
-        Self { uses: Arc::clone(uses), waits_at_end: None }
+    pub(super) fn shared(uses: &Arc<Uses>, gpu: &'static Gpu) -> Self {
+        Self { uses: Arc::clone(uses), gpu, is_own: true }
     }
 
     /// Notes of foreign memory on a device, ready on the thread's current stream.
     pub(crate) fn foreign(ordinal: usize) -> Result<Self, StorageError> {
         let uses = Uses::new();
         let ready_on = super::current_stream(ordinal)?;
-        let waits_at_end = Some(ready_on.gpu());
-        if !ready_on.is_capturing_quietly() {
-            uses.lock()?.note_write(Use::on(&ready_on, false)?);
+        let is_captured = ready_on.is_capturing()?;
+        let mut notes = uses.lock()?;
+        if is_captured {
+            notes.note_captured_write(&ready_on);
+        } else {
+            notes.write = Some(Use::on(&ready_on, false)?);
         }
-        Ok(Self { uses, waits_at_end })
+        drop(notes);
+        Ok(Self { uses, gpu: ready_on.gpu(), is_own: false })
+    }
+
+    pub(super) fn gpu(&self) -> &'static Gpu {
+        self.gpu
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        self.is_own
     }
 
     pub(super) fn uses(&self) -> &Arc<Uses> {
         &self.uses
-    }
-}
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        let Some(gpu) = self.waits_at_end else { return };
-        let Ok(mut notes) = self.uses.lock() else { return };
-        if notes.wait_for_all().is_err() || notes.has_unnoted_work() {
-            // The memory goes now: better late than under running work.
-            let _ = gpu.wait_for_all();
-        }
     }
 }

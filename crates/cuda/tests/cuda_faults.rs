@@ -21,7 +21,7 @@ const FEW: u64 = 4;
 const ABSORBED: [(&str, &str); 12] = [
     ("cuThreadExchangeStreamCaptureMode", "only spares captures of others"),
     ("cuCtxPopCurrent_v2", "is tried once more"),
-    ("cuCtxSetCurrent", "cust does not look at its answer; the context is popped again"),
+    ("cuDevicePrimaryCtxGetState", "keeps page-locked memory late"),
     ("cuGetErrorString", "only words"),
     ("cuStreamDestroy_v2", "at the end of a stream"),
     ("cuMemFree_v2", "keeps the memory, to be freed with a later allocation"),

@@ -185,6 +185,10 @@ fn storage_error(error: StorageError) -> PyErr {
         | StorageError::Capturing { .. }
         | StorageError::NoKernel { .. } => PyRuntimeError::new_err(text),
         StorageError::WrongPointer { .. } => PyBufferError::new_err(text),
+        StorageError::NotRun { device, stream } => PyBufferError::new_err(format!(
+            "memory on {device} is not written yet, stream {stream:#x} is captured and its work runs with \
+             the graph: use it in `with ndbridge.cuda.Stream.external({stream:#x}):`, or after the graph has run"
+        )),
         _ => PyValueError::new_err(text),
     }
 }

@@ -1,6 +1,6 @@
 //! Memory of tensors, lent to Python.
 
-use ndbridge_storage::{Access, BorrowKind, Consumer};
+use ndbridge_storage::{Access, BorrowKind, Consumer, Device};
 use ndbridge_tensor::{Tensor, TensorError};
 use pyo3::prelude::*;
 
@@ -8,6 +8,7 @@ use crate::error::{ArrayError, to_py_err};
 use crate::gate::PythonGate;
 use crate::known_memory;
 use crate::ledger_capsule::join_ledger_attached;
+use crate::waits::waiting;
 
 /// Hands the memory of `tensor` to Python: from now on, for good, it is borrowed only by threads
 /// that are attached to the interpreter.
@@ -48,9 +49,11 @@ pub fn check_host(tensor: &Tensor) -> PyResult<()> {
     if tensor.device().is_host() {
         // The host reads it from now on, and asks nobody.
         let kind = if tensor.is_read_only() { BorrowKind::Read } else { BorrowKind::Write };
+        if tensor.device() == Device::Cpu {
+            return Ok(());
+        }
         // SAFETY: names no stream.
-        let handed = unsafe { tensor.storage().hand_over(Consumer::Waits, kind) };
-        return handed.map_err(|error| to_py_err(error.into()));
+        return waiting(|| unsafe { tensor.storage().hand_over(Consumer::Waits, kind) });
     }
     Err(on_device(tensor))
 }

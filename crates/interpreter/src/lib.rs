@@ -22,6 +22,7 @@ pub mod once;
 mod owner;
 #[expect(unsafe_code, reason = "gives up references on the interpreter's own word")]
 mod reference;
+mod waits;
 
 pub use error::{ArrayError, ErrorClass, in_python_words, to_py_err};
 pub use gate::PythonGate;
@@ -40,4 +41,5 @@ pub use {
     ledger_capsule::{OtherChecker, join_ledger_if_attached, set_default},
     lend::check_host,
     reference::{Reference, give_up_parked},
+    waits::{letting_go, settle, settle_copy, settle_move, waiting},
 };

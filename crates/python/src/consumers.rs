@@ -33,10 +33,7 @@ pub fn to_torch<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
     if walks(tensor).any(|(len, stride)| len > 1 && stride < 0) {
         return refuse("torch", "has no negative strides", "call contiguous().torch() (copies)");
     }
-    check_whole_steps("torch", tensor)?;
-    // torch's kernels take aligned loads for granted, and the process ends where they are not.
-    let item_bytes = tensor.dtype().item_bytes();
-    check_aligned("torch", tensor, item_bytes, "call clone().torch() (copies)")?;
+    check_items("torch", tensor, "call clone().torch() (copies)")?;
     let table = torch_table(py)?;
     let Some(to_object) = table.and_then(|table| table.to_object) else {
         let module = py.import(intern!(py, "torch"))?;
@@ -63,6 +60,18 @@ fn torch_table(py: Python<'_>) -> PyResult<Option<&'static DlExchange>> {
         Ok::<_, PyErr>(known_type(&kind)?.exchange)
     });
     found.copied()
+}
+
+/// The handle of torch's current stream of this thread, if torch was imported: nothing waits for a device while
+/// that is captured.
+pub(crate) fn torchs_stream(device: Device) -> Option<usize> {
+    let ask = |py: Python<'_>| {
+        let modules = py.import(intern!(py, "sys")).ok()?.getattr(intern!(py, "modules")).ok()?;
+        modules.contains(intern!(py, "torch")).ok()?.then_some(())?;
+        let handle = device::their_stream(torch_table(py).ok()??, device).ok()?;
+        usize::try_from(handle?).ok()
+    };
+    Python::try_attach(ask)?
 }
 
 /// The tensor as an eager TensorFlow tensor that shares its memory.
@@ -168,7 +177,7 @@ pub fn to_cupy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyA
     if tensor.is_read_only() {
         return refuse("CuPy", "has no read-only arrays", "call clone().cupy() (copies)");
     }
-    check_whole_steps("CuPy", tensor)?;
+    check_items("CuPy", tensor, "call clone().cupy() (copies)")?;
     let module = py.import(intern!(py, "cupy"))?;
     let holder = Bound::new(py, Holder { tensor: tensor.clone(), reads_only: false })?;
     module.call_method1(intern!(py, "from_dlpack"), (holder,))
@@ -190,6 +199,17 @@ fn check_whole_steps(consumer: &'static str, tensor: &Tensor) -> PyResult<()> {
         return refuse(consumer, reason, remedy);
     }
     Ok(())
+}
+
+/// Kernels take aligned loads for granted: where they are not, a process ends on the host, and every later
+/// call fails on a device.
+pub(crate) fn check_items(
+    consumer: &'static str,
+    tensor: &Tensor,
+    remedy: &'static str,
+) -> PyResult<()> {
+    check_whole_steps(consumer, tensor)?;
+    check_aligned(consumer, tensor, tensor.dtype().item_bytes(), remedy)
 }
 
 fn check_aligned(

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use smallvec::SmallVec;
 
+use crate::consumers::check_items;
 use crate::device;
 use crate::dictionary::entry;
 
@@ -81,6 +82,7 @@ pub fn cuda_array_interface<'py>(
     tensor: &Tensor,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let Device::Cuda(_) = tensor.device() else { return Ok(None) };
+    check_items("__cuda_array_interface__", tensor, "call clone() first (copies)")?;
     let Some(interface) = array_interface::entries(py, tensor)? else { return Ok(None) };
     join_ledger(py)?;
     let stream = device::ready_on_own_stream(tensor)?;

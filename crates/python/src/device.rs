@@ -8,13 +8,18 @@
 //! | `__dlpack__(stream=s)` out | the consumer's stream is made to wait; -1: it sees to that itself |
 //! | `__cuda_array_interface__` out | names our current stream, which was made to wait |
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ndbridge_dlpack::DlExchange;
-use ndbridge_interpreter::{raised, to_py_err};
-use ndbridge_storage::{BorrowKind, Consumer, Device, Storage, StorageError, find_backend};
+use ndbridge_interpreter::{letting_go, raised, to_py_err, waiting};
+use ndbridge_storage::{
+    Backend, BorrowKind, Consumer, Device, Storage, StorageError, Surroundings, find_backend,
+};
 use ndbridge_tensor::{Outside, Tensor, TensorError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::consumers::torchs_stream;
 use crate::error::ObjectError;
 
 /// The consumer wants nobody to wait.
@@ -25,7 +30,7 @@ pub(crate) fn own_stream(device: Device) -> PyResult<Option<usize>> {
     if device.is_host() {
         return Ok(None);
     }
-    let queue = find_backend(device).and_then(|backend| backend.queue(device));
+    let queue = backend_of(device).and_then(|backend| backend.queue(device));
     queue.map(Some).map_err(as_exception)
 }
 
@@ -35,7 +40,26 @@ pub(crate) fn device_of(address: usize) -> PyResult<Device> {
     if address == 0 {
         return Ok(first);
     }
-    find_backend(first).and_then(|backend| backend.device_of(address)).map_err(as_exception)
+    backend_of(first).and_then(|backend| backend.device_of(address)).map_err(as_exception)
+}
+
+fn backend_of(device: Device) -> Result<&'static dyn Backend, StorageError> {
+    attend();
+    find_backend(device)
+}
+
+/// Tells the back end of CUDA, if this build has one, what a Python program is: it lets go of the
+/// interpreter while it waits, and ends no capture of torch's.
+pub fn attend() {
+    // No `Once`: a child would wait for ever for a thread that it does not have. Told twice is told.
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
+    if IS_TOLD.load(Ordering::Relaxed) {
+        return;
+    }
+    if let Ok(backend) = find_backend(Device::Cuda(0)) {
+        backend.wait_within(Surroundings { queue_of: torchs_stream, letting_go });
+    }
+    IS_TOLD.store(true, Ordering::Relaxed);
 }
 
 /// Makes our current stream wait for a producer's, of which it has given the handle; without a handle,
@@ -45,9 +69,9 @@ pub(crate) fn after_stream(device: Device, handle: Option<i64>) -> PyResult<()> 
         return Ok(());
     }
     let theirs = handle.map_or(Ok(Consumer::OnDefaultQueue), on_queue)?;
-    let backend = find_backend(device).map_err(as_exception)?;
+    let backend = backend_of(device).map_err(as_exception)?;
     // SAFETY: a stream that its owner names now, and that is used during this call only.
-    unsafe { backend.wait_for(device, theirs) }.map_err(as_exception)
+    waiting(|| unsafe { backend.wait_for(device, theirs) })
 }
 
 /// Makes our current stream wait for the current stream of the library whose table this is.
@@ -59,7 +83,7 @@ pub(crate) fn after_current_stream(table: &DlExchange, outside: &Outside) -> PyR
 }
 
 /// The handle of the library's current stream, as DLPack counts them; `None` if it names none.
-fn their_stream(table: &DlExchange, device: Device) -> PyResult<Option<i64>> {
+pub(crate) fn their_stream(table: &DlExchange, device: Device) -> PyResult<Option<i64>> {
     let Some(current) = table.current_stream else { return Ok(None) };
     let device = ndbridge_dlpack::device_of(device).map_err(ObjectError::from)?;
     let mut handle = std::ptr::null_mut();
@@ -75,7 +99,10 @@ fn their_stream(table: &DlExchange, device: Device) -> PyResult<Option<i64>> {
 
 /// Notes that memory of ours, which comes back, is ready in the order of our current stream.
 pub(crate) fn came_back(storage: &Storage) -> PyResult<()> {
-    storage.note_ready().map_err(as_exception)
+    match storage.device().is_host() {
+        true => Ok(()),
+        false => waiting(|| storage.note_ready()),
+    }
 }
 
 /// Makes the stream of a consumer, as DLPack counts them, wait for what the elements depend on.
@@ -117,8 +144,12 @@ pub fn ready_on_own_stream(tensor: &Tensor) -> PyResult<usize> {
 
 fn hand_over_to_queue(tensor: &Tensor, to: Consumer) -> PyResult<()> {
     let kind = if tensor.is_read_only() { BorrowKind::Read } else { BorrowKind::Write };
+    if tensor.device() == Device::Cpu {
+        return Ok(());
+    }
+    attend();
     // SAFETY: a stream that its owner names now, and that is used during this call only.
-    unsafe { tensor.storage().hand_over(to, kind) }.map_err(as_exception)
+    waiting(|| unsafe { tensor.storage().hand_over(to, kind) })
 }
 
 fn on_queue(handle: i64) -> PyResult<Consumer> {

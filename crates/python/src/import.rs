@@ -1,8 +1,9 @@
 //! Arrays in, to be kept.
 
 use ndbridge_dtype::DType;
-use ndbridge_interpreter::{intern, to_py_err};
+use ndbridge_interpreter::{intern, settle_move, to_py_err};
 use ndbridge_numpy::python::{NdarrayError, api::NumpyApi, numpy_dtype};
+use ndbridge_storage::Device;
 use ndbridge_tensor::{CopyRule, Facts, Plan, Request, Tensor, TensorError, plan};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -106,7 +107,12 @@ impl Found<'_> {
         if let Plan::Refuse(refusal) = plan(facts, request) {
             return Err(to_py_err(TensorError::Refused { call: request.call, refusal }));
         }
-        self.incoming.into_tensor()?.convert_from(facts, request).map_err(to_py_err)
+        let tensor = self.incoming.into_tensor()?;
+        if tensor.device() != Device::Cpu || request.device.is_some() {
+            let to = request.device.unwrap_or(tensor.device());
+            Python::attach(|py| settle_move(py, &tensor, to, request.non_blocking))?;
+        }
+        tensor.convert_from(facts, request).map_err(to_py_err)
     }
 }
 

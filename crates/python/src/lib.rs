@@ -32,6 +32,8 @@ pub use arg::{
 pub use capsule::{DlpackForm, to_dlpack, to_dlpack_on};
 pub use consumers::{to_cupy, to_jax, to_tensorflow, to_torch};
 pub use cuda_interface::cuda_array_interface;
+#[doc(hidden)]
+pub use device::attend;
 pub use device::ready_on_own_stream;
 pub use dtypes::dtype_from_python;
 pub use error::ObjectError;
@@ -46,6 +48,8 @@ pub use ndbridge_interpreter::{
     ArrayError, ErrorClass, PythonGate, PythonOwner, check_interpreter, in_python_words,
     join_ledger, lend_host_memory, lend_to_python, python_owner, to_py_err,
 };
+#[doc(hidden)]
+pub use ndbridge_interpreter::{settle, settle_copy, settle_move};
 #[doc(inline)]
 pub use ndbridge_numpy::python::{
     NdarrayError, array_interface, is_array, numpy_dtype, to_numpy, to_numpy_with_base,

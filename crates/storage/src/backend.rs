@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::{BorrowKind, Device, OwnedBorrow, Storage, StorageError};
 
 /// What is kept with a storage for its back end, such as who uses it on which queue. Dropped before
-/// the memory's owner.
+/// the memory's owner, or given to [`Backend::end`] with it.
 pub type Notes = Box<dyn Any + Send + Sync>;
 
 /// Foreign code that gets memory of a device.
@@ -18,6 +18,16 @@ pub enum Consumer {
     OnDefaultQueue,
     /// It sees to the order itself.
     Waits,
+}
+
+/// What a program is that waits for a device, where the back end cannot know.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// The queue that foreign code on this thread works on now, alive during the call. Nobody waits unasked for
+    /// the device while its work is recorded instead of run.
+    pub queue_of: fn(Device) -> Option<usize>,
+    /// Runs the work, which waits, without what host functions in a queue may need.
+    pub letting_go: fn(&mut (dyn FnMut() + Send)),
 }
 
 /// Bytes of a storage on a device.
@@ -40,14 +50,25 @@ pub struct DeviceBytes<'s> {
 /// Work is enqueued on the thread's current queue of a device. What depends on earlier work on the
 /// same storage waits for it there, by the notes that the back end keeps with each storage.
 ///
+/// # Waiting
+/// [`synchronize`](Self::synchronize), [`wait_until_ready`](Self::wait_until_ready),
+/// [`settle`](Self::settle), [`hand_over`](Self::hand_over) of page-locked memory, and
+/// [`upload`](Self::upload) and [`download`](Self::download) of other host memory wait for devices.
+/// [`allocate`](Self::allocate) may, when memory is short or much of it waits for its end, and lets go
+/// of what its [`Surroundings`] say meanwhile. Every method but
+/// those about names and addresses may wait for another thread that uses the same storage in one of
+/// these. A device may itself wait for a host function in one of its queues: so none of them is called
+/// while something is held that such a function needs, Python's interpreter above all. The end of a
+/// storage waits for nothing.
+///
 /// # Safety
 /// What the methods say of memory is true: callers hand it out as [`Storage`]s and read it.
 /// - [`allocate`](Self::allocate) gives memory of its own, on that device; if
 ///   [`is_host`](Device::is_host), all its bytes have values.
 /// - When [`settle`](Self::settle) returns without an error, no device touches those bytes in a way
 ///   that conflicts with the borrow, until somebody enqueues more.
-/// - The notes that [`adopt`](Self::adopt) gives are dropped before memory that foreign code will
-///   free: then nothing enqueued here uses that memory any more.
+/// - [`end`](Self::end) drops the owner of foreign memory when nothing enqueued here uses that memory
+///   any more.
 /// - What moves bytes moves those it was told to, and no others.
 pub unsafe trait Backend: Send + Sync {
     /// A short name, such as `"cuda"`; of two back ends no two are the same.
@@ -80,11 +101,19 @@ pub unsafe trait Backend: Send + Sync {
     fn allocate(&self, device: Device, len_bytes: usize) -> Result<Storage, StorageError>;
 
     /// Notes for foreign memory on `device`, which is ready in the order of the thread's current
-    /// queue. They wait at their end for what was enqueued here.
+    /// queue.
     ///
     /// # Errors
     /// [`StorageError::NoDevice`], the driver's.
     fn adopt(&self, device: Device) -> Result<Notes, StorageError>;
+
+    /// Takes over the end of [adopted](Self::adopt) memory: its `owner` is dropped, on whatever thread,
+    /// when what was enqueued here has run. Waits for nothing: an owner that cannot go now goes with a
+    /// later call.
+    fn end(&self, notes: Notes, owner: Box<dyn Any + Send + Sync>) {
+        drop(notes);
+        drop(owner);
+    }
 
     /// Checks that `len_bytes` at `address` are on `device`, inside of one allocation.
     ///
@@ -112,7 +141,8 @@ pub unsafe trait Backend: Send + Sync {
     /// Makes the thread's current queue of `device` wait for what is on `earlier` so far.
     ///
     /// # Errors
-    /// For a handle that is none; the driver's.
+    /// For a handle that is none; [`StorageError::NotRun`] for another queue whose work is recorded
+    /// instead of run; the driver's.
     ///
     /// # Safety
     /// [`Consumer::OnQueue`] names a live queue of that device.
@@ -150,6 +180,20 @@ pub unsafe trait Backend: Send + Sync {
     /// # Errors
     /// The driver's.
     fn wait_until_ready(&self, storage: &Storage) -> Result<(), StorageError>;
+
+    /// Waits for the noted work on memory of a device that a borrow of `kind` conflicts with.
+    ///
+    /// # Errors
+    /// As [`wait_until_ready`](Self::wait_until_ready).
+    fn wait_for_uses(&self, storage: &Storage, kind: BorrowKind) -> Result<(), StorageError> {
+        let _ = kind;
+        self.wait_until_ready(storage)
+    }
+
+    /// From now on, `surroundings` are heeded by what waits unasked.
+    fn wait_within(&self, surroundings: Surroundings) {
+        let _ = surroundings;
+    }
 
     /// Waits until everything on the thread's current queue of `device` has run.
     ///

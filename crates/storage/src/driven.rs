@@ -6,20 +6,38 @@ use std::ptr::NonNull;
 use crate::alloc::block::dangling;
 use crate::backend::{Backend, Consumer, Notes, backend_of};
 use crate::owner::Owner;
-use crate::storage::{Carried, Parts};
+use crate::storage::{Carried, Carry, Parts};
 use crate::{Access, BorrowKind, Device, Mutability, Storage, StorageError};
 
 /// What a storage off the plain host carries.
 pub(crate) struct Driven {
     pub(crate) backend: &'static dyn Backend,
     pub(crate) notes: Notes,
+    /// Memory of foreign code, whose owner the back end drops.
+    pub(crate) is_adopted: bool,
 }
 
 impl Driven {
     /// That of foreign memory; `None` if nobody here drives its device.
     pub(crate) fn adopted(device: Device) -> Result<Option<Carried>, StorageError> {
         let Some(backend) = backend_of(device) else { return Ok(None) };
-        Ok(Some(Box::new(Self { backend, notes: backend.adopt(device)? })))
+        let notes = backend.adopt(device)?;
+        Ok(Some(Box::new(Self { backend, notes, is_adopted: true })))
+    }
+}
+
+impl Carry for Driven {
+    fn gives_back(&self) -> bool {
+        !self.is_adopted
+    }
+
+    fn end(self: Box<Self>, owner: Owner) {
+        if self.is_adopted {
+            return self.backend.end(self.notes, Box::new(owner));
+        }
+        // The notes first.
+        drop(self);
+        drop(owner);
     }
 }
 
@@ -61,7 +79,7 @@ impl Storage {
         let Allocated { owner, name, ptr, len_bytes, device, notes } = allocated;
         let pointer = NonNull::new(ptr).unwrap_or(dangling());
         let parts = Parts {
-            carried: Some(Box::new(Driven { backend, notes })),
+            carried: Some(Box::new(Driven { backend, notes, is_adopted: false })),
             ..Parts::new(pointer, len_bytes, device, Access::Private, Mutability::Writable)
         };
         // SAFETY: promised by the caller; what device memory holds before it is written is
@@ -103,6 +121,19 @@ impl Storage {
     /// The driver's.
     pub fn wait_until_ready(&self) -> Result<(), StorageError> {
         self.backend().map_or(Ok(()), |backend| backend.wait_until_ready(self))
+    }
+
+    /// Waits for the noted work on devices that a borrow of `kind` conflicts with, wherever the memory is. For
+    /// those who are to hold something while they borrow that such work may need.
+    ///
+    /// # Errors
+    /// The driver's; [`StorageError::NotRun`].
+    pub fn wait_for_devices(&self, kind: BorrowKind) -> Result<(), StorageError> {
+        match self.backend() {
+            Some(backend) if self.device().is_host() => backend.settle(kind, &self.addresses()),
+            Some(backend) => backend.wait_for_uses(self, kind),
+            None => Ok(()),
+        }
     }
 
     /// Waits until no device reads or writes this page-locked memory. Nothing happens for other memory.

@@ -92,20 +92,36 @@ pub enum StorageError {
         total: usize,
     },
     /// A call of the device's driver failed, or reports that earlier work did.
-    #[error("{call}: {text} (CUDA error {code})")]
+    #[error("{call}: {text} (CUDA error {code}, {name}){remedy}")]
     Driver {
         /// The driver's function.
         call: &'static str,
         /// The driver's code.
         code: i32,
+        /// The driver's name of the code.
+        name: &'static str,
         /// What the driver says about it.
         text: &'static str,
+        /// What to do about it, as the end of a sentence; empty where that depends on the call.
+        remedy: &'static str,
     },
     /// Something that waits, on a stream whose work is recorded for a graph instead of run.
     #[error("cannot {call} while the stream is captured: do it before the capture")]
     Capturing {
         /// What was asked for.
         call: &'static str,
+    },
+    /// Memory that a graph will write: the work that does is recorded, and has not run.
+    #[error(
+        "memory on {device} is not written yet, stream {stream:#x} is captured and its work runs with \
+         the graph: use the memory on that stream (make Stream::external({stream:#x}) the current one), \
+         or after the graph has run"
+    )]
+    NotRun {
+        /// Where the memory is.
+        device: Device,
+        /// Handle of the stream that is captured.
+        stream: usize,
     },
     /// The stream handle 0, which may mean the legacy or the per-thread default stream.
     #[error("stream 0 is ambiguous: pass 1 (legacy default) or 2 (per-thread default)")]

@@ -24,7 +24,7 @@ pub use access::{Access, Mutability};
 pub use alloc::{
     ALIGN_BYTES, CacheStats, Filling, UninitStorage, cache_stats, empty_cache, set_cache_limit,
 };
-pub use backend::{Backend, Consumer, DeviceBytes, Notes, backend_of, find_backend};
+pub use backend::{Backend, Consumer, DeviceBytes, Notes, Surroundings, backend_of, find_backend};
 pub use borrow::{Borrow, OwnedBorrow};
 pub use device::{Device, DeviceError, OtherDevice};
 pub use driven::Allocated;

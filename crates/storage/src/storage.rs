@@ -64,10 +64,25 @@ struct Inner {
     gate: OnceLock<Arc<dyn Gate>>,
     // Made for the first borrow. None: lent before there was one, so there will never be one.
     ledger: OnceLock<Option<Box<Ledger>>>,
-    // Before the owner: it may have to wait before that lets go of the bytes. In a box: host memory
-    // has none.
+    kept: Kept,
+}
+
+/// What keeps the bytes, and what is carried with them.
+struct Kept {
+    // In a box: host memory has none.
     carried: Option<Carried>,
-    owner: Owner,
+    // INVARIANT: there until it is taken, which only those do who have this by value.
+    owner: Option<Owner>,
+}
+
+impl Drop for Kept {
+    #[inline]
+    fn drop(&mut self) {
+        match (self.carried.take(), self.owner.take()) {
+            (Some(carried), Some(owner)) => carried.end(owner),
+            (_, owner) => drop(owner),
+        }
+    }
 }
 
 // SAFETY: the owner and the gate are Send + Sync by their types, the rest is atomics and plain
@@ -83,7 +98,16 @@ const _: () = {
 };
 
 /// What a storage off the plain host carries, which nothing here looks into.
-pub(crate) type Carried = Box<dyn Any + Send + Sync>;
+pub(crate) type Carried = Box<dyn Carry>;
+
+/// What a storage off the plain host carries.
+pub(crate) trait Carry: Any + Send + Sync {
+    /// Whether the owner may be given back: nothing that was enqueued here uses its memory.
+    fn gives_back(&self) -> bool;
+
+    /// Drops the owner, when its time has come.
+    fn end(self: Box<Self>, owner: Owner);
+}
 
 /// All of a storage but its owner.
 pub(crate) struct Parts {
@@ -177,8 +201,7 @@ impl Storage {
             came_lent,
             gate,
             ledger,
-            carried,
-            owner,
+            kept: Kept { carried, owner: Some(owner) },
         };
         Self { inner: Arc::new(inner) }
     }
@@ -263,18 +286,18 @@ impl Storage {
     /// Kind of owner: `"Vec<f32>"`, `"aligned allocation"`, `"mapped file"`, or the name a foreign
     /// owner came with.
     pub fn owner_name(&self) -> &'static str {
-        self.inner.owner.name()
+        self.inner.kept.owner.as_ref().map_or("", Owner::name)
     }
 
     /// The foreign owner, if it is an `O`.
     ///
     /// `None` for the owners made here: a reference to a `Vec` would lead past the ledger.
     pub fn owner<O: Any>(&self) -> Option<&O> {
-        self.inner.owner.seen()
+        self.inner.kept.owner.as_ref()?.seen()
     }
 
     pub(crate) fn any_owner<O: Any>(&self) -> Option<&O> {
-        self.inner.owner.get()
+        self.inner.kept.owner.as_ref()?.get()
     }
 
     /// Whether the memory was lent when it came in: somebody else made it, and still has it.
@@ -331,26 +354,33 @@ impl Storage {
         if !self.can_give_back::<O>() {
             return Err(self);
         }
-        let inner = match Arc::try_unwrap(self.inner) {
+        let mut inner = match Arc::try_unwrap(self.inner) {
             Ok(inner) => inner,
             Err(inner) => return Err(Storage { inner }),
         };
-        inner.owner.take().map_err(|owner| Storage { inner: Arc::new(Inner { owner, ..inner }) })
+        match inner.kept.owner.take().map(Owner::take) {
+            Some(Ok(owner)) => Ok(owner),
+            refused => {
+                inner.kept.owner = refused.and_then(Result::err);
+                Err(Storage { inner: Arc::new(inner) })
+            }
+        }
     }
 
     fn can_give_back<O: Any>(&mut self) -> bool {
         let private = self.access() == Access::Private;
         let Some(inner) = Arc::get_mut(&mut self.inner) else { return false };
-        if !private || inner.owner.get::<O>().is_none() {
+        let Kept { carried, owner: Some(owner) } = &inner.kept else { return false };
+        if !private || owner.get::<O>().is_none() {
             return false;
         }
         if !inner.device.is_host() {
-            return true;
+            return carried.as_ref().is_none_or(|carried| carried.gives_back());
         }
         // SAFETY: host bytes with values; this is the only handle to private memory, so nobody
         // writes them meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(inner.pointer.as_ptr(), inner.len_bytes) };
-        inner.owner.accepts(bytes)
+        owner.accepts(bytes)
     }
 
     /// Takes memory of unknown mutability for writable, for good and in every handle. Nothing
@@ -387,8 +417,9 @@ impl Storage {
 
     /// What it carries off the plain host.
     #[inline]
-    pub(crate) fn carried(&self) -> Option<&(dyn Any + Send + Sync)> {
-        self.inner.carried.as_deref()
+    pub(crate) fn carried(&self) -> Option<&dyn Any> {
+        let carried: &dyn Any = self.inner.kept.carried.as_deref()?;
+        Some(carried)
     }
 
     /// The own ledger, for a borrow to be entered; `None` if the storage was lent.

@@ -7,7 +7,7 @@ use ndbridge::{DType, Plan, Request, Tensor, plan};
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::tensor::PyTensor;
+use crate::tensor::{PyTensor, converted};
 
 /// An array-like object, with its elements in one place.
 pub enum Source<'py> {
@@ -74,7 +74,7 @@ impl<'py> Source<'py> {
     pub fn convert(self, request: &Request) -> PyResult<Tensor> {
         let facts = self.facts();
         match self {
-            Self::Tensor(tensor) => tensor.convert(request).map_err(to_py_err),
+            Self::Tensor(tensor) => Python::attach(|py| converted(py, &tensor, request)),
             Self::Lent(found) | Self::Gathered(found) => found.convert_as(&facts, request),
         }
     }

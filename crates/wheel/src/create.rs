@@ -11,7 +11,7 @@ use crate::device::DeviceArgument;
 use crate::dtype::DTypeArgument;
 use crate::index::integers;
 use crate::scalar::scalar;
-use crate::tensor::PyTensor;
+use crate::tensor::{PyTensor, converted};
 
 /// A tensor that shares the memory of a NumPy array; an error if it cannot.
 #[pyfunction]
@@ -43,7 +43,7 @@ pub fn from_dlpack(
     let copy = if may_copy { None } else { Some(copy == Some(true)) };
     let request = request("from_dlpack", None, copy, device)?;
     if let Ok(tensor) = x.cast::<PyTensor>() {
-        return tensor.get().tensor.convert(&request).map(PyTensor::from).map_err(to_py_err);
+        return converted(x.py(), &tensor.get().tensor, &request).map(PyTensor::from);
     }
     find_by_dlpack(x)?.convert(&request).map(PyTensor::from)
 }

@@ -1,10 +1,10 @@
 //! Methods of `Tensor` by which its memory goes to other libraries, processes and files.
 
 use ndbridge::python::{
-    DlpackForm, ObjectError, array_interface, cuda_array_interface, from_numpy, to_cupy,
-    to_dlpack_on, to_jax, to_py_err, to_tensorflow, to_torch,
+    DlpackForm, ObjectError, array_interface, cuda_array_interface, from_numpy, settle,
+    settle_move, to_cupy, to_dlpack_on, to_jax, to_py_err, to_tensorflow, to_torch,
 };
-use ndbridge::storage::{ALIGN_BYTES, Mutability};
+use ndbridge::storage::{ALIGN_BYTES, BorrowKind, Mutability};
 use ndbridge::{CopyOrder, DType, Device, Order, Tensor, dlpack};
 use pyo3::exceptions::{PyAttributeError, PyBufferError, PyValueError};
 use pyo3::prelude::*;
@@ -68,8 +68,14 @@ impl PyTensor {
             return to_dlpack_on(py, &self.tensor, stream, form);
         }
         let copied = match moves {
-            true => self.tensor.to_device(target),
-            false => self.tensor.copy(CopyOrder::Keep),
+            true => {
+                settle_move(py, &self.tensor, target, false)?;
+                self.tensor.to_device(target)
+            }
+            false => {
+                settle(py, &self.tensor, BorrowKind::Read)?;
+                self.tensor.copy(CopyOrder::Keep)
+            }
         };
         let form = DlpackForm { is_copied: true, ..form };
         to_dlpack_on(py, &copied.map_err(to_py_err)?, stream, form)
@@ -112,7 +118,8 @@ impl PyTensor {
     }
 
     /// A copy in private memory.
-    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        settle(memo.py(), &self.tensor, BorrowKind::Read)?;
         self.tensor.copy(CopyOrder::Keep).map(Self::from).map_err(to_py_err)
     }
 
@@ -128,6 +135,7 @@ impl PyTensor {
             true => py.import("pickle")?.getattr("PickleBuffer")?,
             false => py.get_type::<pyo3::types::PyBytes>().into_any(),
         };
+        settle(py, &self.tensor, BorrowKind::Read)?;
         let (order, bytes) = flat_bytes(&self.tensor)?;
         if bytes.device().is_host() {
             // Let go of before the memory is lent; no other code runs in between.

@@ -49,6 +49,7 @@ mod cuda_functions {
 fn _ndbridge(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // First: classes belong to the interpreter that they are made in.
     check_interpreter(module.py())?;
+    ndbridge::python::attend();
     module.add_class::<dtype::PyDType>()?;
     module.add_class::<tensor::PyTensor>()?;
     module.add_class::<planning::PyPlan>()?;

@@ -26,12 +26,12 @@ pub fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
         return Ok(Some(Scalar::Complex(Complex::new(value.real(), value.imag()))));
     }
     if let Ok(tensor) = object.cast::<PyTensor>() {
-        let tensor = &tensor.get().tensor;
-        return if tensor.ndim() == 0 {
-            Ok(Some(tensor.item().map_err(ndbridge::python::to_py_err)?))
-        } else {
-            Ok(None)
-        };
+        let tensor = tensor.get();
+        if tensor.tensor.ndim() != 0 {
+            return Ok(None);
+        }
+        let value = tensor.on_host(object.py())?.tensor.item();
+        return value.map(Some).map_err(ndbridge::python::to_py_err);
     }
     if is_numpy_scalar(object)? {
         return scalar(&object.call_method0("item")?);

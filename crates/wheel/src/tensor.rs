@@ -3,9 +3,11 @@
 use std::sync::OnceLock;
 
 use ndbridge::dlpack::{DlpackError, HeaderAxes};
-use ndbridge::python::{python_owner, to_numpy_with_base, to_py_err};
-use ndbridge::storage::{Access, find_backend};
-use ndbridge::{Casting, CopyRule, Device, Order, Request, Scalar, Tensor, TensorError};
+use ndbridge::python::{
+    python_owner, settle, settle_copy, settle_move, to_numpy_with_base, to_py_err,
+};
+use ndbridge::storage::{Access, BorrowKind};
+use ndbridge::{Casting, CopyRule, Device, Order, Request, Scalar, Tensor};
 use pyo3::exceptions::{PyBufferError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyTuple};
@@ -135,8 +137,7 @@ impl PyTensor {
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = crate::create::request("__array__", dtype, copy, None)?;
-        let tensor = slf.get().tensor.convert(&request).map_err(to_py_err)?;
-        let holder = Bound::new(slf.py(), Self::from(tensor))?;
+        let holder = Bound::new(slf.py(), slf.get().convert(&request)?)?;
         Self::numpy(&holder, false)
     }
 
@@ -159,6 +160,7 @@ impl PyTensor {
         let casting: Casting = casting.parse().map_err(ndbridge::python::ArrayError::from)?;
         let tensor = &slf.get().tensor;
         let source = Source::for_target("copy_", src, tensor.dtype())?;
+        settle_copy(slf.py(), &source, tensor, non_blocking)?;
         let copied = match non_blocking {
             true => tensor.assign_non_blocking(&source, casting),
             false => tensor.assign_with(&source, casting),
@@ -171,7 +173,9 @@ impl PyTensor {
     fn fill_<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         let value = scalar(value)?
             .ok_or_else(|| PyTypeError::new_err("fill_ takes a number: use copy_ for arrays"))?;
-        slf.get().tensor.fill(value).map_err(to_py_err)?;
+        let tensor = &slf.get().tensor;
+        settle(slf.py(), tensor, BorrowKind::Write)?;
+        tensor.fill(value).map_err(to_py_err)?;
         Ok(slf.clone())
     }
 
@@ -224,12 +228,12 @@ impl PyTensor {
     ///
     /// With `non_blocking`, a copy from pinned memory to a device, or from a device into new pinned
     /// memory, may still run when this returns; whoever uses the result waits by himself.
-    fn to(&self, py: Python<'_>, target: &Bound<'_, PyAny>, non_blocking: bool) -> PyResult<Self> {
+    fn to(&self, target: &Bound<'_, PyAny>, non_blocking: bool) -> PyResult<Self> {
         let request = match DeviceArgument::of(target)? {
             Some(device) => Request::new("to").with_device(device),
             None => Request::new("to").with_dtype(target.extract::<DTypeArgument>()?.0),
         };
-        self.crossed(py, &Request { non_blocking, ..request })
+        self.convert(&Request { non_blocking, ..request })
     }
 
     /// The elements as nested lists of Python numbers.
@@ -248,11 +252,13 @@ impl PyTensor {
     }
 
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let target = self.tensor.index(&indices(index)?).map_err(to_py_err)?;
+        let (py, target) = (index.py(), self.tensor.index(&indices(index)?).map_err(to_py_err)?);
         if let Some(value) = scalar(value)? {
+            settle(py, &target, BorrowKind::Write)?;
             return target.fill(value).map_err(to_py_err);
         }
         let source = Source::for_target("__setitem__", value, target.dtype())?;
+        settle_copy(py, &source, &target, false)?;
         target.assign(&without_leading_ones(source, target.ndim())?).map_err(to_py_err)
     }
 
@@ -302,12 +308,14 @@ impl PyTensor {
             }
             found => found?,
         };
+        settle(py, &self.tensor, BorrowKind::Read)?;
         let is_equal = ndbridge::array_equal(&self.tensor, &other).map_err(to_py_err)?;
         Ok(PyBool::new(py, is_equal).to_owned().into_any())
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
         // Values that cannot be had now, and a bool that is none, say so in Python's words.
+        let _ = settle_move(py, &self.tensor, Device::Cpu, false);
         self.tensor.printed().unwrap_or_else(|error| {
             let reason = to_py_err(error).into_value(py);
             let (shape, dtype) = (self.tensor.shape(), self.tensor.dtype());
@@ -328,31 +336,12 @@ impl PyTensor {
 
     /// The same elements on the host: shared, or copied from a device.
     pub fn on_host(&self, py: Python<'_>) -> PyResult<Self> {
-        self.crossed(py, &Request::new("cpu").with_device(Device::Cpu))
-    }
-
-    /// What `request` asks for. What a blocking copy from or to a device has to wait for is waited for
-    /// while other threads run Python: work on its stream may be waiting for Python itself.
-    fn crossed(&self, py: Python<'_>, request: &Request) -> PyResult<Self> {
-        let (from, to) = (self.tensor.device(), request.device.unwrap_or(self.tensor.device()));
-        if from != to && !request.non_blocking {
-            let waited = py.detach(|| {
-                self.tensor.wait_until_ready()?;
-                for device in [from, to] {
-                    if !device.is_host() {
-                        find_backend(device)?.synchronize(device)?;
-                    }
-                }
-                Ok::<_, TensorError>(())
-            });
-            waited.map_err(to_py_err)?;
-        }
-        self.convert(request)
+        self.convert_attached(py, &Request::new("cpu").with_device(Device::Cpu))
     }
 
     /// What `request` asks for; `slf`, which holds this tensor, if that shares.
     fn moved<'py>(&self, slf: &Bound<'py, Self>, request: &Request) -> PyResult<Bound<'py, Self>> {
-        let converted = self.crossed(slf.py(), request)?;
+        let converted = self.convert_attached(slf.py(), request)?;
         if converted.tensor.receipt().is_shared() {
             return Ok(slf.clone());
         }
@@ -360,15 +349,26 @@ impl PyTensor {
     }
 
     pub fn convert(&self, request: &Request) -> PyResult<Self> {
-        let convert = || self.tensor.convert(request);
-        // Memory that no Python code reaches: other threads run Python meanwhile.
-        let is_apart = self.tensor.storage().access() != Access::Lent;
-        let converted = match is_apart && self.tensor.size_bytes() >= LARGE_BYTES {
-            true => Python::attach(|py| py.detach(convert)),
-            false => convert(),
-        };
-        converted.map(Self::from).map_err(to_py_err)
+        Python::attach(|py| self.convert_attached(py, request))
     }
+
+    fn convert_attached(&self, py: Python<'_>, request: &Request) -> PyResult<Self> {
+        converted(py, &self.tensor, request).map(Self::from)
+    }
+}
+
+/// What `request` asks for of a tensor. Devices are waited for before, while other threads run Python.
+pub fn converted(py: Python<'_>, tensor: &Tensor, request: &Request) -> PyResult<Tensor> {
+    let to = request.device.unwrap_or(tensor.device());
+    settle_move(py, tensor, to, request.non_blocking)?;
+    let convert = || tensor.convert(request);
+    // Memory that no Python code reaches: other threads run Python meanwhile.
+    let is_apart = tensor.storage().access() != Access::Lent;
+    let converted = match is_apart && tensor.size_bytes() >= LARGE_BYTES {
+        true => py.detach(convert),
+        false => convert(),
+    };
+    converted.map_err(to_py_err)
 }
 
 /// A copy of so much takes longer than letting go of the interpreter and taking it again.

@@ -1,12 +1,13 @@
 //! What was once possible: found by trying to break the rules.
 
 use ndbridge_cuda::{self as cuda, self, Job, Stream, StreamScope, current_stream, with_stream};
-use ndbridge_cuda_emulator::Session;
+use ndbridge_cuda_emulator::{Session, interleave};
 use ndbridge_storage::{BorrowKind, Device, Storage, StorageError};
 
 use crate::support::{
     begin_capture, copy, copy_then_panic, destroy, download, end_capture, enqueue_download,
-    enqueue_upload, foreign_pinned, foreign_stream, host_bytes, pinned, try_copy, upload, whole,
+    enqueue_upload, foreign_pinned, foreign_stream, host_bytes, pinned, run_unnoted, try_copy,
+    upload, whole,
 };
 
 #[test]
@@ -152,4 +153,57 @@ fn dev_3_late_memory_does_not_pile_up() {
         assert!(ndbridge_cuda_emulator::live() < 400, "{}", ndbridge_cuda_emulator::live());
     }
     cuda::synchronize(0).unwrap();
+}
+
+/// An owner that asks at its end whether other memory can be borrowed for writing.
+struct Asks(Storage, std::sync::mpsc::Sender<bool>, #[expect(dead_code, reason = "kept")] Storage);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        let write = self.0.borrow(BorrowKind::Write, &whole(&self.0, &[64]));
+        self.1.send(write.is_ok()).unwrap();
+    }
+}
+
+#[test]
+fn dev_2_a_copy_that_nobody_waits_for_any_more_borrows_nothing() {
+    let _session = Session::start();
+    let stream = current_stream(0).unwrap();
+    let there = upload(&stream, &[1; 64]);
+    let (other, memory) = (pinned(&[2; 64]), pinned(&[3; 64]));
+    let (answer, answered) = std::sync::mpsc::channel();
+    let ptr = memory.host_ptr().unwrap();
+    let foreign = foreign_pinned(Asks(other.clone(), answer, memory), ptr, 64);
+    enqueue_upload(&stream, &foreign, &there);
+    enqueue_upload(&stream, &other, &there);
+    drop(foreign);
+    // Both copies have run, and are let go of in one go: the end of the first one's memory comes before
+    // that of the second, as a pause between finding out and letting go would.
+    stream.synchronize().unwrap();
+    assert!(answered.recv().unwrap(), "a conflict with a copy that has run");
+}
+
+#[test]
+fn dev_3_late_memory_is_freed_only_after_a_wait_that_covers_it() {
+    let session = Session::start();
+    if !session.is_emulated() {
+        return; // threads take turns between its calls
+    }
+    let home = current_stream(0).unwrap();
+    let (raw, foreign) = foreign_stream(0);
+    for seed in 0..1000 {
+        let (storage, taken) = (upload(&home, &[1; 64]), upload(&home, &[0; 64]));
+        cuda::hand_over(&storage, Some(&foreign), BorrowKind::Read).unwrap();
+        foreign.wait_for(&home).unwrap();
+        let waits = || (0..4).for_each(|_| cuda::synchronize(0).unwrap());
+        let (foreign, taken) = (&foreign, &taken);
+        let uses = move || {
+            run_unnoted(Job::on(foreign), &storage, taken); // the consumer's own work
+            drop(storage);
+            foreign.synchronize().unwrap();
+        };
+        interleave(seed, vec![Box::new(waits), Box::new(uses)]);
+    }
+    drop(foreign);
+    destroy(raw);
 }

@@ -60,3 +60,51 @@ fn dev_4_an_error_has_the_drivers_function_code_and_text() {
     assert!(matches!(error, StorageError::Driver { code: 46, .. }), "{error}");
     assert!(Storage::on_device(Device::Cuda(0), 64).is_ok());
 }
+
+#[test]
+fn dev_4_a_start_that_fails_says_what_the_driver_said_and_what_to_do() {
+    let session = Session::start();
+    if !session.is_emulated() {
+        return; // faults are injected
+    }
+    for (code, name, remedy) in [
+        (3, "NOT_INITIALIZED", "forked child, start processes by spawn"),
+        (100, "NO_DEVICE", "nvidia-smi"),
+        (802, "SYSTEM_NOT_READY", "start the fabric manager"),
+        (803, "SYSTEM_DRIVER_MISMATCH", "reboot"),
+        (804, "COMPAT_NOT_SUPPORTED_ON_DEVICE", "driver's own"),
+        (999, "UNKNOWN", "dmesg"),
+    ] {
+        ndbridge_cuda_emulator::fail("cuInit", 0, code);
+        let error = cuda::device_count().unwrap_err();
+        assert!(matches!(error, StorageError::NoDevice { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("(CUDA error {code}, {name})")), "{text}");
+        assert!(text.contains(remedy), "{text}");
+        assert!(text.starts_with("no device cuda:0: cuInit: "), "{text}");
+    }
+    assert!(cuda::is_available());
+}
+
+#[test]
+fn dev_4_no_code_is_lost_whatever_call_answers_it() {
+    let session = Session::start();
+    if !session.is_emulated() {
+        return; // faults are injected
+    }
+    cuda::device_count().unwrap();
+    // Those that cust has functions for; some codes are not in its enum.
+    ndbridge_cuda_emulator::fail("cuStreamCreateWithPriority", 0, 810);
+    let error = Stream::new(0).unwrap_err();
+    assert!(matches!(error, StorageError::Driver { code: 810, .. }), "{error}");
+    assert!(error.to_string().contains("810, MPS_CLIENT_TERMINATED)"), "{error}");
+    ndbridge_cuda_emulator::fail("cuDeviceGetCount", 0, 226);
+    let error = cuda::device_count().unwrap_err();
+    assert!(error.to_string().contains("226, CONTAINED)"), "{error}");
+    ndbridge_cuda_emulator::fail("cuDeviceGetName", 0, 917);
+    let error = cuda::device_name(0).unwrap_err();
+    assert!(error.to_string().contains("917, STREAM_DETACHED)"), "{error}");
+    ndbridge_cuda_emulator::fail("cuMemAllocFromPoolAsync", 0, 709);
+    let error = Storage::on_device(Device::Cuda(0), 64).unwrap_err();
+    assert!(error.to_string().contains("cudaDeviceReset"), "{error}");
+}

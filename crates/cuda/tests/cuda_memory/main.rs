@@ -6,6 +6,7 @@
 
 mod attacks;
 mod capture;
+mod captured;
 #[cfg(unix)]
 #[path = "../../../ledger/tests/children/mod.rs"]
 mod children;

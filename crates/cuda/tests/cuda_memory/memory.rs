@@ -162,3 +162,19 @@ fn dev_1_a_lie_about_memory_is_refused() {
         assert!(error.to_string().contains(&device.to_string()), "{error}");
     }
 }
+
+#[test]
+fn dev_4_memory_that_is_reserved_and_not_there_is_refused() {
+    let session = Session::start();
+    if !session.is_emulated() {
+        return; // its pools reserve more than they give
+    }
+    let there = upload(&current_stream(0).unwrap(), &[1; 4096]);
+    let address = there.as_ptr() as usize;
+    let reserved = pointer_facts(address).unwrap().allocation.end - address;
+    assert!(reserved > 8192, "{reserved}");
+    check_pointer(Device::Cuda(0), address, 4096).unwrap();
+    check_pointer(Device::Cuda(0), address + 4095, 1).unwrap();
+    let error = check_pointer(Device::Cuda(0), address, reserved).unwrap_err();
+    assert!(matches!(error, StorageError::WrongPointer { .. }), "{error}");
+}

@@ -188,3 +188,22 @@ fn dev_2_readiness_is_that_of_the_copy() {
     assert!(storage.is_ready().unwrap());
     assert_eq!(download(&a, &storage)[0], 9);
 }
+
+#[test]
+fn dev_2_who_waits_for_memory_holds_up_nobody_who_uses_it() {
+    let _session = Session::start();
+    let stream = Stream::new(0).unwrap();
+    let storage = upload(&stream, &[1; 64]);
+    let (other, (answer, answered)) = (storage.clone(), std::sync::mpsc::channel());
+    // Has to end before the write has: such a function may need what a user of the memory holds.
+    crate::support::call_from(&stream, move || {
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            cuda::hand_over(&other, None, ndbridge_storage::BorrowKind::Read).unwrap();
+            let _ = done.send(());
+        });
+        answer.send(is_done.recv_timeout(std::time::Duration::from_secs(20)).is_ok()).unwrap();
+    });
+    storage.wait_until_ready().unwrap();
+    assert!(answered.recv().unwrap(), "the notes are locked while somebody waits");
+}

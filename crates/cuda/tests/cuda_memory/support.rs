@@ -179,10 +179,11 @@ pub fn begin_capture(raw: usize) {
 /// Ends a capture of a stream of the first device, and destroys the graph, which never runs.
 pub fn end_capture(raw: usize) {
     let mut graph = std::ptr::null_mut();
-    beside_us(0, || {
+    let answer = beside_us(0, || {
         // SAFETY: a stream that captures, good for writing a handle.
         unsafe { cust::sys::cuStreamEndCapture(raw as *mut _, &raw mut graph) }
     });
+    assert_eq!(answer as i32, 0, "the capture was lost");
     beside_us(0, || {
         // SAFETY: a graph that was just made.
         unsafe { cust::sys::cuGraphDestroy(graph) }
@@ -240,4 +241,67 @@ pub fn foreign_pinned<O: Send + Sync + 'static>(
     let foreign = Foreign { owner, name, ptr, len_bytes, device, mutability, access };
     // SAFETY: the owner keeps the memory, and nobody else uses it.
     unsafe { Storage::from_foreign(foreign) }.unwrap()
+}
+
+/// Memory of a device that somebody else owns, ready on the thread's current stream.
+pub fn foreign_on_device<O: Send + Sync + 'static>(
+    owner: O,
+    ptr: *mut u8,
+    len_bytes: usize,
+) -> Storage {
+    use ndbridge_storage::{Foreign, ForeignAccess, Mutability};
+    let (mutability, access) = (Mutability::Writable, ForeignAccess::Private);
+    let (name, device) = ("foreign device memory", Device::Cuda(0));
+    let foreign = Foreign { owner, name, ptr, len_bytes, device, mutability, access };
+    // SAFETY: the owner keeps the memory, and nobody else uses it.
+    unsafe { Storage::from_foreign(foreign) }.unwrap()
+}
+
+/// Makes our current stream wait for somebody else's, as the boundary to other languages does.
+pub fn wait_for_queue(handle: usize) -> Result<(), StorageError> {
+    use ndbridge_storage::{Consumer, find_backend};
+    let backend = find_backend(Device::Cuda(0))?;
+    // SAFETY: a live stream of the first device.
+    unsafe { backend.wait_for(Device::Cuda(0), Consumer::OnQueue(handle)) }
+}
+
+/// Gives memory to code that will use it on somebody else's stream.
+pub fn hand_over_to(storage: &Storage, handle: usize) -> Result<(), StorageError> {
+    use ndbridge_storage::Consumer;
+    // SAFETY: a live stream of the storage's device.
+    unsafe { storage.hand_over(Consumer::OnQueue(handle), BorrowKind::Write) }
+}
+
+/// Gives memory to code that names no stream.
+pub fn hand_over_to_default(storage: &Storage) -> Result<(), StorageError> {
+    use ndbridge_storage::Consumer;
+    // SAFETY: no handle is named.
+    unsafe { storage.hand_over(Consumer::OnDefaultQueue, BorrowKind::Write) }
+}
+
+/// Tells those who wait for devices what another library works on, and what to let go of.
+pub fn wait_within(
+    queue_of: fn(Device) -> Option<usize>,
+    letting_go: fn(&mut (dyn FnMut() + Send)),
+) {
+    use ndbridge_storage::{Surroundings, find_backend};
+    let surroundings = Surroundings { queue_of, letting_go };
+    find_backend(Device::Cuda(0)).unwrap().wait_within(surroundings);
+}
+
+/// Has a stream call `function` when it comes to that.
+pub fn call_from(stream: &Stream, function: impl FnOnce() + Send + 'static) {
+    type Boxed = Box<dyn FnOnce() + Send>;
+    extern "C" fn call(function: *mut std::ffi::c_void) {
+        // SAFETY: made by `into_raw` below; the stream calls once.
+        let function = unsafe { Box::from_raw(function.cast::<Boxed>()) };
+        function();
+    }
+    let function: *mut Boxed = Box::into_raw(Box::new(Box::new(function)));
+    let answer = beside_us(stream.ordinal(), || {
+        let handle = stream.handle() as *mut _;
+        // SAFETY: a live stream, and a function that takes what is passed.
+        unsafe { cust::sys::cuLaunchHostFunc(handle, Some(call), function.cast()) }
+    });
+    assert_eq!(answer as i32, 0);
 }

@@ -170,7 +170,13 @@ fn storage_errors() {
         ),
         (StorageError::Io(missing), "FileNotFoundError", no_file),
         (
-            StorageError::Driver { call: "cuInit", code: 3, text: "not initialised" },
+            StorageError::Driver {
+                call: "cuInit",
+                code: 3,
+                name: "NOT_INITIALIZED",
+                text: "not initialised",
+                remedy: "",
+            },
             "RuntimeError",
             "",
         ),

@@ -145,6 +145,19 @@ class Stream:
             assert _library.cuStreamCreate(ctypes.byref(handle), 1) == 0
         self.handle = handle.value
 
+    @classmethod
+    def of(cls, ours):
+        """One of ours, of the first device, as another library that was given its handle has it."""
+        stream = cls.__new__(cls)
+        stream.device, stream.handle = 0, ours.handle
+        return stream
+
+    def call(self, function, argument):
+        """Enqueues a call of a C function with one pointer."""
+        with _On(self.device):
+            stream = ctypes.c_void_p(self.handle)
+            assert _library.cuLaunchHostFunc(stream, function, argument) == 0
+
     def fill(self, address, byte, size):
         """Enqueues work that writes `size` bytes."""
         with _On(self.device):

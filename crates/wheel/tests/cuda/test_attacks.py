@@ -125,7 +125,7 @@ def test_dev_3_garbage_collection_ends_no_capture(mode):
     stream.destroy()
 
 
-def test_dev_3_foreign_memory_that_went_on_waits_for_the_consumer():
+def test_dev_3_foreign_memory_that_went_on_goes_back_after_the_next_wait():
     foreign = Foreign(A)
     producer = Speaks(foreign)
     t = nd.from_dlpack(producer)
@@ -135,6 +135,9 @@ def test_dev_3_foreign_memory_that_went_on_waits_for_the_consumer():
     gc.collect()
     consumer.fill(foreign.address, 1, 16)
     capsules.delete(managed)
+    # Nothing waits here: who knows what the consumer has on which stream, and whether one is captured.
+    assert producer.lent.deletions == 0
+    nd.cuda.synchronize()
     assert producer.lent.deletions == 1
     reuse.fill(foreign.address, 2, 16)
     for stream in (reuse, consumer):
@@ -160,3 +163,66 @@ def test_dev_4_no_pinned_memory_is_a_memory_error():
     emulated.fail("cuMemHostAlloc", 1, 2)
     with pytest.raises(MemoryError, match="1234567 bytes"):
         nd.zeros(1234567, "uint8").pin_memory()
+
+
+class Interface:
+    """`__cuda_array_interface__` of memory that work on a stream writes."""
+
+    def __init__(self, foreign, stream):
+        self.foreign = foreign
+        entries = {"shape": foreign.array.shape, "typestr": foreign.array.dtype.str, "version": 3}
+        data = (foreign.address, False)
+        self.__cuda_array_interface__ = {**entries, "data": data, "stream": stream.handle}
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_dev_2_memory_that_a_graph_has_not_written_is_refused(mode):
+    foreign, theirs, other = Foreign(A), emulated.Stream(), nd.cuda.Stream()
+    theirs.begin_capture(mode)
+    theirs.fill(foreign.address, 1, A.nbytes)
+    call = f"with ndbridge.cuda.Stream.external({theirs.handle:#x}):"
+    with pytest.raises(BufferError, match="captured") as refused:
+        nd.asarray(Interface(foreign, theirs))
+    assert call in str(refused.value)
+    with nd.cuda.Stream.external(theirs.handle) as named:
+        taken = nd.asarray(Interface(foreign, theirs))
+        taken.fill_(2)  # a part of the graph
+        with pytest.raises(Exception, match="captur"):
+            taken.cpu()
+    for use in (taken.cpu, taken.clone, lambda: taken.fill_(3), lambda: taken.is_ready()):
+        with pytest.raises(BufferError, match="captured"):
+            use()
+    with pytest.raises(BufferError, match="captured"):
+        taken.__dlpack__(stream=other.handle)
+    assert theirs.end_capture() == 0
+    del named
+    np.testing.assert_array_equal(taken.numpy(force=True), A)
+    del taken
+    nd.cuda.synchronize()
+    theirs.destroy()
+    foreign.free()
+
+
+def test_dev_2_elements_that_kernels_cannot_load_go_nowhere():
+    # A misaligned access on a device is the end of its context for the whole process.
+    odd = nd.zeros(801, "uint8").cuda()[1:].view("float64")
+    exports = [
+        odd.torch, odd.cupy, odd.__dlpack__, lambda: odd.__cuda_array_interface__,
+        lambda: odd.__dlpack__(max_version=(1, 3)), lambda: odd.__dlpack__(stream=-1),
+    ]  # fmt: skip
+    for export in exports:
+        with pytest.raises(BufferError, match="aligned"):
+            export()
+    aligned = odd.clone()
+    assert aligned.__cuda_array_interface__["data"][0] % 8 == 0
+    assert aligned.__dlpack__(max_version=(1, 3)) is not None
+    assert nd.from_dlpack(odd).tolist() == [0] * 100  # ndbridge takes them wherever they lie
+
+
+@pytest.mark.parametrize("code", [3, 100, 802, 803, 999])
+def test_dev_4_a_driver_that_does_not_start_says_why(code):
+    emulated.fail("cuInit", 0, code)
+    said = rf"no device cuda:9: cuInit: .*\(CUDA error {code}, [A-Z_]+\): "
+    with pytest.raises(ValueError, match=said):
+        nd.zeros(1).cuda(9)  # not the first, which is open
+    assert nd.zeros(1).cuda().tolist() == [0]

@@ -63,6 +63,7 @@ def test_dev_2_dlpack_in_asks_for_our_stream(foreign, version, kind):
     assert producer.lent.deletions == 0
     del t
     gc.collect()
+    nd.cuda.synchronize()
     assert producer.lent.deletions == 1
 
 
@@ -75,6 +76,8 @@ def test_dev_2_memory_is_not_given_back_under_running_work(foreign):
         copy = t.T.clone()
     del t
     gc.collect()
+    assert producer.lent.deletions == 0, "the copy has not run"
+    nd.cuda.synchronize()
     assert producer.lent.deletions == 1
     # The producer reuses it at once, without waiting.
     other = emulated.Stream()
