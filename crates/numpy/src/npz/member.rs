@@ -8,7 +8,6 @@ use flate2::bufread::DeflateDecoder;
 use crate::error::NumpyError;
 use crate::npy::Header;
 use crate::npz::directory::{Entry, decode_name};
-use crate::npz::read::check_size;
 use crate::npz::record::{
     DEFLATED, ENCRYPTED, FieldsAt as _, IN_ZIP64, LOCAL, LOCAL_BYTES, SIZES_FOLLOW, STORED,
 };
@@ -203,4 +202,17 @@ fn check_agreement(entry: &Entry, record: &[u8], name: &[u8]) -> Result<(), Form
         () if decode_name(name, flags)? != *entry.name => contradiction("name"),
         () => Ok(()),
     }
+}
+
+/// Whether the header of an array demands the size that the archive's directory says.
+pub(super) fn check_size(header: &Header, entry: &Entry) -> Result<(), NumpyError> {
+    let expected = header.data_offset() as u64 + header.data_bytes() as u64;
+    let found = entry.unpacked_bytes;
+    if expected == found {
+        return Ok(());
+    }
+    Err(NumpyError::format(
+        header.data_offset() as u64,
+        FormatError::MemberSize { expected, found },
+    ))
 }

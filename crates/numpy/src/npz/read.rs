@@ -9,10 +9,9 @@ use ndbridge_tensor::{Storage, Tensor};
 use crate::error::{NumpyError, Place};
 use crate::npy::{self, Header};
 use crate::npz::directory::{Directory, Entry};
-use crate::npz::member::{Member, Unpacked};
+use crate::npz::member::{Member, Unpacked, check_size};
 use crate::npz::parallel::{FileAt, in_parallel};
 use crate::npz::record::DEFLATED;
-use crate::reason::FormatError;
 use crate::room;
 
 /// Deflated members may take this much more than the archive before they are checked beforehand.
@@ -272,16 +271,4 @@ pub(super) fn read_header<R: Read>(
     let header = header.map_err(|error| unpacked.explain(error))?;
     check_size(&header, entry)?;
     Ok(header)
-}
-
-pub(super) fn check_size(header: &Header, entry: &Entry) -> Result<(), NumpyError> {
-    let expected = header.data_offset() as u64 + header.data_bytes() as u64;
-    let found = entry.unpacked_bytes;
-    if expected == found {
-        return Ok(());
-    }
-    Err(NumpyError::format(
-        header.data_offset() as u64,
-        FormatError::MemberSize { expected, found },
-    ))
 }
