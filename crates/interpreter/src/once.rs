@@ -63,7 +63,7 @@ impl Once<Py<PyType>> {
     }
 }
 
-/// An interned string, for [`intern`].
+/// An interned string, for [`intern!`](crate::intern).
 pub struct Interned(&'static str, Once<Py<PyString>>);
 
 impl Interned {
