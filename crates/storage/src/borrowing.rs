@@ -118,8 +118,25 @@ impl Storage {
         Ok(())
     }
 
-    // Errors are boxed on the way, so that what is common, a token, comes in a register.
+    // Errors are boxed on the way, so that what is common, a token, comes in a register. Private memory,
+    // which takes the least, has a function of its own: one for all would save registers for all.
+    #[inline]
     fn enter(
+        &self,
+        kind: BorrowKind,
+        region: &Region<'_>,
+        at: CallSite,
+    ) -> Result<Token, Box<BorrowError>> {
+        match self.access() {
+            Access::Private => self.enter_private(kind, region, at),
+            Access::Frozen | Access::Mapped | Access::Lent => {
+                self.enter_reachable(kind, region, at)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn enter_private(
         &self,
         kind: BorrowKind,
         region: &Region<'_>,
@@ -129,10 +146,38 @@ impl Storage {
         if kind == BorrowKind::Write {
             self.check_writable(kind)?;
         }
-        match Footprint::contiguous_span(region) {
-            Some(span) => self.enter_wanted(&Wanted::contiguous(kind, span, at)),
-            None => self.enter_strided(kind, region, at),
+        let Some(span) = Footprint::contiguous_span(region) else {
+            return self.enter_strided(kind, region, at);
+        };
+        self.check_inside(span)?;
+        self.settle(kind, span)?;
+        // No closure around it: what is wanted then stays in registers.
+        if let Some(own) = self.ledger()
+            && let Some(entered) =
+                own.enter_if(&Wanted::contiguous(kind, span, at), || self.is_still_private())
+        {
+            return entered.map_err(|held| conflict(kind, at, *held));
         }
+        self.enter_reachable(kind, region, at)
+    }
+
+    /// Enters a borrow of memory that others reach, too.
+    #[inline(never)]
+    fn enter_reachable(
+        &self,
+        kind: BorrowKind,
+        region: &Region<'_>,
+        at: CallSite,
+    ) -> Result<Token, Box<BorrowError>> {
+        if kind == BorrowKind::Write {
+            self.check_writable(kind)?;
+        }
+        let Some(span) = Footprint::contiguous_span(region) else {
+            return self.enter_strided(kind, region, at);
+        };
+        self.check_inside(span)?;
+        self.settle(kind, span)?;
+        self.enter_in_shared(&Wanted::contiguous(kind, span, at))
     }
 
     #[inline(never)]
@@ -143,32 +188,29 @@ impl Storage {
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = Footprint::within(span_for(kind, region)?, region);
-        self.enter_wanted(&Wanted::new(kind, &bytes, at))
-    }
-
-    #[inline(always)]
-    fn enter_wanted(&self, wanted: &Wanted<'_>) -> Result<Token, Box<BorrowError>> {
+        let wanted = Wanted::new(kind, &bytes, at);
         self.check_inside(wanted.bytes)?;
-        self.settle(wanted.kind, wanted.bytes)?;
-        match self.access() {
-            Access::Private => {
-                let own = self.ledger();
-                match own.and_then(|own| own.enter_if(wanted, || self.is_still_private())) {
-                    Some(Ok(token)) => Ok(token),
-                    Some(Err(held)) => Err(conflict(wanted.kind, wanted.at, *held)),
-                    None => self.enter_lent(wanted),
-                }
-            }
-            Access::Frozen => Ok(Token::NOTHING),
-            Access::Mapped => enter_in_lent(wanted, Gates::Ask),
-            Access::Lent => self.enter_lent(wanted),
+        self.settle(kind, wanted.bytes)?;
+        if self.access() == Access::Private
+            && let Some(own) = self.ledger()
+            && let Some(entered) = own.enter_if(&wanted, || self.is_still_private())
+        {
+            return entered.map_err(|held| conflict(kind, at, *held));
         }
+        self.enter_in_shared(&wanted)
     }
 
+    /// Enters in the ledger of the process what is no private memory.
     #[inline(always)]
-    fn enter_lent(&self, wanted: &Wanted<'_>) -> Result<Token, Box<BorrowError>> {
+    fn enter_in_shared(&self, wanted: &Wanted<'_>) -> Result<Token, Box<BorrowError>> {
         const MISSING: GateError = GateError { gate: "lent memory", reason: "it has no gate" };
-        self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
+        match self.access() {
+            Access::Frozen => return Ok(Token::NOTHING),
+            Access::Mapped => {}
+            Access::Private | Access::Lent => {
+                self.gate().ok_or(MISSING).and_then(Gate::check).map_err(BorrowError::from)?;
+            }
+        }
         enter_in_lent(wanted, Gates::Ask)
     }
 
