@@ -16,6 +16,7 @@ use crate::interpreter::is_attached;
 ///
 /// # Errors
 /// The driver's.
+#[inline]
 pub fn settle(py: Python<'_>, tensor: &Tensor, kind: BorrowKind) -> PyResult<()> {
     match tensor.device() {
         Device::CudaHost => wait_for(py, &[(tensor.storage(), kind)], &[]),
@@ -50,13 +51,26 @@ pub fn settle_copy(
 ///
 /// # Errors
 /// As [`settle_copy`].
+#[inline]
 pub fn settle_move(
     py: Python<'_>,
     source: &Tensor,
     to: Device,
     non_blocking: bool,
 ) -> PyResult<()> {
-    let from = source.device();
+    match (source.device(), to) {
+        (Device::Cpu, Device::Cpu) => Ok(()),
+        (from, to) => settle_crossing(py, source, from, to, non_blocking),
+    }
+}
+
+fn settle_crossing(
+    py: Python<'_>,
+    source: &Tensor,
+    from: Device,
+    to: Device,
+    non_blocking: bool,
+) -> PyResult<()> {
     // A copy to the host goes to page-locked memory then.
     let goes_on = non_blocking && (from == Device::CudaHost || to.is_host());
     if from == to || from.is_host() && to.is_host() || goes_on {

@@ -13,13 +13,13 @@ use crate::tensor::{PyTensor, order_of};
 impl PyTensor {
     /// A copy in private memory, in `order`: 'C', 'F', or 'K' for that of the elements here.
     #[pyo3(signature = (order="K"))]
-    fn copy(&self, order: &str) -> PyResult<Self> {
+    fn copy(&self, py: Python<'_>, order: &str) -> PyResult<Self> {
         let request = Request::new("copy").with_copy(CopyRule::Always);
         let request = match order {
             "K" => request,
             order => request.with_order(order_of(order)?),
         };
-        self.convert(&request)
+        self.convert(py, &request)
     }
 
     /// The bytes of the elements, in C (or 'F'ortran) order: a copy.

@@ -137,13 +137,13 @@ impl PyTensor {
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = crate::create::request("__array__", dtype, copy, None)?;
-        let holder = Bound::new(slf.py(), slf.get().convert(&request)?)?;
+        let holder = Bound::new(slf.py(), slf.get().convert(slf.py(), &request)?)?;
         Self::numpy(&holder, false)
     }
 
     /// A copy in private memory; keeps the memory order.
-    fn clone(&self) -> PyResult<Self> {
-        self.convert(&Request::new("clone").with_copy(CopyRule::Always))
+    fn clone(&self, py: Python<'_>) -> PyResult<Self> {
+        self.convert(py, &Request::new("clone").with_copy(CopyRule::Always))
     }
 
     /// Copies the elements of `src`, broadcast to this shape, into this tensor; returns it.
@@ -181,17 +181,23 @@ impl PyTensor {
 
     /// A copy of another data type; `copy=False` returns the same memory if nothing changes.
     #[pyo3(signature = (dtype, casting="same_kind", copy=true))]
-    fn astype(&self, dtype: DTypeArgument, casting: &str, copy: bool) -> PyResult<Self> {
+    fn astype(
+        &self,
+        py: Python<'_>,
+        dtype: DTypeArgument,
+        casting: &str,
+        copy: bool,
+    ) -> PyResult<Self> {
         let casting: Casting = casting.parse().map_err(ndbridge::python::ArrayError::from)?;
         let copy = if copy { CopyRule::Always } else { CopyRule::IfNeeded };
         let request = Request { casting, ..Request::new("astype").with_dtype(dtype.0) };
-        self.convert(&request.with_copy(copy))
+        self.convert(py, &request.with_copy(copy))
     }
 
     /// The same memory if the elements lie in `order` without gaps, else a copy that does.
     #[pyo3(signature = (order="C"))]
-    fn contiguous(&self, order: &str) -> PyResult<Self> {
-        self.convert(&Request::new("contiguous").with_order(order_of(order)?))
+    fn contiguous(&self, py: Python<'_>, order: &str) -> PyResult<Self> {
+        self.convert(py, &Request::new("contiguous").with_order(order_of(order)?))
     }
 
     /// The tensor itself if it is on the host, else a copy there.
@@ -233,7 +239,7 @@ impl PyTensor {
             Some(device) => Request::new("to").with_device(device),
             None => Request::new("to").with_dtype(target.extract::<DTypeArgument>()?.0),
         };
-        self.convert(&Request { non_blocking, ..request })
+        self.convert(target.py(), &Request { non_blocking, ..request })
     }
 
     /// The elements as nested lists of Python numbers.
@@ -336,28 +342,27 @@ impl PyTensor {
 
     /// The same elements on the host: shared, or copied from a device.
     pub fn on_host(&self, py: Python<'_>) -> PyResult<Self> {
-        self.convert_attached(py, &Request::new("cpu").with_device(Device::Cpu))
+        self.convert(py, &Request::new("cpu").with_device(Device::Cpu))
     }
 
     /// What `request` asks for; `slf`, which holds this tensor, if that shares.
     fn moved<'py>(&self, slf: &Bound<'py, Self>, request: &Request) -> PyResult<Bound<'py, Self>> {
-        let converted = self.convert_attached(slf.py(), request)?;
+        let converted = self.convert(slf.py(), request)?;
         if converted.tensor.receipt().is_shared() {
             return Ok(slf.clone());
         }
         Bound::new(slf.py(), converted)
     }
 
-    pub fn convert(&self, request: &Request) -> PyResult<Self> {
-        Python::attach(|py| self.convert_attached(py, request))
-    }
-
-    fn convert_attached(&self, py: Python<'_>, request: &Request) -> PyResult<Self> {
+    #[inline]
+    pub fn convert(&self, py: Python<'_>, request: &Request) -> PyResult<Self> {
         converted(py, &self.tensor, request).map(Self::from)
     }
 }
 
 /// What `request` asks for of a tensor. Devices are waited for before, while other threads run Python.
+// Inlined, as what it makes is moved slowly.
+#[inline]
 pub fn converted(py: Python<'_>, tensor: &Tensor, request: &Request) -> PyResult<Tensor> {
     let to = request.device.unwrap_or(tensor.device());
     settle_move(py, tensor, to, request.non_blocking)?;
