@@ -142,16 +142,10 @@ impl Storage {
         region: &Region<'_>,
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
-        // A sharer may only look; each of its stores asks for itself.
-        if kind == BorrowKind::Write {
-            self.check_writable(kind)?;
-        }
-        let Some(span) = Footprint::contiguous_span(region) else {
+        let Some(span) = self.checked_span(kind, region)? else {
             return self.enter_strided(kind, region, at);
         };
-        self.check_inside(span)?;
-        self.settle(kind, span)?;
-        // No closure around it: what is wanted then stays in registers.
+        // No call around it, not even an inlined one: what is wanted then stays in registers.
         if let Some(own) = self.ledger()
             && let Some(entered) =
                 own.enter_if(&Wanted::contiguous(kind, span, at), || self.is_still_private())
@@ -169,14 +163,9 @@ impl Storage {
         region: &Region<'_>,
         at: CallSite,
     ) -> Result<Token, Box<BorrowError>> {
-        if kind == BorrowKind::Write {
-            self.check_writable(kind)?;
-        }
-        let Some(span) = Footprint::contiguous_span(region) else {
+        let Some(span) = self.checked_span(kind, region)? else {
             return self.enter_strided(kind, region, at);
         };
-        self.check_inside(span)?;
-        self.settle(kind, span)?;
         self.enter_in_shared(&Wanted::contiguous(kind, span, at))
     }
 
@@ -189,8 +178,7 @@ impl Storage {
     ) -> Result<Token, Box<BorrowError>> {
         let bytes = Footprint::within(span_for(kind, region)?, region);
         let wanted = Wanted::new(kind, &bytes, at);
-        self.check_inside(wanted.bytes)?;
-        self.settle(kind, wanted.bytes)?;
+        self.check_bytes(kind, wanted.bytes)?;
         if self.access() == Access::Private
             && let Some(own) = self.ledger()
             && let Some(entered) = own.enter_if(&wanted, || self.is_still_private())
@@ -198,6 +186,29 @@ impl Storage {
             return entered.map_err(|held| conflict(kind, at, *held));
         }
         self.enter_in_shared(&wanted)
+    }
+
+    /// First to past-the-last address of elements without gaps, after what every borrow asks; `None` for
+    /// all others.
+    #[inline(always)]
+    fn checked_span(
+        &self,
+        kind: BorrowKind,
+        region: &Region<'_>,
+    ) -> Result<Option<Span>, Box<BorrowError>> {
+        // A sharer may only look; each of its stores asks for itself.
+        if kind == BorrowKind::Write {
+            self.check_writable(kind)?;
+        }
+        let Some(span) = Footprint::contiguous_span(region) else { return Ok(None) };
+        self.check_bytes(kind, span)?;
+        Ok(Some(span))
+    }
+
+    #[inline(always)]
+    fn check_bytes(&self, kind: BorrowKind, span: Span) -> Result<(), Box<BorrowError>> {
+        self.check_inside(span)?;
+        self.settle(kind, span)
     }
 
     /// Enters in the ledger of the process what is no private memory.
